@@ -1,0 +1,37 @@
+// Owning, zero-initialised memory, aligned for vector loads; large buffers ask for huge pages.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace sentinel {
+
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  // Buffers of 4 MiB and more are 2 MiB aligned and advised MADV_HUGEPAGE; smaller ones are
+  // aligned to 64 bytes. Throws Error (runtime) when memory is short.
+  explicit AlignedBuffer(size_t bytes);
+  ~AlignedBuffer();
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  std::byte* data() { return data_; }
+  const std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+  template <typename T>
+  T* as() { return reinterpret_cast<T*>(data_); }
+  template <typename T>
+  const T* as() const { return reinterpret_cast<const T*>(data_); }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace sentinel

@@ -1,0 +1,141 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+std::string read_file(const fs::path& path, size_t max_bytes) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw bad_input("{}: cannot open: {}", path.string(), std::strerror(errno));
+  struct stat info {};
+  const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  const auto size = static_cast<size_t>(info.st_size);
+  if (!regular || size > max_bytes) {
+    close(fd);
+    if (!regular) throw bad_input("{}: not a regular file", path.string());
+    throw bad_input("{}: {} bytes is more than the limit of {}", path.string(), size, max_bytes);
+  }
+  std::string bytes(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = read(fd, bytes.data() + done, size - done);
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
+  }
+  close(fd);
+  if (done != size) throw bad_input("{}: cannot read all of it", path.string());
+  return bytes;
+}
+
+json parse_json(std::string_view text, const std::string& name) {
+  std::vector<std::set<std::string>> keys;
+  const auto check = [&](int depth, json::parse_event_t event, json& value) {
+    if (depth > 64) throw bad_input("{}: JSON is nested too deeply", name);
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key &&
+        !keys.back().insert(value.get_ref<const std::string&>()).second) {
+      throw bad_input("{}: key \"{}\" stands twice", name, printable(value.get<std::string>()));
+    }
+    return true;
+  };
+  try {
+    return json::parse(text.begin(), text.end(), check);
+  } catch (const json::exception& e) {
+    throw bad_input("{}: not valid JSON ({})", name, printable(e.what(), 160));
+  }
+}
+
+json read_json(const fs::path& path, size_t max_bytes) {
+  const std::string text = read_file(path, max_bytes);
+  if (text.empty()) {
+    throw bad_input("{}: the file is empty; copy or download it again", path.string());
+  }
+  return parse_json(text, path.string());
+}
+
+void write_file_atomic(const fs::path& path, std::string_view bytes) {
+  const std::string temporary = fmt::format("{}.tmp{}", path.string(), getpid());
+  const auto fail = [&](const char* what) {
+    const int error = errno;
+    unlink(temporary.c_str());
+    throw runtime_error("{}: cannot {}: {}", path.string(), what, std::strerror(error));
+  };
+  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) fail("create");
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n = write(fd, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const int error = errno;
+      close(fd);
+      errno = error;
+      fail("write");
+    }
+    done += static_cast<size_t>(n);
+  }
+  const bool flushed = fsync(fd) == 0;
+  if (close(fd) != 0 || !flushed) fail("write");
+  if (rename(temporary.c_str(), path.c_str()) != 0) fail("write");
+}
+
+void ensure_writable_directory(const fs::path& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error || !fs::is_directory(directory)) {
+    throw usage_error("{}: cannot make this folder: {}; choose another output folder",
+                      directory.string(), error ? error.message() : "a file is in the way");
+  }
+  // access() says yes to root on a read-only file system's folder in some cases: try for real.
+  const std::string probe = fmt::format("{}/.sentinel-probe{}", directory.string(), getpid());
+  const int fd = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    throw usage_error("{}: cannot write to this folder: {}; choose another output folder",
+                      directory.string(), std::strerror(errno));
+  }
+  close(fd);
+  unlink(probe.c_str());
+}
+
+fs::path bundled_file(const std::string& relative) {
+  std::vector<fs::path> roots;
+  if (const char* data = std::getenv("SENTINEL_DATA"); data && *data) roots.emplace_back(data);
+  roots.emplace_back(".");
+  std::error_code error;
+  const fs::path exe = fs::read_symlink("/proc/self/exe", error);
+  for (fs::path dir = exe.parent_path(); !error && dir.has_relative_path(); dir = dir.parent_path()) {
+    roots.push_back(dir);
+    roots.push_back(dir / "share" / "sentinel");
+  }
+  for (const auto& root : roots) {
+    if (fs::exists(root / relative, error)) return root / relative;
+  }
+  throw bad_input("{}: this file ships with Sentinel but was not found; set SENTINEL_DATA to the "
+                  "folder that holds it", relative);
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1) {
+    throw runtime_error("sha256 failed");
+  }
+  std::string hex;
+  for (unsigned int i = 0; i < length; ++i) hex += fmt::format("{:02x}", digest[i]);
+  return hex;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,33 @@
+// Whole-file reading with limits, and writing that leaves a whole file or none.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace sentinel {
+
+// The file's bytes. Error (bad_input) if it is missing, not regular, or larger than `max_bytes`.
+std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 30);
+
+// Parses JSON of nesting depth <= 64; `name` stands in front of error messages (bad_input).
+// Numbers out of range, trailing bytes, duplicate keys of one object and invalid UTF-8 are errors.
+nlohmann::json parse_json(std::string_view text, const std::string& name);
+nlohmann::json read_json(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 28);
+
+// Writes to a temporary file beside `path`, flushes it to disk and renames it, so that readers see
+// the old file or the new one. Error (runtime) names the path.
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+
+// Error (usage) unless `directory` exists or can be made, and is writable.
+void ensure_writable_directory(const std::filesystem::path& directory);
+
+// A file that ships with Sentinel ("texts/validation.txt"): looked for below $SENTINEL_DATA, the
+// current directory, the source tree and the installation's share folder. Error if not found.
+std::filesystem::path bundled_file(const std::string& relative);
+
+// Lower-case hexadecimal SHA-256.
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace sentinel
