@@ -1,0 +1,112 @@
+// A runnable model at one optimisation level, and sessions (sequences with their KV cache) on it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/agency/head_table.h"
+#include "model/checkpoint/checkpoint.h"
+
+namespace sentinel {
+
+enum class WeightType { f32, bf16, int8, int4 };
+enum class KvType { f32, bf16, int8 };
+enum class AgencyMode { off, track, automatic };
+const char* to_string(WeightType type);
+const char* to_string(KvType type);
+const char* to_string(AgencyMode mode);
+WeightType parse_weight_type(std::string_view name);  // Error (usage)
+KvType parse_kv_type(std::string_view name);          // Error (usage)
+AgencyMode parse_agency_mode(std::string_view name);  // Error (usage): off, track, auto
+
+// What may be asked for; what is left empty follows from the level (DESIGN.md part 3).
+struct ModelOptions {
+  int level = 1;                       // 0..3, else Error (usage)
+  int threads = 0;                     // 0: all cores this process may use
+  std::string isa;                     // scalar, avx2, avx512, amx; empty: SENTINEL_ISA, else best
+  std::optional<WeightType> weights;   // of the layers
+  std::optional<WeightType> lm_head;
+  std::optional<KvType> kv;
+  AgencyMode agency = AgencyMode::track;
+  std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
+};
+
+// What really runs, read back from the model.
+struct ModelInfo {
+  int level = 0;
+  int threads = 0;
+  std::string isa;
+  WeightType weights = WeightType::f32, lm_head = WeightType::f32;
+  KvType kv = KvType::f32;
+  AgencyMode agency = AgencyMode::track;
+  bool kv_cache = true;        // level 0 recomputes the whole sequence
+  int64_t weight_bytes = 0;    // all weights held in memory, packed
+  int64_t kv_bytes_per_token = 0;
+};
+
+// Receives logits [rows, vocab_size] of the positions first_position ... first_position + rows - 1.
+using LogitsSink = std::function<void(int first_position, int rows, const float* logits)>;
+
+// Taps activations of layer `layer` for rows of one sequence (importance scores, calibration).
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Attention context before Wo, already scaled by the head's factor: row r, head h starts at
+  // context + r * stride + h * head_dim, for h in [0, n_heads); closed heads hold zeros.
+  // entropy [rows, n_heads]: nats of each attention row (row r sees first_position + r + 1 keys).
+  virtual void on_attention(int layer, int first_position, int rows, const float* context,
+                            int64_t stride, const float* entropy) = 0;
+  // FFN activations after the non-linearity: [rows, ffn_dim] with the given stride.
+  virtual void on_ffn(int layer, int first_position, int rows, const float* activation,
+                      int64_t stride) = 0;
+  // Whether on_attention/on_ffn also wants the sub-layers' inputs (after the norm): not by default.
+};
+
+// Sequences that share one model. Not thread-safe; at most one session computes at a time.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual int max_sequences() const = 0;
+  virtual int max_length() const = 0;
+  virtual int length(int sequence) const = 0;
+
+  // Appends tokens to one sequence. `logits` [vocab_size] of the last token, or null.
+  // Error (usage): no room left, token out of range, empty span.
+  virtual void prefill(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
+  // The same, handing the logits of every position to the sink in blocks of a few rows.
+  virtual void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) = 0;
+  // One token for each of the first tokens.size() sequences; logits [tokens.size(), vocab_size].
+  virtual void step(std::span<const int32_t> tokens, float* logits) = 0;
+  // Forgets the positions from `length` on.
+  virtual void truncate(int sequence, int length) = 0;
+  virtual void set_observer(Observer* observer) = 0;  // null: none; must outlive its use
+};
+
+class Model {
+ public:
+  // Packs the checkpoint's weights for the level. Error (usage, bad_input: NaN weights).
+  static std::unique_ptr<Model> create(std::shared_ptr<const Checkpoint> checkpoint,
+                                       const ModelOptions& options);
+  virtual ~Model() = default;
+
+  virtual const Checkpoint& checkpoint() const = 0;
+  const ModelConfig& config() const { return checkpoint().config(); }
+  virtual const ModelInfo& info() const = 0;
+  // Changes take effect at the next prefill or step.
+  virtual HeadTable& heads() = 0;
+  virtual const HeadTable& heads() const = 0;
+  // max_length <= config().context_length.
+  virtual std::unique_ptr<Session> new_session(int max_sequences, int max_length) = 0;
+  // Weight bytes that one decode step reads with the heads as they are now, plus the KV bytes of a
+  // sequence of `context` tokens.
+  virtual int64_t bytes_per_token(int context) const = 0;
+  // Multiply-add operations x 2 of the layers and lm_head for one token of a prefill.
+  virtual double flops_per_token() const = 0;
+};
+
+}  // namespace sentinel
