@@ -57,7 +57,7 @@ inside() {
 }
 
 echo "== packages in the tree: $(inside 'dpkg-query -W | wc -l')"
-inside 'rm -rf /root/sentinel && git clone -q /root/sentinel.bundle /root/sentinel &&
+inside 'rm -rf /root/sentinel && git -c advice.detachedHead=false clone -q /root/sentinel.bundle /root/sentinel &&
   git -C /root/sentinel log -1 --format="== commit %h %s"'
 if [[ $# -gt 0 ]]; then
   inside "cd /root/sentinel && $*"
