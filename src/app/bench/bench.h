@@ -22,8 +22,8 @@ struct BenchOptions {
   std::vector<int> threads;             // empty: model.threads
   std::vector<int> heads_closed = {0};  // percent of all heads, a random choice by seed
   int repetitions = 5;
-  int warmup = 1;                       // untimed runs of every row
-  uint64_t seed = 0;                    // of tokens and head choice
+  int warmup = 1;     // untimed runs of every row
+  uint64_t seed = 0;  // of tokens and head choice
   ModelOptions model;
   const std::atomic<bool>* cancel = nullptr;  // set: ends after the current step; keeps the rest
 };
@@ -36,7 +36,7 @@ struct BenchRow {
   ModelInfo info;
   // Tokens per second (all sequences of the batch together).
   double avg_ts = 0, stddev_ts = 0, median_ts = 0;
-  std::vector<double> samples_ts;  // [repetitions]
+  std::vector<double> samples_ts;                            // [repetitions]
   double step_ms_p50 = 0, step_ms_p90 = 0, step_ms_p99 = 0;  // decode step; prefill: the whole
   // Weights (once per step or prefill) and KV cache read per token at the mean context.
   double bytes_per_token = 0;

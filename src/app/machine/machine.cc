@@ -17,8 +17,7 @@ namespace {
 constexpr double kMaxFootprintMb = 512;
 
 double memory_bytes() {
-  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-         static_cast<double>(sysconf(_SC_PAGESIZE));
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
 bool huge_pages_available() {

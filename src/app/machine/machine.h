@@ -12,13 +12,13 @@ namespace sentinel {
 
 struct MachineDescription {
   std::string cpu_model;
-  int cores = 0;                   // that this process may use
-  double memory_gb = 0;            // 10^9 bytes of RAM
-  std::string system;              // "Linux 6.1.0 x86_64"
+  int cores = 0;         // that this process may use
+  double memory_gb = 0;  // 10^9 bytes of RAM
+  std::string system;    // "Linux 6.1.0 x86_64"
   std::vector<CacheSize> caches;
   std::vector<std::string> cpu_features;
-  std::vector<std::string> isas;   // kernel sets that can run here, best first
-  bool huge_pages = false;         // transparent huge pages can be asked for
+  std::vector<std::string> isas;  // kernel sets that can run here, best first
+  bool huge_pages = false;        // transparent huge pages can be asked for
 };
 MachineDescription describe_machine();
 
@@ -36,8 +36,7 @@ struct MachineSpeed {
 // Measures each thread count in `rounds` interleaved rounds and keeps the best: the machine's
 // limit, not its average. Footprints of 1 MB to 512 MB, as far as a quarter of the memory.
 std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
-                                          int rounds = 3,
-                                          const std::atomic<bool>* cancel = nullptr,
+                                          int rounds = 3, const std::atomic<bool>* cancel = nullptr,
                                           const std::function<void(double share)>& progress = {});
 
 }  // namespace sentinel
