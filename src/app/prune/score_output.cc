@@ -87,7 +87,7 @@ HeadScores score_output(const RankingInput& input) {
     if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
     session->truncate(0, 0);
     const auto count = std::min(window, input.calibration.size() - begin);
-    session->prefill(0, input.calibration.subspan(begin, count), nullptr);
+    session->prefill(0, input.calibration.subspan(begin, count), static_cast<float*>(nullptr));
   }
   return norms.means();
 }
