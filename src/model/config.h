@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-namespace sentinel {
+#include "kernels/types.h"
 
-enum class Activation { gelu_tanh, gelu_erf, relu };
+namespace sentinel {
 
 struct LayerConfig {
   int n_heads = 0;            // heads present in the checkpoint; 0 is allowed

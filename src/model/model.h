@@ -9,13 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "kernels/types.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
 
 namespace sentinel {
 
-enum class WeightType { f32, bf16, int8, int4 };
-enum class KvType { f32, bf16, int8 };
 enum class AgencyMode { off, track, automatic };
 const char* to_string(WeightType type);
 const char* to_string(KvType type);

@@ -1,0 +1,17 @@
+#include "cli/commands.h"
+
+namespace sentinel::cli {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"generate", "write text from a prompt", setup_generate},
+    {"eval", "perplexity of a text, and divergence from a base model", setup_eval},
+    {"bench", "prefill and decode speed against the machine's limits", setup_bench},
+    {"info", "what is in a checkpoint, the optimisation levels, this machine", setup_info},
+};
+
+}  // namespace
+
+std::span<const Command> all_commands() { return kCommands; }
+
+}  // namespace sentinel::cli

@@ -1,0 +1,170 @@
+#include "cli/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sentinel::cli {
+namespace {
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::stringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);) parts.push_back(part);
+  return parts;
+}
+
+std::optional<int> parse_int(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+int level_from_environment() {
+  const char* text = std::getenv("OPTIMIZATION_LEVEL");
+  if (!text || !*text) return 1;
+  const auto level = parse_int(text);
+  if (!level || *level < 0 || *level > 3) {
+    throw usage_error("environment variable OPTIMIZATION_LEVEL: \"{}\" is not a level; give 0, 1, "
+                      "2 or 3, or unset it", printable(text));
+  }
+  return *level;
+}
+
+// Shows "--max_new_tokens" and hides its twin "--max-new-tokens".
+class OneSpelling : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    if (is_positional) return CLI::Formatter::make_option_name(option, is_positional);
+    std::string text;
+    const auto append = [&](const std::string& name) { text += (text.empty() ? "" : ", ") + name; };
+    for (const auto& name : option->get_snames()) append("-" + name);
+    for (const auto& name : option->get_lnames()) {
+      if (name.find('-') == std::string::npos) append("--" + name);
+    }
+    return text;
+  }
+};
+
+}  // namespace
+
+std::string both_spellings(const std::string& names) {
+  std::string out;
+  for (const auto& name : split(names, ',')) {
+    if (!out.empty()) out += ',';
+    if (name.front() == '-') {
+      out += name;
+      continue;
+    }
+    out += "--" + name;
+    std::string kebab = name;
+    std::replace(kebab.begin(), kebab.end(), '_', '-');
+    if (kebab != name) out += ",--" + kebab;
+  }
+  return out;
+}
+
+CLI::Option* add_flag(CLI::App& command, const std::string& names, bool& value,
+                      const std::string& help) {
+  return command.add_flag(both_spellings(names), value, help);
+}
+
+void add_model_name(CLI::App& command, std::string& model) {
+  add_option(command, "-m,model,model_name", model,
+             "model folder, file in it, or hub name in the local cache "
+             "(default: the bundled sentinel-mini)")
+      ->type_name("MODEL");
+}
+
+void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_threads) {
+  add_model_name(command, arguments.model);
+  add_option(command, "optimization_level,level", arguments.level,
+             "0 to 3 (default: $OPTIMIZATION_LEVEL, else 1; see sentinel info --levels)")
+      ->type_name("N");
+  if (with_threads) {
+    add_option(command, "-t,threads", arguments.threads, "worker threads (default: all cores)")
+        ->type_name("N");
+  }
+  add_option(command, "isa", arguments.isa,
+             "scalar, avx2, avx512 or amx (default: $SENTINEL_ISA, else the best)")
+      ->type_name("NAME");
+  add_option(command, "weights", arguments.weights,
+             "f32, bf16, int8 or int4 (default: by the level)")
+      ->type_name("TYPE");
+  add_option(command, "lm_head", arguments.lm_head, "the same for the output matrix alone")
+      ->type_name("TYPE");
+  add_option(command, "kv", arguments.kv, "KV cache: f32, bf16 or int8 (default: by the level)")
+      ->type_name("TYPE");
+  add_option(command, "agency", arguments.agency, "head tracking: off, track or auto")
+      ->type_name("MODE")
+      ->default_str("track");
+}
+
+ModelOptions model_options(const ModelArguments& arguments) {
+  ModelOptions options;
+  options.level = arguments.level ? *arguments.level : level_from_environment();
+  if (options.level < 0 || options.level > 3) {
+    throw usage_error("--optimization_level: {} is not a level; give 0, 1, 2 or 3",
+                      options.level);
+  }
+  if (arguments.threads) {
+    if (*arguments.threads < 1 || *arguments.threads > 1024) {
+      throw usage_error("--threads: {} is out of range; give a number from 1 to 1024",
+                        *arguments.threads);
+    }
+    options.threads = *arguments.threads;
+  }
+  if (arguments.isa) options.isa = *arguments.isa;
+  if (arguments.weights) options.weights = parse_weight_type(*arguments.weights);
+  if (arguments.lm_head) options.lm_head = parse_weight_type(*arguments.lm_head);
+  if (arguments.kv) options.kv = parse_kv_type(*arguments.kv);
+  if (arguments.agency) options.agency = parse_agency_mode(*arguments.agency);
+  return options;
+}
+
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& model) {
+  return Checkpoint::open(model.empty() ? bundled_file("models/sentinel-mini").string() : model);
+}
+
+OpenedModel open_model(const ModelArguments& arguments) {
+  const ModelOptions options = model_options(arguments);  // cheap errors before slow loading
+  OpenedModel opened;
+  opened.checkpoint = open_checkpoint(arguments.model);
+  opened.tokenizer = Tokenizer::load(opened.checkpoint->folder());
+  opened.model = Model::create(opened.checkpoint, options);
+  return opened;
+}
+
+std::vector<HeadId> parse_heads(const std::string& text) {
+  std::vector<HeadId> heads;
+  for (const auto& item : split(text, ',')) {
+    const auto colon = item.find(':');
+    const auto layer = parse_int(std::string_view(item).substr(0, colon));
+    const auto head = colon == std::string::npos
+                          ? std::nullopt
+                          : parse_int(std::string_view(item).substr(colon + 1));
+    if (!layer || !head) {
+      throw usage_error("--close_heads: \"{}\" is not a head; give layer:head pairs as in 0:1,3:7",
+                        printable(item));
+    }
+    heads.push_back({*layer, *head});
+  }
+  return heads;
+}
+
+void close_heads(Model& model, const std::vector<HeadId>& heads) {
+  for (const HeadId id : heads) model.heads().set_gate(id, 0);
+}
+
+std::shared_ptr<CLI::Formatter> help_formatter() {
+  auto formatter = std::make_shared<OneSpelling>();
+  formatter->column_width(34);
+  return formatter;
+}
+
+}  // namespace sentinel::cli

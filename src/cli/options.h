@@ -1,0 +1,57 @@
+// Helpers to register options under both spellings, and the options that commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace sentinel::cli {
+
+// "max_new_tokens" with extra names "-n" -> "-n,--max_new_tokens,--max-new-tokens".
+// `names`: comma-separated; entries without a leading dash are long names in snake_case.
+std::string both_spellings(const std::string& names);
+
+template <typename T>
+CLI::Option* add_option(CLI::App& command, const std::string& names, T& value,
+                        const std::string& help) {
+  return command.add_option(both_spellings(names), value, help);
+}
+CLI::Option* add_flag(CLI::App& command, const std::string& names, bool& value,
+                      const std::string& help);
+
+// -m, --optimization_level, --threads, --isa, --weights, --lm_head, --kv, --agency: the options
+// of every command that runs a model.
+struct ModelArguments {
+  std::string model;  // empty: the bundled sentinel-mini
+  std::optional<int> level, threads;
+  std::optional<std::string> isa, weights, lm_head, kv, agency;
+};
+void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_threads = true);
+void add_model_name(CLI::App& command, std::string& model);
+
+// The checked options; the level from the argument, else OPTIMIZATION_LEVEL, else 1. Error (usage).
+ModelOptions model_options(const ModelArguments& arguments);
+// The model named, else the bundled one. Error (bad_input).
+std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& model);
+
+struct OpenedModel {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<Model> model;
+};
+OpenedModel open_model(const ModelArguments& arguments);
+
+// "0:1,3:7" -> {{0,1},{3,7}}. Error (usage). Empty text: no heads.
+std::vector<HeadId> parse_heads(const std::string& text);
+// Sets the gate of each head to 0. Error (usage) for an unknown head.
+void close_heads(Model& model, const std::vector<HeadId>& heads);
+
+// The help formatter: shows one spelling of every option.
+std::shared_ptr<CLI::Formatter> help_formatter();
+
+}  // namespace sentinel::cli

@@ -1,0 +1,25 @@
+// One line of progress on stderr, only when that is a terminal.
+#pragma once
+
+#include <string>
+
+namespace sentinel::cli {
+
+class Progress {
+ public:
+  Progress();
+  ~Progress();  // wipes the line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Shows the text in place of the last one, at most ten times a second.
+  void update(const std::string& text);
+  void clear();
+
+ private:
+  const bool enabled_;
+  bool shown_ = false;
+  double last_ = 0;
+};
+
+}  // namespace sentinel::cli

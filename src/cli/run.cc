@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <new>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/version.h"
+
+namespace sentinel::cli {
+namespace {
+
+int exit_code(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::usage:
+    case ErrorKind::bad_input: return kExitUsage;
+    case ErrorKind::interrupted: return kExitInterrupted;
+    case ErrorKind::runtime: break;
+  }
+  return kExitFailed;
+}
+
+std::string one_line(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+std::string dump(const nlohmann::json& document) {
+  // Token texts may be cut inside a character: replace what is not UTF-8 instead of failing.
+  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+// What was typed in front of a failure, known before parsing ends.
+struct Invocation {
+  std::string command;
+  bool json = false;
+};
+
+Invocation peek(int argc, const char* const* argv) {
+  Invocation invocation;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--") break;
+    if (argument == "--json") invocation.json = true;
+    if (i == 1 && !argument.starts_with("-")) invocation.command = printable(argument, 40);
+  }
+  return invocation;
+}
+
+int fail(const Invocation& invocation, ErrorKind kind, const std::string& message) {
+  const std::string line = one_line(message);
+  std::fflush(stdout);
+  std::fprintf(stderr, "sentinel%s%s: %s\n", invocation.command.empty() ? "" : " ",
+               invocation.command.c_str(), line.c_str());
+  if (invocation.json) {
+    const nlohmann::json document = {
+        {"error", {{"kind", to_string(kind)}, {"message", line}}}};
+    std::fputs(dump(document).c_str(), stdout);
+    std::fflush(stdout);
+  }
+  return exit_code(kind);
+}
+
+// A result that did not reach its reader (disk full, closed descriptor) is a failure.
+void flush_stdout() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+    throw runtime_error("standard output: cannot write all of the result");
+  }
+}
+
+void check_output(const std::string& output) {
+  if (output.empty()) return;
+  const std::filesystem::path path(output);
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    throw usage_error("--output: {} is a folder; give a file name", printable(output));
+  }
+  const auto parent = path.parent_path();
+  ensure_writable_directory(parent.empty() ? "." : parent);
+}
+
+std::string usage_hint(const Invocation& invocation) {
+  return fmt::format("see sentinel {}{}--help", invocation.command,
+                     invocation.command.empty() ? "" : " ");
+}
+
+int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
+                  const std::atomic<bool>* interrupted) {
+  CLI::App app("Sentinel makes pretrained transformers smaller and faster, and says what it cost.",
+               "sentinel");
+  app.formatter(help_formatter());
+  app.set_version_flag("--version", std::string("sentinel ") + kVersion);
+  app.require_subcommand(1);
+  RunContext context;
+  context.interrupted = interrupted;
+  std::vector<std::pair<CLI::App*, Runner>> runners;
+  for (const Command& command : all_commands()) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    Runner runner = command.setup(*sub);
+    add_flag(*sub, "json", context.json, "print one JSON document on stdout and nothing else");
+    add_option(*sub, "-o,output", context.output, "write the JSON document to this file too")
+        ->type_name("FILE");
+    runners.emplace_back(sub, std::move(runner));
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      app.exit(error, std::cout, std::cout);  // --help, --version
+      std::cout.flush();
+      return 0;
+    }
+    return fail(invocation, ErrorKind::usage,
+                fmt::format("{}; {}", error.what(), usage_hint(invocation)));
+  }
+  check_output(context.output);
+  for (const auto& [sub, runner] : runners) {
+    if (!sub->parsed()) continue;
+    invocation.command = sub->get_name();
+    const int code = runner(context);
+    flush_stdout();
+    return code;
+  }
+  return kExitUsage;  // not reached: a subcommand is required
+}
+
+}  // namespace
+
+void RunContext::emit(const nlohmann::json& document) const {
+  const std::string text = dump(document);
+  if (json) std::fputs(text.c_str(), stdout);
+  if (!output.empty()) write_file_atomic(output, text);
+}
+
+int run(int argc, const char* const* argv, const std::atomic<bool>* interrupted) {
+  Invocation invocation = peek(argc, argv);
+  try {
+    return parse_and_run(argc, argv, invocation, interrupted);
+  } catch (const Error& error) {
+    return fail(invocation, error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(invocation, ErrorKind::runtime, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(invocation, ErrorKind::runtime, fmt::format("internal error: {}", error.what()));
+  }
+}
+
+}  // namespace sentinel::cli

@@ -1,0 +1,56 @@
+// y = activation(x) on sixteen lanes. Included after a vec16.h.
+#pragma once
+
+#include "kernels/types.h"
+
+namespace sentinel {
+namespace {
+
+// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) = x / (1 + e^(-2u)).
+inline Vec16 gelu_tanh(Vec16 x) {
+  const Vec16 cubic = fma(x * x, Vec16::set1(0.044715F), Vec16::set1(1));
+  const Vec16 u2 = x * cubic * Vec16::set1(-2 * 0.797884561F);
+  return x / (Vec16::set1(1) + exp(u2));
+}
+
+// 0.5 x (1 + erf(x / sqrt 2)), erf by Abramowitz and Stegun 7.1.26 (absolute error < 1.5e-7).
+inline Vec16 gelu_erf(Vec16 x) {
+  const Vec16 one = Vec16::set1(1);
+  const Vec16 z = abs(x) * Vec16::set1(0.707106781F);
+  const Vec16 t = one / fma(z, Vec16::set1(0.3275911F), one);
+  Vec16 p = Vec16::set1(1.061405429F);
+  p = fma(p, t, Vec16::set1(-1.453152027F));
+  p = fma(p, t, Vec16::set1(1.421413741F));
+  p = fma(p, t, Vec16::set1(-0.284496736F));
+  p = fma(p, t, Vec16::set1(0.254829592F));
+  const Vec16 erf = one - p * t * exp(Vec16::zero() - z * z);
+  return Vec16::set1(0.5F) * x * (one + copy_sign(erf, x));
+}
+
+inline Vec16 activate(Epilogue epilogue, Vec16 x) {
+  switch (epilogue) {
+    case Epilogue::gelu_tanh: return gelu_tanh(x);
+    case Epilogue::gelu_erf: return gelu_erf(x);
+    case Epilogue::relu: return max(x, Vec16::zero());
+    default: return x;
+  }
+}
+
+// Finishes one accumulator: bias, activation or addition, and the store of the columns that exist.
+inline void finish(const LinearArgs& a, Vec16 sum, const float* bias, float* y, int64_t columns) {
+  if (bias) sum = sum + Vec16::load(bias);
+  const int n = columns < kPanel ? static_cast<int>(columns) : kPanel;
+  if (a.epilogue == Epilogue::add) {
+    sum = sum + Vec16::load_n(y, n);
+  } else {
+    sum = activate(a.epilogue, sum);
+  }
+  if (n == kPanel) {
+    sum.store(y);
+  } else {
+    sum.store_n(y, n);
+  }
+}
+
+}  // namespace
+}  // namespace sentinel

@@ -1,0 +1,205 @@
+// y = x W + b for f32 panels [k][16], few rows (decode) or many (prefill). Included after a vec16.h.
+//
+// Decode reads every weight once: one panel at a time, eight accumulators along K so that loads,
+// not FMA latency, set the pace. Prefill keeps a tile of kTileRows x kTilePanels accumulators and
+// blocks K and the rows so that the x block and the panels stay in L2.
+#pragma once
+
+#include "kernels/generic/activation.h"
+#include "kernels/types.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kBlockK = 1024;    // x block of 192 rows: 768 KiB; a panel pair: 128 KiB
+constexpr int kBlockRows = 192;
+constexpr int kMaxSegments = 128;
+constexpr int kPrefetchBytes = 2048;
+
+inline int64_t panel_index(const LinearArgs& a, int64_t i) { return a.panels ? a.panels[i] : i; }
+
+inline const float* panel_weights(const LinearArgs& a, int64_t panel) {
+  return reinterpret_cast<const float*>(a.weights + panel * a.panel_stride);
+}
+
+// Rows R <= 4, one panel: U independent accumulators per row along K.
+template <int R, int U>
+inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
+  const float* base = panel_weights(a, panel);
+  Vec16 acc[R][U];
+  for (auto& lane : acc) {
+    for (Vec16& v : lane) v = Vec16::zero();
+  }
+  for (int s = 0; s < a.n_segments; ++s) {
+    const Segment& segment = a.segments[s];
+    const float* w = base + segment.weight_offset / 4;
+    const float* x = a.x + row * a.x_stride + segment.x_offset;
+    int k = 0;
+    for (; k + U <= segment.k; k += U, w += U * kPanel) {
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u) {
+        prefetch(reinterpret_cast<const char*>(w + u * kPanel) + kPrefetchBytes);
+        const Vec16 weight = Vec16::load(w + u * kPanel);
+#pragma GCC unroll 4
+        for (int r = 0; r < R; ++r) {
+          acc[r][u] = fma(weight, Vec16::set1(x[r * a.x_stride + k + u]), acc[r][u]);
+        }
+      }
+    }
+    for (; k < segment.k; ++k, w += kPanel) {
+      const Vec16 weight = Vec16::load(w);
+      for (int r = 0; r < R; ++r) {
+        acc[r][0] = fma(weight, Vec16::set1(x[r * a.x_stride + k]), acc[r][0]);
+      }
+    }
+  }
+  const int64_t column = panel * kPanel;
+  for (int r = 0; r < R; ++r) {
+    for (int u = 1; u < U; ++u) acc[r][0] = acc[r][0] + acc[r][u];
+    finish(a, acc[r][0], a.bias ? a.bias + column : nullptr, a.y + (row + r) * a.y_stride + column,
+           a.n_out - column);
+  }
+}
+
+// R x P tile of accumulators over all segments; `panels` are P panel indices.
+template <int R, int P>
+inline void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
+  Vec16 acc[R][P];
+  for (auto& lane : acc) {
+    for (Vec16& v : lane) v = Vec16::zero();
+  }
+  const float* base[P];
+  for (int p = 0; p < P; ++p) base[p] = panel_weights(a, panels[p]);
+  const int64_t ld = a.x_stride;
+  for (int s = 0; s < a.n_segments; ++s) {
+    const Segment& segment = a.segments[s];
+    // Every third row has its pointer: rows between are ld and 2 ld away, which x86 addresses
+    // without a register of their own.
+    const float* x[(R + 2) / 3];
+    for (int g = 0; g < (R + 2) / 3; ++g) x[g] = a.x + (row + 3 * g) * ld + segment.x_offset;
+    const float* w[P];
+    for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset / 4;
+    for (int k = 0; k < segment.k; ++k) {
+      Vec16 weight[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) weight[p] = Vec16::load(w[p] + k * kPanel);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const Vec16 value = Vec16::set1(x[r / 3][(r % 3) * ld + k]);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) acc[r][p] = fma(weight[p], value, acc[r][p]);
+      }
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P; ++p) {
+      const int64_t column = panels[p] * kPanel;
+      finish(a, acc[r][p], a.bias ? a.bias + column : nullptr,
+             a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    }
+  }
+}
+
+// All rows of one block against P panels: full tiles, then one tile of the rows that are left.
+template <int P, int R = kTileRows>
+inline void gemm_rows(const LinearArgs& a, int row, int end, const int64_t* panels) {
+  for (; row + R <= end; row += R) gemm_tile<R, P>(a, row, panels);
+  if constexpr (R > 1) {
+    if (row < end) gemm_rows<P, (R > 8 ? 8 : R / 2)>(a, row, end, panels);
+  }
+}
+
+inline void gemm_panels(const LinearArgs& a, int row, int end, int64_t panel_begin,
+                        int64_t panel_end) {
+  int64_t i = panel_begin;
+  for (; i + kTilePanels <= panel_end; i += kTilePanels) {
+    int64_t panels[kTilePanels];
+    for (int p = 0; p < kTilePanels; ++p) panels[p] = panel_index(a, i + p);
+    gemm_rows<kTilePanels>(a, row, end, panels);
+  }
+  for (; i < panel_end; ++i) {
+    const int64_t panel = panel_index(a, i);
+    gemm_rows<1>(a, row, end, &panel);
+  }
+}
+
+// Takes up to kBlockK of K from the segments, starting at (index, done); false when none is left.
+struct SegmentCursor {
+  int index = 0;
+  int done = 0;
+};
+inline int next_block(const LinearArgs& a, SegmentCursor& cursor, Segment* block) {
+  int n = 0, total = 0;
+  while (cursor.index < a.n_segments && n < kMaxSegments && total < kBlockK) {
+    const Segment& s = a.segments[cursor.index];
+    const int left = s.k - cursor.done;
+    const int take = left < kBlockK - total ? left : kBlockK - total;
+    block[n++] = {s.weight_offset + int64_t{cursor.done} * kPanel * 4, s.x_offset + cursor.done,
+                  take};
+    total += take;
+    cursor.done += take;
+    if (cursor.done == s.k) {
+      ++cursor.index;
+      cursor.done = 0;
+    }
+  }
+  return n;
+}
+
+inline void gemm_blocked(const LinearArgs& args, int64_t begin, int64_t end) {
+  SegmentCursor cursor;
+  bool first = true;
+  do {
+    Segment block[kMaxSegments];
+    LinearArgs a = args;
+    a.n_segments = next_block(args, cursor, block);
+    a.segments = block;
+    const bool last = cursor.index >= args.n_segments;
+    if (!first) {
+      a.bias = nullptr;
+      // The activation needs the whole sum: it is applied in a pass of its own below.
+      a.epilogue = Epilogue::add;
+    } else if (!last && args.epilogue != Epilogue::add) {
+      a.epilogue = Epilogue::store;
+    }
+    for (int row = 0; row < args.rows; row += kBlockRows) {
+      const int row_end = row + kBlockRows < args.rows ? row + kBlockRows : args.rows;
+      gemm_panels(a, row, row_end, begin, end);
+    }
+    first = false;
+    if (last) {
+      const bool pending = a.epilogue != args.epilogue;
+      if (!pending) return;
+      for (int row = 0; row < args.rows; ++row) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t column = panel_index(args, i) * kPanel;
+          const int64_t left = args.n_out - column;
+          const int n = left < kPanel ? static_cast<int>(left) : kPanel;
+          float* y = args.y + row * args.y_stride + column;
+          activate(args.epilogue, Vec16::load_n(y, n)).store_n(y, n);
+        }
+      }
+      return;
+    }
+  } while (true);
+}
+
+void linear_f32(const LinearArgs& a, int64_t begin, int64_t end) {
+  if (a.rows > 4) {
+    gemm_blocked(a, begin, end);
+    return;
+  }
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t panel = panel_index(a, i);
+    switch (a.rows) {
+      case 1: gemv_panel<1, 8>(a, 0, panel); break;
+      case 2: gemv_panel<2, 4>(a, 0, panel); break;
+      case 3: gemv_panel<3, 2>(a, 0, panel); break;
+      case 4: gemv_panel<4, 2>(a, 0, panel); break;
+      default: break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sentinel

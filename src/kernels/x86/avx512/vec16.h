@@ -1,0 +1,64 @@
+// Sixteen floats in one AVX-512 register.
+#pragma once
+
+#include <immintrin.h>
+
+namespace sentinel {
+namespace {
+
+inline __mmask16 first_lanes(int n) {
+  return n >= 16 ? __mmask16(0xffff) : __mmask16((1U << n) - 1);
+}
+
+struct Vec16 {
+  __m512 v;
+
+  static Vec16 zero() { return {_mm512_setzero_ps()}; }
+  static Vec16 set1(float x) { return {_mm512_set1_ps(x)}; }
+  static Vec16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec16 load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store_n(float* p, int n) const { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+  float sum() const { return _mm512_reduce_add_ps(v); }
+  float highest() const { return _mm512_reduce_max_ps(v); }
+  Vec16 first_n_or(int n, Vec16 other) const {
+    return {_mm512_mask_mov_ps(other.v, first_lanes(n), v)};
+  }
+};
+
+inline Vec16 operator+(Vec16 a, Vec16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec16 operator-(Vec16 a, Vec16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec16 operator*(Vec16 a, Vec16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec16 operator/(Vec16 a, Vec16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec16 max(Vec16 a, Vec16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec16 min(Vec16 a, Vec16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Vec16 fma(Vec16 a, Vec16 b, Vec16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec16 abs(Vec16 a) { return {_mm512_abs_ps(a.v)}; }
+inline Vec16 copy_sign(Vec16 a, Vec16 b) {
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+      _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca))};
+}
+inline void prefetch(const void* p) { _mm_prefetch(p, _MM_HINT_T0); }
+
+// e^x, relative error below 2 ulp: x = n ln2 + r, a degree-6 polynomial for e^r, scaled by 2^n.
+inline Vec16 exp(Vec16 x) {
+  const __m512 clamped =
+      _mm512_min_ps(_mm512_max_ps(x.v, _mm512_set1_ps(-87.3F)), _mm512_set1_ps(88.7F));
+  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(clamped, _mm512_set1_ps(1.44269504F)), 0);
+  __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693145752F), clamped);
+  r = _mm512_fnmadd_ps(n, _mm512_set1_ps(1.42860677e-6F), r);
+  __m512 p = _mm512_set1_ps(1.0F / 720);
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F / 120));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F / 24));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0F / 6));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.5F));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+  p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+  return {_mm512_scalef_ps(p, n)};
+}
+
+constexpr int kTileRows = 12;  // 12 x 2 accumulators, 2 weights, broadcasts: 27 of 32 registers
+constexpr int kTilePanels = 2;
+
+}  // namespace
+}  // namespace sentinel

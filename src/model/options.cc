@@ -1,0 +1,52 @@
+// Names of the options' values.
+#include <array>
+
+#include "base/error.h"
+#include "model/model.h"
+
+namespace sentinel {
+namespace {
+
+template <typename T, size_t N>
+struct Names {
+  const char* what;
+  std::array<std::pair<const char*, T>, N> entries;
+
+  const char* name(T value) const {
+    for (const auto& [name, v] : entries) {
+      if (v == value) return name;
+    }
+    return "unknown";
+  }
+  T parse(std::string_view text) const {
+    std::string choices;
+    for (const auto& [name, v] : entries) {
+      if (text == name) return v;
+      choices += (choices.empty() ? "" : ", ") + std::string(name);
+    }
+    throw usage_error("{}: unknown value \"{}\"; choose one of {}", what, printable(text), choices);
+  }
+};
+
+constexpr Names<WeightType, 4> kWeightTypes{"weights",
+                                            {{{"f32", WeightType::f32},
+                                              {"bf16", WeightType::bf16},
+                                              {"int8", WeightType::int8},
+                                              {"int4", WeightType::int4}}}};
+constexpr Names<KvType, 3> kKvTypes{
+    "kv", {{{"f32", KvType::f32}, {"bf16", KvType::bf16}, {"int8", KvType::int8}}}};
+constexpr Names<AgencyMode, 3> kAgencyModes{"agency",
+                                            {{{"off", AgencyMode::off},
+                                              {"track", AgencyMode::track},
+                                              {"auto", AgencyMode::automatic}}}};
+
+}  // namespace
+
+const char* to_string(WeightType type) { return kWeightTypes.name(type); }
+const char* to_string(KvType type) { return kKvTypes.name(type); }
+const char* to_string(AgencyMode mode) { return kAgencyModes.name(mode); }
+WeightType parse_weight_type(std::string_view name) { return kWeightTypes.parse(name); }
+KvType parse_kv_type(std::string_view name) { return kKvTypes.parse(name); }
+AgencyMode parse_agency_mode(std::string_view name) { return kAgencyModes.parse(name); }
+
+}  // namespace sentinel
