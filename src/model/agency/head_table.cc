@@ -1,6 +1,7 @@
 #include "model/agency/head_table.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/error.h"
 

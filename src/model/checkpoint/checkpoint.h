@@ -13,7 +13,7 @@
 namespace sentinel {
 
 struct CheckpointTensor {
-  std::string name;            // without the "transformer." prefix
+  std::string name;  // without the "transformer." prefix
   DType dtype = DType::f32;
   std::vector<int64_t> shape;
   const std::byte* data = nullptr;
@@ -30,10 +30,10 @@ class Checkpoint {
 
   virtual const std::filesystem::path& folder() const = 0;
   virtual const ModelConfig& config() const = 0;
-  virtual const nlohmann::json& raw_config() const = 0;      // config.json as it stands
+  virtual const nlohmann::json& raw_config() const = 0;  // config.json as it stands
   virtual const ModelView& view() const = 0;
   virtual const std::vector<CheckpointTensor>& tensors() const = 0;  // in file order
-  virtual int64_t parameter_count() const = 0;  // tied lm_head counted once
+  virtual int64_t parameter_count() const = 0;                       // tied lm_head counted once
   virtual const std::string& origin() const = 0;  // "folder X" or "hub cache: name -> X"
 
   // Lets these tensors' pages leave resident memory (they stay in the page cache).

@@ -36,7 +36,7 @@ inline Vec16 fma(Vec16 a, Vec16 b, Vec16 c) { return {_mm512_fmadd_ps(a.v, b.v, 
 inline Vec16 abs(Vec16 a) { return {_mm512_abs_ps(a.v)}; }
 inline Vec16 copy_sign(Vec16 a, Vec16 b) {
   return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(
-      _mm512_set1_epi32(INT32_MIN), _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca))};
+      _mm512_set1_epi32(int(0x80000000U)), _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(p, _MM_HINT_T0); }
 

@@ -1,0 +1,73 @@
+#include "model/checkpoint/checkpoint.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/mapped_file.h"
+#include "model/checkpoint/hf_config.h"
+#include "model/checkpoint/model_location.h"
+#include "model/checkpoint/shard_index.h"
+#include "model/checkpoint/tensor_table.h"
+
+namespace sentinel {
+namespace {
+using nlohmann::json;
+
+constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+
+class MappedCheckpoint : public Checkpoint {
+ public:
+  explicit MappedCheckpoint(ModelLocation location) : location_(std::move(location)) {
+    raw_config_ = read_json(location_.config, kMaxConfigBytes);
+    const Family& family = find_family(raw_config_, location_.config.string());
+    config_ = family.parse_config(raw_config_, location_.config.string());
+    TensorTable table(family.name_prefix);
+    map_weights(table);
+    view_ = family.build_view(config_, table);
+    table.require_all_used(family.is_ignored);
+    tensors_ = table.used();
+    for (const auto& tensor : tensors_) {
+      parameter_count_ += static_cast<int64_t>(tensor.bytes / size_of(tensor.dtype));
+    }
+  }
+
+  const std::filesystem::path& folder() const override { return location_.folder; }
+  const ModelConfig& config() const override { return config_; }
+  const json& raw_config() const override { return raw_config_; }
+  const ModelView& view() const override { return view_; }
+  const std::vector<CheckpointTensor>& tensors() const override { return tensors_; }
+  int64_t parameter_count() const override { return parameter_count_; }
+  const std::string& origin() const override { return location_.origin; }
+  void release_pages() const override {
+    for (const auto& file : files_) file.release(file.bytes());
+  }
+
+ private:
+  void map_weights(TensorTable& table) {
+    ShardIndex index;
+    if (!location_.index.empty()) index = ShardIndex::read(location_.index);
+    for (const auto& path : location_.weights) {
+      const MappedFile& file = files_.emplace_back(path);
+      auto entries = parse_safetensors(file.bytes(), path.string());
+      if (!location_.index.empty()) index.check(path.filename().string(), entries);
+      table.add(std::move(entries), path.string());
+    }
+  }
+
+  ModelLocation location_;
+  json raw_config_;
+  ModelConfig config_;
+  std::vector<MappedFile> files_;
+  ModelView view_;
+  std::vector<CheckpointTensor> tensors_;
+  int64_t parameter_count_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const Checkpoint> Checkpoint::open(const std::string& model) {
+  return std::make_shared<MappedCheckpoint>(locate_model(model, HubEnvironment::from_process()));
+}
+
+}  // namespace sentinel

@@ -1,0 +1,111 @@
+#include "model/checkpoint/tensor_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+std::optional<DType> weight_dtype(std::string_view dtype) {
+  if (dtype == "F32") return DType::f32;
+  if (dtype == "F16") return DType::f16;
+  if (dtype == "BF16") return DType::bf16;
+  return std::nullopt;
+}
+
+}  // namespace
+
+void TensorTable::add(std::vector<SafetensorsEntry> entries, const std::string& file) {
+  if (files_.empty()) files_ = file;
+  for (SafetensorsEntry& entry : entries) {
+    std::string name = entry.name;
+    if (name.starts_with(prefix_)) name.erase(0, prefix_.size());
+    Slot slot{.entry = std::move(entry), .file = file, .order = tensors_.size()};
+    const auto [it, is_new] = tensors_.try_emplace(name, std::move(slot));
+    if (!is_new) {
+      throw bad_input("{}: tensor \"{}\" stands twice (also in {})", file, printable(name),
+                      it->second.file);
+    }
+  }
+}
+
+const TensorTable::Slot& TensorTable::take(const std::string& name,
+                                           const std::vector<int64_t>& shape) {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) {
+    throw bad_input("{}: tensor \"{}\" is missing; the file does not fit its config.json", files_,
+                    name);
+  }
+  Slot& slot = it->second;
+  if (slot.entry.shape != shape) {
+    throw bad_input("{}: tensor \"{}\" has shape [{}], expected [{}] from config.json", slot.file,
+                    name, fmt::join(slot.entry.shape, ", "), fmt::join(shape, ", "));
+  }
+  if (!weight_dtype(slot.entry.dtype)) {
+    throw bad_input("{}: tensor \"{}\" has type {}, expected F32, F16 or BF16", slot.file, name,
+                    slot.entry.dtype);
+  }
+  slot.use = Slot::Use::weight;
+  return slot;
+}
+
+MatrixView TensorTable::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  const Slot& slot = take(name, {rows, cols});
+  return {.data = slot.entry.data,
+          .dtype = *weight_dtype(slot.entry.dtype),
+          .n_out = rows,
+          .n_in = cols,
+          .out_stride = cols,
+          .in_stride = 1,
+          .name = name};
+}
+
+VectorView TensorTable::vector(const std::string& name, int64_t n) {
+  const Slot& slot = take(name, {n});
+  return {.data = slot.entry.data, .dtype = *weight_dtype(slot.entry.dtype), .n = n, .name = name};
+}
+
+void TensorTable::require_copy(const std::string& copy, const std::string& original,
+                               std::string_view remedy) {
+  Slot& a = tensors_.at(copy);
+  const Slot& b = tensors_.at(original);
+  const bool equal = a.entry.dtype == b.entry.dtype && a.entry.shape == b.entry.shape &&
+                     a.entry.bytes == b.entry.bytes &&
+                     std::memcmp(a.entry.data, b.entry.data, a.entry.bytes) == 0;
+  if (!equal) {
+    throw bad_input("{}: tensor \"{}\" differs from \"{}\" though the configuration ties them; {}",
+                    a.file, copy, original, remedy);
+  }
+  a.use = Slot::Use::copy;
+}
+
+void TensorTable::require_all_used(bool (*is_ignored)(std::string_view)) const {
+  for (const auto& [name, slot] : tensors_) {
+    if (slot.use == Slot::Use::none && !is_ignored(name)) {
+      throw bad_input("{}: tensor \"{}\" has no place in a model of this config.json", slot.file,
+                      printable(slot.entry.name));
+    }
+  }
+}
+
+std::vector<CheckpointTensor> TensorTable::used() const {
+  std::vector<std::pair<size_t, CheckpointTensor>> ordered;
+  for (const auto& [name, slot] : tensors_) {
+    if (slot.use != Slot::Use::weight) continue;
+    ordered.emplace_back(slot.order, CheckpointTensor{.name = name,
+                                                      .dtype = *weight_dtype(slot.entry.dtype),
+                                                      .shape = slot.entry.shape,
+                                                      .data = slot.entry.data,
+                                                      .bytes = slot.entry.bytes});
+  }
+  std::sort(ordered.begin(), ordered.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<CheckpointTensor> tensors;
+  for (auto& [order, tensor] : ordered) tensors.push_back(std::move(tensor));
+  return tensors;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,48 @@
+// All tensors of a checkpoint's files by name, with a note of which have been used.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/safetensors.h"
+#include "model/families/family.h"
+
+namespace sentinel {
+
+class TensorTable : public TensorSource {
+ public:
+  // `name_prefix` is taken off every name that has it.
+  explicit TensorTable(std::string_view name_prefix) : prefix_(name_prefix) {}
+
+  // Error (bad_input) when a name is there already (with or without prefix).
+  void add(std::vector<SafetensorsEntry> entries, const std::string& file);
+
+  bool contains(const std::string& name) const override { return tensors_.contains(name); }
+  MatrixView matrix(const std::string& name, int64_t rows, int64_t cols) override;
+  VectorView vector(const std::string& name, int64_t n) override;
+  void require_copy(const std::string& copy, const std::string& original,
+                    std::string_view remedy) override;
+
+  // Error (bad_input) naming a tensor that nobody used and that is not to be ignored.
+  void require_all_used(bool (*is_ignored)(std::string_view)) const;
+  // The tensors handed out, in file order.
+  std::vector<CheckpointTensor> used() const;
+
+ private:
+  struct Slot {
+    SafetensorsEntry entry;
+    std::string file;
+    size_t order = 0;
+    enum class Use { none, weight, copy } use = Use::none;
+  };
+  const Slot& take(const std::string& name, const std::vector<int64_t>& shape);
+
+  std::string prefix_;
+  std::string files_;  // for messages
+  std::map<std::string, Slot> tensors_;
+};
+
+}  // namespace sentinel

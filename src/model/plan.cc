@@ -1,0 +1,49 @@
+#include "model/plan.h"
+
+namespace sentinel {
+namespace {
+
+void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const HeadTable& heads,
+                int index, LayerPlan& plan) {
+  const int dp = weights.head_dim_padded, panels_per_head = 3 * dp / kPanel;
+  plan.heads.clear();
+  plan.qkv_panels.clear();
+  plan.o_segments.clear();
+  plan.heads.reserve(layer.n_slots);
+  plan.qkv_panels.reserve(int64_t{layer.n_slots} * panels_per_head);
+  plan.o_segments.reserve(layer.n_slots);
+  plan.keeps_inputs = false;
+  for (int h = 0; h < static_cast<int>(layer.slot_of_head.size()); ++h) {
+    const int slot = layer.slot_of_head[h];
+    if (slot < 0) continue;
+    const float factor = heads.factor({index, h});
+    if (factor <= 0) {
+      plan.keeps_inputs = true;
+      continue;
+    }
+    plan.heads.push_back({h, slot, factor});
+    for (int p = 0; p < panels_per_head; ++p) {
+      plan.qkv_panels.push_back(slot * panels_per_head + p);
+    }
+    plan.o_segments.push_back({slot * layer.o_block_bytes, slot * dp, static_cast<int32_t>(layer.o.k)});
+  }
+  plan.ffn_segment = {0, 0, static_cast<int32_t>(layer.down.k)};
+}
+
+}  // namespace
+
+void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan) {
+  const size_t n = weights.layers.size();
+  plan.layers.resize(n);
+  plan.weight_bytes = weights.lm_head.bytes();
+  for (size_t l = 0; l < n; ++l) {
+    const PackedLayer& layer = weights.layers[l];
+    plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
+    plan.weight_bytes += static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
+                         static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
+                         layer.up.bytes() + layer.down.bytes();
+  }
+  plan.version = heads.version();
+}
+
+}  // namespace sentinel

@@ -1,0 +1,314 @@
+#include "model/reference/reference_model.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/ref/plain.h"
+#include "model/session_checks.h"
+
+namespace sentinel {
+namespace {
+
+struct Matrix {
+  std::vector<float> values;  // [n_out, n_in] row-major
+  int64_t n_out = 0, n_in = 0;
+  const float* row(int64_t o) const { return values.data() + o * n_in; }
+};
+
+struct HeadParameters {
+  Matrix q, k, v, o;
+  std::vector<float> q_bias, k_bias, v_bias;
+};
+
+struct LayerParameters {
+  std::vector<float> norm1_weight, norm1_bias, norm2_weight, norm2_bias;
+  std::vector<HeadParameters> heads;
+  std::vector<float> o_bias;
+  Matrix up, down;
+  std::vector<float> up_bias, down_bias;
+};
+
+void check_finite(const std::vector<float>& values, const std::string& name) {
+  for (float v : values) {
+    if (!std::isfinite(v)) {
+      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+                      name);
+    }
+  }
+}
+
+std::vector<float> read_vector(const VectorView& view) {
+  std::vector<float> values = view.to_floats();
+  check_finite(values, view.name);
+  return values;
+}
+
+Matrix read_matrix(const MatrixView& view) {
+  Matrix m{std::vector<float>(view.n_out * view.n_in), view.n_out, view.n_in};
+  for (int64_t o = 0; o < view.n_out; ++o) {
+    load_elements(view.data + o * view.out_stride * static_cast<int64_t>(size_of(view.dtype)),
+                  view.dtype, view.in_stride, view.n_in, m.values.data() + o * view.n_in);
+  }
+  check_finite(m.values, view.name);
+  return m;
+}
+
+struct Parameters {
+  Matrix token_embedding, position_embedding, lm_head;
+  std::vector<LayerParameters> layers;
+  std::vector<float> final_norm_weight, final_norm_bias;
+  bool tied = true;
+
+  explicit Parameters(const ModelView& view, bool tied_lm_head) : tied(tied_lm_head) {
+    token_embedding = read_matrix(view.token_embedding);
+    position_embedding = read_matrix(view.position_embedding);
+    if (!tied) lm_head = read_matrix(view.lm_head);
+    for (const LayerView& l : view.layers) {
+      LayerParameters p;
+      p.norm1_weight = read_vector(l.norm1_weight);
+      p.norm1_bias = read_vector(l.norm1_bias);
+      p.norm2_weight = read_vector(l.norm2_weight);
+      p.norm2_bias = read_vector(l.norm2_bias);
+      for (const HeadView& h : l.heads) {
+        p.heads.push_back({read_matrix(h.q), read_matrix(h.k), read_matrix(h.v), read_matrix(h.o),
+                           read_vector(h.q_bias), read_vector(h.k_bias), read_vector(h.v_bias)});
+      }
+      p.o_bias = read_vector(l.o_bias);
+      p.up = read_matrix(l.up);
+      p.up_bias = read_vector(l.up_bias);
+      p.down = read_matrix(l.down);
+      p.down_bias = read_vector(l.down_bias);
+      layers.push_back(std::move(p));
+    }
+    final_norm_weight = read_vector(view.final_norm_weight);
+    final_norm_bias = read_vector(view.final_norm_bias);
+  }
+  const Matrix& head() const { return tied ? token_embedding : lm_head; }
+};
+
+class ReferenceModel;
+
+class ReferenceSession : public Session {
+ public:
+  ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
+      : model_(model), max_length_(max_length), tokens_(max_sequences) {}
+
+  int max_sequences() const override { return static_cast<int>(tokens_.size()); }
+  int max_length() const override { return max_length_; }
+  int length(int sequence) const override {
+    check_sequence(sequence, max_sequences());
+    return static_cast<int>(tokens_[sequence].size());
+  }
+  void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
+  void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void step(std::span<const int32_t> tokens, float* logits) override;
+  void truncate(int sequence, int length) override {
+    check_sequence(sequence, max_sequences());
+    auto& kept = tokens_[sequence];
+    if (length >= 0 && length < static_cast<int>(kept.size())) kept.resize(length);
+  }
+  void set_observer(Observer* observer) override { observer_ = observer; }
+
+ private:
+  void append(int sequence, std::span<const int32_t> tokens);
+  // Final-norm outputs [tokens of the sequence, d_model] of the whole sequence.
+  std::vector<float> hidden(int sequence, int first_new);
+  void attention(const LayerParameters& layer, int layer_index, int n, int first_new,
+                 std::vector<float>& x);
+  void ffn(const LayerParameters& layer, int layer_index, int n, int first_new,
+           std::vector<float>& x);
+
+  ReferenceModel& model_;
+  int max_length_;
+  std::vector<std::vector<int32_t>> tokens_;
+  Observer* observer_ = nullptr;
+};
+
+class ReferenceModel : public Model {
+ public:
+  ReferenceModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
+      : checkpoint_(std::move(checkpoint)),
+        parameters_(checkpoint_->view(), checkpoint_->config().tied_lm_head),
+        heads_(checkpoint_->config()) {
+    info_.level = 0;
+    info_.threads = 1;
+    info_.isa = "scalar";
+    info_.kv_cache = false;
+    info_.agency = options.agency;
+    info_.weight_bytes = checkpoint_->parameter_count() * 4;
+    for (const HeadId id : options.removed_heads) heads_.set_state(id, HeadState::withdrawn, false);
+    checkpoint_->release_pages();
+  }
+
+  const Checkpoint& checkpoint() const override { return *checkpoint_; }
+  const ModelInfo& info() const override { return info_; }
+  HeadTable& heads() override { return heads_; }
+  const HeadTable& heads() const override { return heads_; }
+  std::unique_ptr<Session> new_session(int max_sequences, int max_length) override {
+    check_session_shape(max_sequences, max_length, config().context_length);
+    return std::make_unique<ReferenceSession>(*this, max_sequences, max_length);
+  }
+  int64_t bytes_per_token(int) const override { return info_.weight_bytes; }
+  double flops_per_token() const override {
+    double macs = 0;
+    for (const auto& layer : config().layers) {
+      macs += 4.0 * layer.n_heads * config().head_dim * config().d_model +
+              2.0 * layer.ffn_dim * config().d_model;
+    }
+    return 2 * (macs + double(config().vocab_size) * config().d_model);
+  }
+  const Parameters& parameters() const { return parameters_; }
+
+ private:
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  Parameters parameters_;
+  HeadTable heads_;
+  ModelInfo info_;
+};
+
+void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
+  check_sequence(sequence, max_sequences());
+  check_tokens(tokens, model_.config().vocab_size);
+  check_room(length(sequence), tokens.size(), max_length_);
+  tokens_[sequence].insert(tokens_[sequence].end(), tokens.begin(), tokens.end());
+}
+
+// x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo. Closed heads are computed
+// too and multiplied by 0: level 0 skips nothing.
+void ReferenceSession::attention(const LayerParameters& layer, int layer_index, int n,
+                                 int first_new, std::vector<float>& x) {
+  const ModelConfig& config = model_.config();
+  const int64_t d = config.d_model, hd = config.head_dim;
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  std::vector<float> normed(n * d), context(n * n_heads * hd), entropy(n * n_heads);
+  for (int i = 0; i < n; ++i) {
+    plain::layer_norm(&x[i * d], layer.norm1_weight.data(), layer.norm1_bias.data(),
+                      config.norm_epsilon, d, &normed[i * d]);
+  }
+  for (int64_t h = 0; h < n_heads; ++h) {
+    const HeadParameters& head = layer.heads[h];
+    const float factor = model_.heads().factor({layer_index, static_cast<int>(h)});
+    std::vector<float> q(n * hd), k(n * hd), v(n * hd), scores(n);
+    for (int i = 0; i < n; ++i) {
+      const float* in = &normed[i * d];
+      plain::linear(head.q.values.data(), head.q_bias.data(), in, hd, d, &q[i * hd]);
+      plain::linear(head.k.values.data(), head.k_bias.data(), in, hd, d, &k[i * hd]);
+      plain::linear(head.v.values.data(), head.v_bias.data(), in, hd, d, &v[i * hd]);
+    }
+    for (int i = 0; i < n; ++i) {
+      plain::linear(k.data(), nullptr, &q[i * hd], i + 1, hd, scores.data());
+      for (int j = 0; j <= i; ++j) scores[j] *= config.attention_scale[layer_index];
+      entropy[i * n_heads + h] = static_cast<float>(plain::softmax(scores.data(), i + 1));
+      for (int64_t c = 0; c < hd; ++c) {
+        double sum = 0;
+        for (int j = 0; j <= i; ++j) sum += double{scores[j]} * v[j * hd + c];
+        context[(i * n_heads + h) * hd + c] = static_cast<float>(sum * factor);
+      }
+    }
+  }
+  for (int i = 0; i < n; ++i) {
+    for (int64_t o = 0; o < d; ++o) {
+      double sum = layer.o_bias[o];
+      for (int64_t h = 0; h < n_heads; ++h) {
+        const float* w = layer.heads[h].o.row(o);
+        const float* c = &context[(i * n_heads + h) * hd];
+        for (int64_t e = 0; e < hd; ++e) sum += double{w[e]} * c[e];
+      }
+      x[i * d + o] += static_cast<float>(sum);
+    }
+  }
+  if (observer_ && n > first_new) {
+    observer_->on_attention(layer_index, first_new, n - first_new,
+                            context.data() + first_new * n_heads * hd, n_heads * hd,
+                            entropy.data() + first_new * n_heads);
+  }
+}
+
+// x += W_down activation(W_up norm2(x) + b_up) + b_down.
+void ReferenceSession::ffn(const LayerParameters& layer, int layer_index, int n, int first_new,
+                           std::vector<float>& x) {
+  const ModelConfig& config = model_.config();
+  const int64_t d = config.d_model, f = layer.up.n_out;
+  std::vector<float> normed(d), hidden(n * f), out(d);
+  for (int i = 0; i < n; ++i) {
+    plain::layer_norm(&x[i * d], layer.norm2_weight.data(), layer.norm2_bias.data(),
+                      config.norm_epsilon, d, normed.data());
+    float* row = hidden.data() + i * f;
+    plain::linear(layer.up.values.data(), layer.up_bias.data(), normed.data(), f, d, row);
+    for (int64_t j = 0; j < f; ++j) {
+      row[j] = static_cast<float>(plain::activate(config.activation, row[j]));
+    }
+    plain::linear(layer.down.values.data(), layer.down_bias.data(), row, d, f, out.data());
+    for (int64_t o = 0; o < d; ++o) x[i * d + o] += out[o];
+  }
+  if (observer_ && n > first_new) {
+    observer_->on_ffn(layer_index, first_new, n - first_new, hidden.data() + first_new * f, f);
+  }
+}
+
+std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
+  const Parameters& p = model_.parameters();
+  const ModelConfig& config = model_.config();
+  const auto& tokens = tokens_[sequence];
+  const auto n = static_cast<int>(tokens.size());
+  const int64_t d = config.d_model;
+  std::vector<float> x(n * d);
+  for (int i = 0; i < n; ++i) {
+    for (int64_t c = 0; c < d; ++c) {
+      x[i * d + c] = p.token_embedding.row(tokens[i])[c] + p.position_embedding.row(i)[c];
+    }
+  }
+  for (int l = 0; l < config.n_layers; ++l) {
+    attention(p.layers[l], l, n, first_new, x);
+    ffn(p.layers[l], l, n, first_new, x);
+  }
+  for (int i = 0; i < n; ++i) {
+    plain::layer_norm(&x[i * d], p.final_norm_weight.data(), p.final_norm_bias.data(),
+                      config.norm_epsilon, d, &x[i * d]);
+  }
+  model_.heads().advance_step();
+  return x;
+}
+
+void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens,
+                               const LogitsSink& sink) {
+  const int first = length(sequence);
+  append(sequence, tokens);
+  const std::vector<float> x = hidden(sequence, first);
+  const Matrix& head = model_.parameters().head();
+  std::vector<float> logits(head.n_out);
+  for (int i = first; i < length(sequence); ++i) {
+    plain::linear(head.values.data(), nullptr, &x[i * head.n_in], head.n_out, head.n_in,
+                  logits.data());
+    sink(i, 1, logits.data());
+  }
+}
+
+void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
+  const int first = length(sequence);
+  append(sequence, tokens);
+  const std::vector<float> x = hidden(sequence, first);
+  const Matrix& head = model_.parameters().head();
+  if (logits) {
+    plain::linear(head.values.data(), nullptr, &x[(length(sequence) - 1) * head.n_in], head.n_out,
+                  head.n_in, logits);
+  }
+}
+
+void ReferenceSession::step(std::span<const int32_t> tokens, float* logits) {
+  check_tokens(tokens, model_.config().vocab_size);
+  check_sequence(static_cast<int>(tokens.size()) - 1, max_sequences());
+  for (size_t s = 0; s < tokens.size(); ++s) {
+    prefill(static_cast<int>(s), tokens.subspan(s, 1), logits + s * model_.config().vocab_size);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_reference_model(std::shared_ptr<const Checkpoint> checkpoint,
+                                            const ModelOptions& options) {
+  return std::make_unique<ReferenceModel>(std::move(checkpoint), options);
+}
+
+}  // namespace sentinel
