@@ -114,14 +114,15 @@ void time_once(const CellContext& context, Cell& cell) {
       model->info().agency == AgencyMode::off ? nullptr : agency_stats(model->heads());
 }
 
-QualityFigures figures(const EvalResult& eval, double base_perplexity) {
+QualityFigures figures(const EvalResult& eval) {
   QualityFigures quality;
   quality.perplexity = eval.perplexity;
-  quality.perplexity_delta_percent = 100 * (eval.perplexity / base_perplexity - 1);
   quality.nll_mean = eval.nll_mean;
   quality.bits_per_byte = eval.bits_per_byte.value_or(std::numeric_limits<double>::quiet_NaN());
   quality.tokens_scored = eval.tokens_scored;
   if (eval.divergence) {
+    quality.perplexity_delta_percent =
+        100 * (eval.perplexity / eval.divergence->perplexity_base - 1);
     quality.kl_mean = eval.divergence->kl_mean;
     quality.kl_p99 = eval.divergence->kl_p99;
     quality.top1_agreement = eval.divergence->top1_agreement;
@@ -190,8 +191,7 @@ void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup
 
 void measure_quality(const CellContext& context, std::vector<Cell*> cells,
                      std::span<const int32_t> tokens, const EvalOptions& options,
-                     const BaseLogits& base, double base_perplexity,
-                     const CellProgress& progress) {
+                     const BaseLogits& base, const CellProgress& progress) {
   int done = 0;
   for (Cell* cell : cells) {
     check_cancel(context);
@@ -199,7 +199,7 @@ void measure_quality(const CellContext& context, std::vector<Cell*> cells,
     const auto model = prepare(context, *cell);
     const EvalResult eval = evaluate(*model, tokens, options, &base);
     if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
-    cell->run.quality = figures(eval, base_perplexity);
+    cell->run.quality = figures(eval);
   }
 }
 

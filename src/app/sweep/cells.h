@@ -53,6 +53,6 @@ void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup
 // Perplexity, and divergence from the base, of every cell. Error (interrupted) between cells.
 void measure_quality(const CellContext& context, std::vector<Cell*> cells,
                      std::span<const int32_t> tokens, const EvalOptions& options,
-                     const BaseLogits& base, double base_perplexity, const CellProgress& progress);
+                     const BaseLogits& base, const CellProgress& progress);
 
 }  // namespace sentinel
