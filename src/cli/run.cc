@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
@@ -21,15 +21,19 @@ namespace {
 int exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::usage:
-    case ErrorKind::bad_input: return kExitUsage;
-    case ErrorKind::interrupted: return kExitInterrupted;
-    case ErrorKind::runtime: break;
+    case ErrorKind::bad_input:
+      return kExitUsage;
+    case ErrorKind::interrupted:
+      return kExitInterrupted;
+    case ErrorKind::runtime:
+      break;
   }
   return kExitFailed;
 }
 
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
   text.erase(text.find_last_not_of(' ') + 1);
   return text;
 }
@@ -62,8 +66,7 @@ int fail(const Invocation& invocation, ErrorKind kind, const std::string& messag
   std::fprintf(stderr, "sentinel%s%s: %s\n", invocation.command.empty() ? "" : " ",
                invocation.command.c_str(), line.c_str());
   if (invocation.json) {
-    const nlohmann::json document = {
-        {"error", {{"kind", to_string(kind)}, {"message", line}}}};
+    const nlohmann::json document = {{"error", {{"kind", to_string(kind)}, {"message", line}}}};
     std::fputs(dump(document).c_str(), stdout);
     std::fflush(stdout);
   }

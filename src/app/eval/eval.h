@@ -4,10 +4,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/model.h"
@@ -16,13 +18,13 @@
 namespace sentinel {
 
 struct EvalOptions {
-  int window = 0;       // tokens per window; 0: the model's context length
-  int max_windows = 0;  // 0: all that the text gives
-  const Tokenizer* tokenizer = nullptr;  // for bits_per_byte; null: not measured
+  int window = 0;                             // tokens per window; 0: the model's context length
+  int max_windows = 0;                        // 0: all that the text gives
+  const Tokenizer* tokenizer = nullptr;       // for bits_per_byte; null: not measured
   const std::atomic<bool>* cancel = nullptr;  // set: stops soon, whole windows measured are kept
 };
 
-// Called after every window, and for long windows within.
+// Called after every window.
 struct EvalProgress {
   int windows_done = 0, windows = 0;
   double perplexity = 0;  // so far
@@ -50,31 +52,39 @@ struct EvalResult {
 };
 
 // The windows that a token sequence is cut into: non-overlapping, an incomplete last one dropped
-// unless it is the only one. Error (usage) for fewer than 2 tokens or a window that does not fit.
-std::vector<std::span<const int32_t>> eval_windows(std::span<const int32_t> tokens, int window,
-                                                   int max_windows);
+// unless it is the only one. Error (usage): fewer than 2 tokens, tokens beyond the vocabulary, a
+// window beyond the context.
+std::vector<std::span<const int32_t>> eval_windows(const ModelConfig& config,
+                                                   std::span<const int32_t> tokens,
+                                                   const EvalOptions& options);
 
 // The base's predictions on a set of windows, to compare many variants with. When they fit
-// `max_bytes` they are computed once and kept (f32, else 16-bit codes with a step below 1e-3
-// nats); otherwise the base is run again beside each variant and has to outlive this object.
+// `max_bytes` they are computed once and kept (f32, else 16-bit codes over each row's range, steps
+// of about 5e-4 nats), so that `base` may change or go; otherwise the base runs again beside each
+// variant, in blocks of rows, and has to outlive this object unchanged.
 class BaseLogits {
  public:
   static constexpr size_t kDefaultMaxBytes = size_t{512} << 20;
+  // Error as evaluate().
   BaseLogits(Model& base, std::span<const int32_t> tokens, const EvalOptions& options,
              size_t max_bytes = kDefaultMaxBytes, const EvalCallback& progress = nullptr);
   ~BaseLogits();
   BaseLogits(BaseLogits&&) noexcept;
 
-  bool stored() const;  // false: the base runs again at every comparison
+  bool stored() const;
   int windows() const;  // fewer than asked for when interrupted
 
-  class Reader;  // internal: hands out the rows of one window after the other
-  std::unique_ptr<Reader> reader() const;
-
  private:
-  struct Store;
-  std::unique_ptr<Store> store_;
+  friend struct BaseAccess;  // base_reader.h
+  std::unique_ptr<struct BaseStore> store_;
 };
+
+struct EvalText {
+  std::vector<int32_t> tokens;  // of the whole text at once, no special tokens added
+  std::string sha256;           // of the file's bytes
+};
+// Error (bad_input): the file is missing or empty.
+EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer);
 
 // Perplexity of `model` as it is now (head gates included) on the tokens. With `base`, which must
 // have been made from the same tokens, window and max_windows, also the divergence.
