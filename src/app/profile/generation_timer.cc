@@ -31,11 +31,18 @@ void forget_all(Session& session) {
   for (int i = 0; i < session.max_sequences(); ++i) session.truncate(i, 0);
 }
 
-}  // namespace
-
-int32_t argmax(const float* values, int n) {
-  return static_cast<int32_t>(std::max_element(values, values + n) - values);
+std::vector<Sampler> make_samplers(const GenerationWork& work, int vocab_size) {
+  std::vector<Sampler> samplers;
+  for (size_t i = 0; i < work.prompts.size(); ++i) {
+    SamplingOptions options;
+    options.temperature = work.temperature;
+    options.seed = work.seed + i;
+    samplers.emplace_back(options, vocab_size);
+  }
+  return samplers;
 }
+
+}  // namespace
 
 GenerationTiming time_generation(Model& model, const GenerationWork& work,
                                  const std::atomic<bool>* cancel) {
@@ -50,11 +57,14 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
   const int vocab = model.config().vocab_size;
   std::vector<float> logits(static_cast<size_t>(n_sequences) * static_cast<size_t>(vocab));
   std::vector<int32_t> next(static_cast<size_t>(n_sequences));
+  std::vector<Sampler> samplers = make_samplers(work, vocab);
   GenerationTiming timing;
   timing.steps.reserve(static_cast<size_t>(work.generated_tokens));
   timing.tokens.reserve(static_cast<size_t>(work.generated_tokens));
   const auto emit = [&] {
-    for (int i = 0; i < n_sequences; ++i) next[i] = argmax(logits.data() + int64_t{i} * vocab, vocab);
+    for (size_t i = 0; i < next.size(); ++i) {
+      next[i] = samplers[i].sample(std::span(logits).subspan(i * size_t(vocab), size_t(vocab)));
+    }
     timing.tokens.push_back(next[0]);
     timing.tokens_emitted += n_sequences;
   };

@@ -6,15 +6,18 @@
 #include <vector>
 
 #include "model/model.h"
+#include "model/sampler.h"
 
 namespace sentinel {
 
 struct GenerationWork {
   std::vector<std::vector<int32_t>> prompts;  // one per sequence, none empty
   int generated_tokens = 20;                  // of each sequence, >= 1; end-of-text does not stop it
+  double temperature = 0;                     // 0: greedy
+  uint64_t seed = 0;                          // sequence i samples with seed + i
 };
 
-// Seconds. Choosing the next token (greedy) is inside every time.
+// Seconds. Choosing the next token is inside every time but `prefill`.
 struct GenerationTiming {
   double total = 0;        // prompts in to last token out
   double prefill = 0;      // the prompts of all sequences
@@ -29,8 +32,5 @@ struct GenerationTiming {
 // prompt and new tokens; Error (interrupted) when `cancel` (may be null) becomes true.
 GenerationTiming time_generation(Model& model, const GenerationWork& work,
                                  const std::atomic<bool>* cancel);
-
-// Position of the largest value; the first of equals.
-int32_t argmax(const float* values, int n);
 
 }  // namespace sentinel

@@ -67,7 +67,7 @@ void describe_model(const CellContext& context, const Model& model, Cell& cell) 
   run.kv = to_string(info.kv);
   run.agency = to_string(info.agency);
   run.kv_cache = info.kv_cache;
-  run.seed = context.seed;
+  run.seed = context.work.seed;
   run.weight_bytes = info.weight_bytes;
   run.heads_active = model.heads().active_count();
   run.heads_total = model.config().total_heads();

@@ -34,7 +34,6 @@ struct CellContext {
   ModelPool* pool;
   const Tokenizer* tokenizer;
   GenerationWork work;
-  uint64_t seed = 0;
   std::function<double(int64_t bytes)> bandwidth;  // of the machine for this working set, bytes/s
   const std::atomic<bool>* cancel = nullptr;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/eval/eval.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -10,14 +11,13 @@ namespace sentinel {
 namespace {
 
 constexpr size_t kCalibrationWindows = 8;
-constexpr size_t kMaxTextBytes = size_t{256} << 20;
 
 TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, const char* bundled) {
   TokenizedText text;
   text.path = path.empty() ? bundled_file(bundled).string() : path;
-  const std::string bytes = read_file(text.path, kMaxTextBytes);
-  text.sha256 = sha256_hex(bytes);
-  text.tokens = tokenizer.encode(bytes);
+  EvalText loaded = load_eval_text(text.path, tokenizer);
+  text.sha256 = std::move(loaded.sha256);
+  text.tokens = std::move(loaded.tokens);
   if (text.tokens.size() < 2) {
     throw bad_input("{}: the text has fewer than 2 tokens; give a longer one", text.path);
   }

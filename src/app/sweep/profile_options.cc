@@ -63,6 +63,10 @@ void check_options(const ProfileOptions& options) {
   check_range("batch_size", options.batch_size, 1, kMaxBatch);
   check_range("iterations", options.iterations, 1, kMaxIterations);
   check_range("warmup", options.warmup, 0, kMaxIterations);
+  if (!(options.temperature >= 0 && options.temperature <= 100)) {
+    throw usage_error("--temperature: {} is out of range; give 0 (greedy) to 100",
+                      options.temperature);
+  }
   check_range("max_eval_windows", options.max_eval_windows, 0, 1 << 24);
   if (options.output_dir.empty()) throw usage_error("--output_dir: give a folder");
   if (options.output_prefix.find('/') != std::string::npos || options.output_prefix.size() > 100) {
@@ -88,6 +92,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
       {"test_all_optimization_levels", options.test_all_optimization_levels},
       {"iterations", options.iterations},
       {"warmup", options.warmup},
+      {"temperature", options.temperature},
       {"seed", options.seed},
       {"strategy", options.strategy},
       {"agency", to_string(model.agency)},

@@ -21,7 +21,8 @@ struct ProfileOptions {
   int batch_size = 1;
   int iterations = 5;           // timed generations per cell
   int warmup = 2;               // untimed ones
-  uint64_t seed = 0;
+  double temperature = 0;       // 0: greedy
+  uint64_t seed = 0;            // of sampling and of strategy random
   std::string profile_mode = "basic";
   bool test_all_optimization_levels = false;
   std::string output_dir = "profiling_results/full_model";

@@ -101,7 +101,8 @@ CellContext ProfileRun::context() {
   context.tokenizer = inputs_.tokenizer.get();
   for (const auto& prompt : inputs_.prompts) context.work.prompts.push_back(prompt.tokens);
   context.work.generated_tokens = options_.generated_tokens;
-  context.seed = options_.seed;
+  context.work.temperature = options_.temperature;
+  context.work.seed = options_.seed;
   context.cancel = cancel_;
   return context;
 }
