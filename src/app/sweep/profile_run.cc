@@ -135,7 +135,12 @@ void ProfileRun::rank() {
   const auto model = prepare(context(), dense_original());
   ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
                                    options_.seed, cancel_});
-  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, ranking_.scores, {}};
+  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
+  if (strategy.calibrates) {
+    strategy_result.calibration = nlohmann::json{{"text", inputs_.calibration.path},
+                                                 {"text_sha256", inputs_.calibration.sha256},
+                                                 {"tokens", inputs_.calibration.tokens.size()}};
+  }
   for (const HeadId id : ranking_.order) {
     strategy_result.removal_order.emplace_back(id.layer, id.head);
   }
