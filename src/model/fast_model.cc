@@ -106,7 +106,7 @@ class FastModel : public Model {
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
-  const KernelTable& kernels_;
+  const KernelTable kernels_;
   ThreadPool pool_;
   HeadTable heads_;
   ModelInfo info_;
