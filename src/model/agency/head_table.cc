@@ -121,12 +121,15 @@ int HeadTable::active_count() const {
   return n;
 }
 
-void HeadTable::track(HeadId id, double utilization, double contribution_norm) {
-  HeadStatus& head = heads_[id.layer][id.head];
-  head.utilization = kSmoothing * head.utilization + (1 - kSmoothing) * utilization;
+void HeadTable::track_utilization(HeadId id, double utilization) {
+  double& value = heads_[id.layer][id.head].utilization;
+  value = kSmoothing * value + (1 - kSmoothing) * utilization;
+}
+
+void HeadTable::track_contribution(HeadId id, double norm) {
   double& mean = mean_norm_[id.layer][id.head];
-  if (mean > 0) head.alignment = contribution_norm / mean;
-  mean = mean > 0 ? kSmoothing * mean + (1 - kSmoothing) * contribution_norm : contribution_norm;
+  if (mean > 0) heads_[id.layer][id.head].alignment = norm / mean;
+  mean = mean > 0 ? kSmoothing * mean + (1 - kSmoothing) * norm : norm;
 }
 
 void HeadTable::log_violation(HeadId id, const std::string& type, float gate) {

@@ -65,7 +65,9 @@ class HeadTable {
   uint64_t version() const { return version_; }
   int64_t step() const { return step_; }
   void advance_step() { ++step_; }
-  void track(HeadId id, double utilization, double contribution_norm);
+  // EMA with weight 0.1 for the new value.
+  void track_utilization(HeadId id, double utilization);
+  void track_contribution(HeadId id, double norm);
 
   const std::vector<Violation>& recent_violations() const { return violations_; }  // last 256
   int64_t violation_count() const { return violation_count_; }

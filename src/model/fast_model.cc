@@ -1,0 +1,230 @@
+#include "model/fast_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "kernels/registry.h"
+#include "model/decoder.h"
+#include "model/session_checks.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kPrefillChunk = 512;
+
+class FastModel;
+
+class FastSession : public Session {
+ public:
+  FastSession(FastModel& model, int max_sequences, int max_length);
+
+  int max_sequences() const override { return cache_.max_sequences(); }
+  int max_length() const override { return cache_.max_length(); }
+  int length(int sequence) const override {
+    check_sequence(sequence, max_sequences());
+    return lengths_[sequence];
+  }
+  void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
+  void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void step(std::span<const int32_t> tokens, float* logits) override;
+  void truncate(int sequence, int length) override;
+  void set_observer(Observer* observer) override { observer_ = observer; }
+
+ private:
+  template <typename AfterChunk>
+  void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
+  void forward(std::span<const RowGroup> groups, const int32_t* tokens);
+  void refresh_plan();
+  void track(std::span<const RowGroup> groups);
+
+  FastModel& model_;
+  KvCache cache_;
+  Workspace workspace_;
+  Plan plan_;
+  std::vector<int> lengths_;
+  std::vector<RowGroup> groups_;
+  std::vector<float> sink_logits_;
+  Observer* observer_ = nullptr;
+};
+
+class FastModel : public Model {
+ public:
+  FastModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
+      : checkpoint_(std::move(checkpoint)),
+        kernels_(select_kernels(detect_cpu_features(), options.isa)),
+        pool_(options.threads == 0 ? ThreadPool::available_cores() : options.threads),
+        heads_(checkpoint_->config()) {
+    for (const HeadId id : options.removed_heads) heads_.set_state(id, HeadState::withdrawn, false);
+    info_.level = options.level;
+    info_.threads = pool_.size();
+    info_.isa = kernels_.isa;
+    info_.weights = options.weights.value_or(WeightType::f32);
+    info_.lm_head = options.lm_head.value_or(info_.weights);
+    info_.kv = options.kv.value_or(KvType::f32);
+    info_.agency = options.agency;
+    weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
+                            kernels_, pool_);
+    info_.weight_bytes = weights_.total_bytes;
+    int64_t slots = 0;
+    for (const auto& layer : weights_.layers) slots += layer.n_slots;
+    info_.kv_bytes_per_token =
+        2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
+  }
+
+  const Checkpoint& checkpoint() const override { return *checkpoint_; }
+  const ModelInfo& info() const override { return info_; }
+  HeadTable& heads() override { return heads_; }
+  const HeadTable& heads() const override { return heads_; }
+  std::unique_ptr<Session> new_session(int max_sequences, int max_length) override {
+    check_session_shape(max_sequences, max_length, config().context_length);
+    return std::make_unique<FastSession>(*this, max_sequences, max_length);
+  }
+  int64_t bytes_per_token(int context) const override {
+    Plan plan;
+    build_plan(weights_, heads_, plan);
+    int64_t active = 0;
+    for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
+    return plan.weight_bytes +
+           active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+  }
+  double flops_per_token() const override {
+    double macs = double(config().vocab_size) * config().d_model;
+    for (int l = 0; l < config().n_layers; ++l) {
+      int active = 0;
+      for (int h = 0; h < heads_.n_heads(l); ++h) active += heads_.is_active({l, h});
+      macs += 4.0 * active * config().head_dim * config().d_model +
+              2.0 * config().layers[l].ffn_dim * config().d_model;
+    }
+    return 2 * macs;
+  }
+
+  DecoderContext context() {
+    return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
+  }
+
+ private:
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  const KernelTable& kernels_;
+  ThreadPool pool_;
+  HeadTable heads_;
+  ModelInfo info_;
+  PackedWeights weights_;
+};
+
+int chunk_rows(int max_sequences, int max_length) {
+  return std::max(max_sequences, std::min(max_length, kPrefillChunk));
+}
+
+FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
+    : model_(model),
+      cache_(model.context().weights, model.info().kv, max_sequences, max_length),
+      workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
+      lengths_(max_sequences, 0) {
+  groups_.reserve(max_sequences);
+}
+
+void FastSession::refresh_plan() {
+  if (plan_.version == model_.heads().version()) return;
+  build_plan(model_.context().weights, model_.heads(), plan_);
+  for (size_t l = 0; l < plan_.layers.size(); ++l) {
+    if (plan_.layers[l].keeps_inputs) cache_.prepare_inputs(static_cast<int>(l));
+  }
+}
+
+void FastSession::forward(std::span<const RowGroup> groups, const int32_t* tokens) {
+  refresh_plan();
+  Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
+  if (model_.info().agency != AgencyMode::off) track(groups);
+  model_.heads().advance_step();
+}
+
+// Utilisation u = 1 - H / ln n of each active head, mean over the rows that see n >= 2 keys.
+void FastSession::track(std::span<const RowGroup> groups) {
+  const int64_t interval = model_.info().level >= 2 ? 8 : 1;
+  if (model_.info().level >= 3 || model_.heads().step() % interval != 0) return;
+  for (int l = 0; l < model_.config().n_layers; ++l) {
+    for (const PlannedHead& head : plan_.layers[l].heads) {
+      double sum = 0;
+      int64_t rows = 0;
+      for (const RowGroup& group : groups) {
+        for (int r = 0; r < group.rows; ++r) {
+          const int visible = group.first_position + r + 1;
+          if (visible < 2) continue;
+          const int64_t entry = (int64_t{l} * workspace_.max_rows + group.first_row + r) *
+                                    workspace_.max_heads + head.head;
+          sum += std::clamp(1 - workspace_.entropy[entry] / std::log(double(visible)), 0.0, 1.0);
+          ++rows;
+        }
+      }
+      if (rows > 0) model_.heads().track_utilization({l, head.head}, sum / static_cast<double>(rows));
+    }
+  }
+}
+
+template <typename AfterChunk>
+void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
+                             const AfterChunk& after) {
+  check_sequence(sequence, max_sequences());
+  check_tokens(tokens, model_.config().vocab_size);
+  check_room(lengths_[sequence], tokens.size(), max_length());
+  for (size_t done = 0; done < tokens.size();) {
+    const int rows = std::min<int>(workspace_.max_rows, static_cast<int>(tokens.size() - done));
+    const RowGroup group{sequence, 0, rows, lengths_[sequence]};
+    forward({&group, 1}, tokens.data() + done);
+    done += rows;
+    after(group, done == tokens.size());
+  }
+}
+
+void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
+  run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
+    if (last && logits) Decoder(model_.context()).logits(workspace_, group.rows - 1, 1, logits);
+  });
+}
+
+void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) {
+  sink_logits_.resize(static_cast<size_t>(kSmallRows) * model_.config().vocab_size);
+  run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
+    for (int row = 0; row < group.rows; row += kSmallRows) {
+      const int rows = std::min(kSmallRows, group.rows - row);
+      Decoder(model_.context()).logits(workspace_, row, rows, sink_logits_.data());
+      sink(group.first_position + row, rows, sink_logits_.data());
+    }
+  });
+}
+
+void FastSession::step(std::span<const int32_t> tokens, float* logits) {
+  check_tokens(tokens, model_.config().vocab_size);
+  const auto n = static_cast<int>(tokens.size());
+  check_sequence(n - 1, max_sequences());
+  groups_.clear();
+  for (int s = 0; s < n; ++s) {
+    check_room(lengths_[s], 1, max_length());
+    groups_.push_back({s, s, 1, lengths_[s]});
+  }
+  forward(groups_, tokens.data());
+  for (int row = 0; row < n; row += kSmallRows) {
+    Decoder(model_.context())
+        .logits(workspace_, row, std::min(kSmallRows, n - row),
+                logits + int64_t{row} * model_.config().vocab_size);
+  }
+}
+
+void FastSession::truncate(int sequence, int length) {
+  check_sequence(sequence, max_sequences());
+  if (length < 0 || length >= lengths_[sequence]) return;
+  lengths_[sequence] = length;
+  cache_.truncate(sequence, length);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> make_fast_model(std::shared_ptr<const Checkpoint> checkpoint,
+                                       const ModelOptions& options) {
+  return std::make_unique<FastModel>(std::move(checkpoint), options);
+}
+
+}  // namespace sentinel

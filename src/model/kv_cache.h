@@ -1,0 +1,70 @@
+// Keys and values of every kept head, each head's part contiguous and laid out as packed panels, so
+// that the same products that read weights read the cache.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "model/packed_weights.h"
+
+namespace sentinel {
+
+WeightType panel_type_of(KvType type);
+int64_t kv_element_bytes(KvType type);
+
+// Per (sequence, layer, slot), in the panel layout of the matching weight type:
+//   K: [capacity / 16] panels over head_dim_padded inputs: positions are the outputs of q K^T
+//   V: [head_dim_padded / 16] panels over capacity inputs: positions are the inputs of p V
+class KvCache {
+ public:
+  KvCache(const PackedWeights& weights, KvType type, int max_sequences, int max_length);
+
+  WeightType panel_type() const { return panel_type_; }
+
+  int capacity() const { return capacity_; }  // max_length rounded up to 64
+  int max_length() const { return max_length_; }
+  int max_sequences() const { return max_sequences_; }
+
+  std::byte* keys(int sequence, int layer, int slot) { return part(sequence, layer, slot); }
+  std::byte* values(int sequence, int layer, int slot) {
+    return part(sequence, layer, slot) + int64_t{capacity_} * head_dim_ * element_bytes_;
+  }
+  int64_t key_panel_stride() const { return int64_t{head_dim_} * kPanel * element_bytes_; }
+  int64_t value_panel_stride() const { return int64_t{capacity_} * kPanel * element_bytes_; }
+  // How many leading positions of this head are present: a closed head falls behind.
+  int& valid(int sequence, int layer, int slot) { return valid_[index(sequence, layer, slot)]; }
+
+  // rows of k and v [rows, stride] become positions first .. first + rows - 1.
+  void append(int sequence, int layer, int slot, int first, int rows, const float* k,
+              const float* v, int64_t stride);
+  void truncate(int sequence, int length);
+
+  // The layer's normed inputs [max_length, d_model_padded] of one sequence, kept while one of its
+  // heads is off so that the head can catch up; null until prepare_inputs(layer).
+  void prepare_inputs(int layer);
+  float* inputs(int sequence, int layer) {
+    float* base = inputs_[layer].as<float>();
+    return base ? base + int64_t{sequence} * max_length_ * d_model_padded_ : nullptr;
+  }
+
+ private:
+  size_t index(int sequence, int layer, int slot) const {
+    return static_cast<size_t>(sequence) * slots_total_ + first_slot_[layer] + slot;
+  }
+  std::byte* part(int sequence, int layer, int slot) {
+    return data_.data() + static_cast<int64_t>(index(sequence, layer, slot)) * 2 * capacity_ *
+                              head_dim_ * element_bytes_;
+  }
+
+  WeightType panel_type_;
+  int element_bytes_;
+  int head_dim_, d_model_padded_, capacity_, max_length_, max_sequences_;
+  int slots_total_ = 0;
+  std::vector<int> first_slot_;
+  AlignedBuffer data_;
+  std::vector<int> valid_;
+  std::vector<AlignedBuffer> inputs_;
+};
+
+}  // namespace sentinel
