@@ -108,8 +108,8 @@ struct ProfileResult {
 };
 
 // Derived figures: one definition for every table and file. NaN where nothing was measured.
-double median(std::vector<double> values);
-double percentile(std::vector<double> values, double fraction);  // nearest rank
+double median_of(std::vector<double> values);
+double percentile_of(std::vector<double> values, double fraction);  // nearest rank
 double tokens_per_second(const RunResult& run);          // emitted, all sequences, incl. prefill
 double prefill_tokens_per_second(const RunResult& run);  // prompt tokens of all sequences
 double decode_tokens_per_second(const RunResult& run);   // tokens after the first, all sequences

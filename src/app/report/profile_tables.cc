@@ -16,7 +16,7 @@ std::vector<std::string> run_cells(const RunResult& run) {
   return {format_number(prefill_tokens_per_second(run), 0),
           format_number(decode_tokens_per_second(run), 1),
           format_number(tokens_per_second(run), 1),
-          format_number(median(run.first_token_times) * 1e3, 2),
+          format_number(median_of(run.first_token_times) * 1e3, 2),
           format_number(q ? q->perplexity : kNaN, 3),
           format_change(q ? q->perplexity_delta_percent : kNaN),
           format_number(q ? q->kl_mean : kNaN, 4),
@@ -44,7 +44,7 @@ TextTable run_table(std::vector<std::string> front) {
 TextTable loading_table(const LoadingResult& loading) {
   TextTable table{{"Model Type", "Loading Time (s)", "Parameters", "Memory"}, {}};
   const auto add = [&](const char* name, const LoadResult& load) {
-    table.rows.push_back({name, format_number(median(load.load_times), 3),
+    table.rows.push_back({name, format_number(median_of(load.load_times), 3),
                           format_number(static_cast<double>(load.parameter_count), 0),
                           format_bytes(static_cast<double>(load.memory_bytes))});
   };

@@ -31,6 +31,7 @@ struct ProfileOptions {
   std::string text;             // file to measure quality on; empty: texts/validation.txt
   std::string calibration;      // file for strategies that calibrate; empty: texts/calibration.txt
   int max_eval_windows = 8;     // 0: the whole text
+  bool measure_machine = true;  // false: no measured_bandwidth, bandwidth_fraction is null
 };
 
 // "0,30,50" -> {0, 30, 50}, ascending. Error (usage): none, not a whole number from 0 to 100,

@@ -9,7 +9,7 @@
 #include "app/report/run_folder.h"
 #include "app/sweep/cells.h"
 #include "app/sweep/environment.h"
-#include "app/sweep/loading_test.h"
+#include "app/sweep/model_loading.h"
 #include "app/sweep/profile_inputs.h"
 #include "base/error.h"
 
@@ -113,6 +113,7 @@ CellContext ProfileRun::context() {
 
 // With the threads and the instruction set that the optimized variant really runs on.
 void ProfileRun::measure_bandwidth() {
+  if (!options_.measure_machine) return;
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
   const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_);
@@ -123,7 +124,7 @@ void ProfileRun::measure_bandwidth() {
 
 void ProfileRun::test_loading() {
   const Cell baseline = dense_original();
-  result_.loading = sentinel::test_loading(
+  result_.loading = time_loading(
       inputs_.model, baseline.options, baseline.options, asked_,
       std::min(options_.iterations, kLoadingRounds),
       [this](int done, int total) { report("loading", done, total); }, cancel_);

@@ -1,4 +1,4 @@
-#include "app/sweep/loading_test.h"
+#include "app/sweep/model_loading.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -18,7 +18,7 @@ double load_once(const std::string& model, const ModelOptions& options, LoadResu
 
 }  // namespace
 
-LoadingResult test_loading(const std::string& model, const ModelOptions& baseline,
+LoadingResult time_loading(const std::string& model, const ModelOptions& baseline,
                            const ModelOptions& original, const ModelOptions& optimized, int rounds,
                            const std::function<void(int done, int total)>& progress,
                            const std::atomic<bool>* cancel) {
