@@ -27,11 +27,11 @@ struct ProfileOptions {
   bool test_all_optimization_levels = false;
   std::string output_dir = "profiling_results/full_model";
   std::string output_prefix;
-  std::string custom_prompts;   // file, one prompt per line; empty: built-in ones
-  std::string text;             // file to measure quality on; empty: texts/validation.txt
-  std::string calibration;      // file for strategies that calibrate; empty: texts/calibration.txt
-  int max_eval_windows = 8;     // 0: the whole text
-  bool measure_machine = true;  // false: no measured_bandwidth, bandwidth_fraction is null
+  std::string custom_prompts;  // file, one prompt per line; empty: built-in ones
+  std::string text;            // file to measure quality on; empty: texts/validation.txt
+  std::string calibration;     // file for strategies that calibrate; empty: texts/calibration.txt
+  int max_eval_windows = 8;    // 0: the whole text
+  double max_footprint_mb = 512;  // of the bandwidth measured, 2^20 bytes; 0: not measured
 };
 
 // "0,30,50" -> {0, 30, 50}, ascending. Error (usage): none, not a whole number from 0 to 100,

@@ -113,10 +113,11 @@ CellContext ProfileRun::context() {
 
 // With the threads and the instruction set that the optimized variant really runs on.
 void ProfileRun::measure_bandwidth() {
-  if (!options_.measure_machine) return;
+  if (options_.max_footprint_mb <= 0) return;
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
-  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_);
+  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds,
+                                      options_.max_footprint_mb, cancel_);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);

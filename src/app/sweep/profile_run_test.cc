@@ -38,7 +38,7 @@ class ProfileRunTest : public ::testing::Test {
     options.text = kRoot + "/texts/validation.txt";
     options.calibration = kRoot + "/texts/calibration.txt";
     options.model_options.threads = 1;
-    options.measure_machine = false;
+    options.max_footprint_mb = 0;
     options.pruning_levels = "0,50";
     options.strategy = "magnitude";
     options.sequence_length = 12;
@@ -81,7 +81,7 @@ TEST_F(ProfileRunTest, WritesAResultFileThatFollowsTheSchema) {
   options.output_prefix = "mine";
   options.batch_size = 2;
   options.model_options.threads = 2;
-  options.measure_machine = true;
+  options.max_footprint_mb = 4;
   const ProfileResult result = run_profile(options);
   const json document = saved("mine_");
   EXPECT_EQ(schema_errors(document), "");
