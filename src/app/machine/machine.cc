@@ -46,9 +46,9 @@ MachineDescription describe_machine() {
 }
 
 std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
-                                          int rounds, double max_footprint_mb,
-                                          const std::atomic<bool>* cancel,
-                                          const std::function<void(double)>& progress) {
+                                          int rounds, const std::atomic<bool>* cancel,
+                                          const std::function<void(double)>& progress,
+                                          double max_footprint_mb) {
   const double limit_mb = std::min(max_footprint_mb, memory_bytes() / 4 / (1 << 20));
   std::vector<std::unique_ptr<MachineProbe>> probes;
   std::vector<MachineSpeed> speeds;

@@ -37,8 +37,8 @@ struct MachineSpeed {
 // limit, not its average. Footprints double from 1 MB to `max_footprint_mb`, or to a quarter of the
 // memory. What was not measured when cancelled stands at 0. Error (usage): bad threads or isa.
 std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
-                                          int rounds = 3, double max_footprint_mb = 512,
-                                          const std::atomic<bool>* cancel = nullptr,
-                                          const std::function<void(double share)>& progress = {});
+                                          int rounds = 3, const std::atomic<bool>* cancel = nullptr,
+                                          const std::function<void(double share)>& progress = {},
+                                          double max_footprint_mb = 512);
 
 }  // namespace sentinel

@@ -18,7 +18,7 @@ TEST(Machine, IsDescribed) {
 
 TEST(Machine, EveryIsaIsMeasuredAtEveryFootprint) {
   for (const std::string& isa : describe_machine().isas) {
-    const auto speeds = measure_machine({1, 2}, isa, 1, 4);
+    const auto speeds = measure_machine({1, 2}, isa, 1, nullptr, {}, 4);
     ASSERT_EQ(speeds.size(), 2U);
     for (const MachineSpeed& speed : speeds) {
       EXPECT_EQ(speed.isa, isa);
@@ -33,7 +33,7 @@ TEST(Machine, NonsenseIsRefusedAndACancelFlagStops) {
   EXPECT_THROW(measure_machine({0}, ""), Error);
   EXPECT_THROW(measure_machine({1}, "sse9"), Error);
   const std::atomic<bool> cancel{true};
-  EXPECT_EQ(measure_machine({1}, "", 1, 4, &cancel).front().read.front().gbps, 0);
+  EXPECT_EQ(measure_machine({1}, "", 1, &cancel).front().read.front().gbps, 0);
 }
 
 }  // namespace
