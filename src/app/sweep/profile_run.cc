@@ -116,8 +116,8 @@ void ProfileRun::measure_bandwidth() {
   if (options_.max_footprint_mb <= 0) return;
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
-  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds,
-                                      options_.max_footprint_mb, cancel_);
+  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
+                                      options_.max_footprint_mb);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);
