@@ -64,11 +64,13 @@ class FastModel : public Model {
     info_.lm_head = options.lm_head.value_or(info_.weights);
     info_.kv = options.kv.value_or(KvType::f32);
     info_.agency = options.agency;
-    weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads, pool_);
+    weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
+                            kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
-    info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * 4;
+    info_.kv_bytes_per_token =
+        2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
   }
 
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
@@ -84,7 +86,8 @@ class FastModel : public Model {
     build_plan(weights_, heads_, plan);
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
-    return plan.weight_bytes + active * 2 * weights_.head_dim_padded * 4 * context;
+    return plan.weight_bytes +
+           active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -116,7 +119,7 @@ int chunk_rows(int max_sequences, int max_length) {
 
 FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
     : model_(model),
-      cache_(model.context().weights, model.config().d_model, max_sequences, max_length),
+      cache_(model.context().weights, model.info().kv, max_sequences, max_length),
       workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
       lengths_(max_sequences, 0) {
   groups_.reserve(max_sequences);
