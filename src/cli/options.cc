@@ -30,8 +30,10 @@ int level_from_environment() {
   if (!text || !*text) return 1;
   const auto level = parse_int(text);
   if (!level || *level < 0 || *level > 3) {
-    throw usage_error("environment variable OPTIMIZATION_LEVEL: \"{}\" is not a level; give 0, 1, "
-                      "2 or 3, or unset it", printable(text));
+    throw usage_error(
+        "environment variable OPTIMIZATION_LEVEL: \"{}\" is not a level; give 0, 1, "
+        "2 or 3, or unset it",
+        printable(text));
   }
   return *level;
 }
@@ -109,8 +111,7 @@ ModelOptions model_options(const ModelArguments& arguments) {
   ModelOptions options;
   options.level = arguments.level ? *arguments.level : level_from_environment();
   if (options.level < 0 || options.level > 3) {
-    throw usage_error("--optimization_level: {} is not a level; give 0, 1, 2 or 3",
-                      options.level);
+    throw usage_error("--optimization_level: {} is not a level; give 0, 1, 2 or 3", options.level);
   }
   if (arguments.threads) {
     if (*arguments.threads < 1 || *arguments.threads > 1024) {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/version.h"
 
 namespace sentinel::cli {
 namespace {
@@ -20,15 +21,19 @@ namespace {
 int exit_code(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::usage:
-    case ErrorKind::bad_input: return 2;
-    case ErrorKind::interrupted: return 130;
-    case ErrorKind::runtime: break;
+    case ErrorKind::bad_input:
+      return kExitUsage;
+    case ErrorKind::interrupted:
+      return kExitInterrupted;
+    case ErrorKind::runtime:
+      break;
   }
-  return 1;
+  return kExitFailed;
 }
 
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
   text.erase(text.find_last_not_of(' ') + 1);
   return text;
 }
@@ -61,8 +66,7 @@ int fail(const Invocation& invocation, ErrorKind kind, const std::string& messag
   std::fprintf(stderr, "sentinel%s%s: %s\n", invocation.command.empty() ? "" : " ",
                invocation.command.c_str(), line.c_str());
   if (invocation.json) {
-    const nlohmann::json document = {
-        {"error", {{"kind", to_string(kind)}, {"message", line}}}};
+    const nlohmann::json document = {{"error", {{"kind", to_string(kind)}, {"message", line}}}};
     std::fputs(dump(document).c_str(), stdout);
     std::fflush(stdout);
   }
@@ -97,7 +101,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
   CLI::App app("Sentinel makes pretrained transformers smaller and faster, and says what it cost.",
                "sentinel");
   app.formatter(help_formatter());
-  app.set_version_flag("--version", "sentinel " SENTINEL_VERSION);
+  app.set_version_flag("--version", std::string("sentinel ") + kVersion);
   app.require_subcommand(1);
   RunContext context;
   context.interrupted = interrupted;
@@ -129,7 +133,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
     flush_stdout();
     return code;
   }
-  return 2;  // not reached: a subcommand is required
+  return kExitUsage;  // not reached: a subcommand is required
 }
 
 }  // namespace

@@ -1,0 +1,19 @@
+// From a prompt's text to a continuation.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "model/generator.h"
+
+namespace sentinel {
+
+// Tokenises the prompt (an empty one becomes the end-of-text token, where the models of this
+// family begin a text) and generates in a session of the length needed; tokenize_ms and
+// first_token_ms hold the tokeniser's time. `prompt_tokens`, if not null, receives the ids.
+// Error (usage): prompt longer than the context, options out of range.
+Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_view prompt,
+                         const GenerateOptions& options, const TextCallback& callback = nullptr,
+                         std::vector<int32_t>* prompt_tokens = nullptr);
+
+}  // namespace sentinel

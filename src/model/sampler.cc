@@ -1,0 +1,146 @@
+#include "model/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr size_t kFirstNucleus = 64;  // candidates tried first for top-p without top-k
+
+void check(const SamplingOptions& o) {
+  if (!(o.temperature >= 0 && o.temperature <= 1e6)) {
+    throw usage_error("temperature: {} is out of range; give 0 (greedy) or more", o.temperature);
+  }
+  if (o.top_k < 0) throw usage_error("top_k: {} is negative; give 0 for all", o.top_k);
+  if (!(o.top_p > 0 && o.top_p <= 1)) {
+    throw usage_error("top_p: {} is out of range; give a number above 0 and up to 1", o.top_p);
+  }
+  if (!(o.repetition_penalty > 0 && o.repetition_penalty <= 1e6)) {
+    throw usage_error("repetition_penalty: {} is out of range; give a number above 0 (1: none)",
+                      o.repetition_penalty);
+  }
+}
+
+}  // namespace
+
+Sampler::Sampler(const SamplingOptions& options, int vocab_size)
+    : options_(options),
+      rng_(options.seed),
+      scores_(static_cast<size_t>(vocab_size)),
+      seen_(static_cast<size_t>(vocab_size)),
+      penalise_(options.repetition_penalty != 1) {
+  check(options);
+  if (options_.temperature > 0) {
+    candidates_.reserve(scores_.size());
+    weights_.reserve(scores_.size());
+  }
+}
+
+void Sampler::accept(int32_t token) { seen_.at(static_cast<size_t>(token)) = 1; }
+
+void Sampler::load_scores(std::span<const float> logits) {
+  if (logits.size() != scores_.size()) {
+    throw runtime_error("sampler: {} logits for a vocabulary of {}", logits.size(), scores_.size());
+  }
+  const auto penalty = static_cast<float>(options_.repetition_penalty);
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  best_score_ = kNever;
+  best_token_ = -1;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    float score = logits[i];
+    if (penalise_ && seen_[i]) score = score < 0 ? score * penalty : score / penalty;
+    score = std::isnan(score) ? kNever : std::min(score, kLargest);
+    scores_[i] = score;
+    if (score > best_score_) {
+      best_score_ = score;
+      best_token_ = static_cast<int32_t>(i);
+    }
+  }
+  if (best_token_ < 0) {
+    throw runtime_error(
+        "sampling: no logit is a finite number: the weights or the chosen "
+        "precision overflow; try --weights f32");
+  }
+}
+
+void Sampler::select_top(size_t k) {
+  candidates_.clear();
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    const Candidate candidate{scores_[i], static_cast<int32_t>(i)};
+    if (candidate.score == kNever) continue;
+    if (candidates_.size() < k) {
+      candidates_.push_back(candidate);
+      // The heap's top is the worst candidate kept: what a better one replaces.
+      if (candidates_.size() == k) std::make_heap(candidates_.begin(), candidates_.end());
+    } else if (candidate < candidates_.front()) {
+      std::pop_heap(candidates_.begin(), candidates_.end());
+      candidates_.back() = candidate;
+      std::push_heap(candidates_.begin(), candidates_.end());
+    }
+  }
+}
+
+// Keeps the smallest set of best candidates whose share reaches top_p of the candidates within
+// `limit`. The set is small as a rule, so a few are tried first and more only when they fall short.
+void Sampler::cut_top_p(size_t limit) {
+  const auto weight = [&](float score) {
+    return std::exp((static_cast<double>(score) - best_score_) / options_.temperature);
+  };
+  double total = 0;
+  if (limit < scores_.size()) {
+    select_top(limit);
+    for (const Candidate& c : candidates_) total += weight(c.score);
+  } else {
+    for (const float score : scores_) total += weight(score);
+  }
+  for (size_t k = std::min(kFirstNucleus, limit);; k = std::min(k * 8, limit)) {
+    select_top(k);
+    std::sort(candidates_.begin(), candidates_.end());
+    double sum = 0;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      sum += weight(candidates_[i].score);
+      if (sum >= options_.top_p * total) {
+        candidates_.resize(i + 1);
+        return;
+      }
+    }
+    if (k == limit) return;
+  }
+}
+
+// Draws in the order of token ids: two candidates whose scores differ only by rounding do not
+// change places.
+int32_t Sampler::draw() {
+  std::sort(candidates_.begin(), candidates_.end(),
+            [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
+  weights_.clear();
+  double total = 0;
+  for (const Candidate& c : candidates_) {
+    total += std::exp((static_cast<double>(c.score) - best_score_) / options_.temperature);
+    weights_.push_back(total);
+  }
+  const double target = rng_.uniform() * total;
+  const auto at = std::upper_bound(weights_.begin(), weights_.end(), target);
+  const auto index = std::min<ptrdiff_t>(at - weights_.begin(), std::ssize(weights_) - 1);
+  return candidates_[static_cast<size_t>(index)].token;
+}
+
+int32_t Sampler::sample(std::span<const float> logits) {
+  load_scores(logits);
+  if (options_.temperature == 0) return best_token_;
+  const auto top_k = static_cast<size_t>(options_.top_k);
+  const size_t limit = top_k == 0 ? scores_.size() : std::min(top_k, scores_.size());
+  if (options_.top_p < 1) {
+    cut_top_p(limit);
+  } else {
+    select_top(limit);
+  }
+  return draw();
+}
+
+}  // namespace sentinel

@@ -1,0 +1,59 @@
+// Chooses the next token from logits.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/rng.h"
+
+namespace sentinel {
+
+struct SamplingOptions {
+  double temperature = 0.8;       // 0: greedy
+  int top_k = 40;                 // 0: all
+  double top_p = 1;               // 1: all
+  double repetition_penalty = 1;  // 1: none
+  uint64_t seed = 0;
+};
+
+// Same seed and same logits, same tokens on every machine and with any number of threads. Steps as
+// in Hugging Face transformers: repetition penalty, temperature, top-k, top-p. A NaN logit is never
+// chosen.
+class Sampler {
+ public:
+  // Error (usage) for options out of range. Allocates all that sampling needs.
+  Sampler(const SamplingOptions& options, int vocab_size);
+
+  // A token of the sequence so far (prompt included), for the repetition penalty.
+  void accept(int32_t token);
+  // logits [vocab_size]; allocates nothing. Error (runtime) when no logit is a number.
+  int32_t sample(std::span<const float> logits);
+
+ private:
+  struct Candidate {
+    float score;
+    int32_t token;
+    // Best first; equal scores by token, so that the order is total.
+    bool operator<(const Candidate& other) const {
+      return score != other.score ? score > other.score : token < other.token;
+    }
+  };
+
+  void load_scores(std::span<const float> logits);
+  void select_top(size_t k);  // candidates_: the k best, in no order
+  void cut_top_p(size_t limit);
+  int32_t draw();
+
+  SamplingOptions options_;
+  Rng rng_;
+  std::vector<float> scores_;  // [vocab_size] after the penalty
+  float best_score_ = 0;
+  int32_t best_token_ = 0;
+  std::vector<uint8_t> seen_;  // [vocab_size]
+  bool penalise_;
+  std::vector<Candidate> candidates_;  // capacity vocab_size
+  std::vector<double> weights_;        // capacity vocab_size
+};
+
+}  // namespace sentinel
