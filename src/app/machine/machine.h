@@ -1,0 +1,42 @@
+// This machine: what it is, and what it was measured to do.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cpu_features.h"
+
+namespace sentinel {
+
+struct MachineDescription {
+  std::string cpu_model;
+  int cores = 0;         // that this process may use
+  double memory_gb = 0;  // 10^9 bytes of RAM
+  std::string system;    // "Linux 6.1.0 x86_64"
+  std::vector<CacheSize> caches;
+  std::vector<std::string> cpu_features;
+  std::vector<std::string> isas;  // kernel sets that can run here, best first
+  bool huge_pages = false;        // transparent huge pages can be asked for
+};
+MachineDescription describe_machine();
+
+struct BandwidthPoint {
+  double footprint_mb;  // 2^20 bytes
+  double gbps;          // 10^9 bytes per second
+};
+struct MachineSpeed {
+  int threads;
+  std::string isa;
+  double fma_gflops;  // f32, 10^9 per second, all threads
+  std::vector<BandwidthPoint> read;
+};
+
+// Measures each thread count in `rounds` interleaved rounds and keeps the best: the machine's
+// limit, not its average. Footprints of 1 MB to 512 MB, as far as a quarter of the memory.
+std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
+                                          int rounds = 3, const std::atomic<bool>* cancel = nullptr,
+                                          const std::function<void(double share)>& progress = {});
+
+}  // namespace sentinel

@@ -1,0 +1,86 @@
+#include "kernels/probe.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "kernels/registry.h"
+
+namespace sentinel {
+namespace {
+
+// A pass reads at least this much, so that starting the threads does not count.
+constexpr size_t kBytesPerPass = size_t{64} << 20;
+constexpr int64_t kFmaIterations = 200'000;  // about 1 ms
+
+struct alignas(64) Sink {
+  volatile double value = 0;  // keeps results alive
+};
+
+}  // namespace
+
+const ProbeKernels& select_probe(const CpuFeatures& features, const std::string& isa) {
+  const std::string name = isa == "amx" ? "avx512" : isa;
+  const std::string chosen = select_kernels(features, name).isa;
+#if defined(__x86_64__)
+  if (chosen == "avx512" || chosen == "amx") return avx512_probe();
+  if (chosen == "avx2") return avx2_probe();
+#endif
+  return scalar_probe();
+}
+
+MachineProbe::MachineProbe(int threads, const std::string& isa)
+    : kernels_(select_probe(detect_cpu_features(), isa)), pool_(threads) {}
+
+// Every thread writes its own share first: pages that were never written are all one page of
+// zeros, which would be read from the cache.
+void MachineProbe::fill(size_t share) {
+  buffer_ = AlignedBuffer(share * static_cast<size_t>(pool_.size()));
+  pool_.run([&](int thread) {
+    std::memset(buffer_.data() + share * static_cast<size_t>(thread), thread + 1, share);
+  });
+}
+
+double MachineProbe::read_gbps(size_t footprint, int passes) {
+  const auto threads = static_cast<size_t>(pool_.size());
+  const size_t unit = threads * kProbeStep;
+  const size_t bytes = std::max<size_t>(1, (footprint + unit - 1) / unit) * unit;
+  const size_t share = bytes / threads;
+  if (buffer_.size() != bytes) fill(share);
+  const size_t repeats = std::max<size_t>(1, kBytesPerPass / bytes);
+  Sink sinks[1024];
+  double best = 0;
+  for (int pass = 0; pass <= passes; ++pass) {
+    const double start = now_s();
+    pool_.run([&](int thread) {
+      uint64_t sum = 0;
+      for (size_t i = 0; i < repeats; ++i) {
+        sum += kernels_.read(buffer_.data() + share * static_cast<size_t>(thread), share);
+      }
+      sinks[thread].value = static_cast<double>(sum);
+    });
+    const double seconds = now_s() - start;
+    // The first pass warms caches and wakes the threads.
+    if (pass > 0) best = std::max(best, static_cast<double>(bytes * repeats) / seconds / 1e9);
+  }
+  return best;
+}
+
+void MachineProbe::release() { buffer_ = AlignedBuffer(); }
+
+double MachineProbe::fma_gflops(int passes) {
+  Sink sinks[1024];
+  double best = 0;
+  const double flops = static_cast<double>(kFmaIterations * kernels_.flops_per_iteration) *
+                       static_cast<double>(pool_.size());
+  for (int pass = 0; pass <= passes; ++pass) {
+    const double start = now_s();
+    pool_.run([&](int thread) { sinks[thread].value = kernels_.multiply_add(kFmaIterations); });
+    const double seconds = now_s() - start;
+    if (pass > 0) best = std::max(best, flops / seconds / 1e9);
+  }
+  return best;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,44 @@
+// What this machine can do at best: read bandwidth by footprint, f32 multiply-adds.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "base/aligned_buffer.h"
+#include "base/cpu_features.h"
+#include "base/thread_pool.h"
+#include "kernels/probe_kernels.h"
+
+namespace sentinel {
+
+// `isa`: "scalar", "avx2", "avx512", "amx" (probed as avx512: tiles load at the same width); empty:
+// the best this CPU has. Error (usage) as select_kernels().
+const ProbeKernels& select_probe(const CpuFeatures& features, const std::string& isa);
+
+// Measures with a fixed number of threads. Not for use by two threads at a time.
+class MachineProbe {
+ public:
+  // Error (usage) for a bad thread count or isa.
+  MachineProbe(int threads, const std::string& isa);
+
+  int threads() const { return pool_.size(); }
+  const char* isa() const { return kernels_.isa; }
+
+  // GB/s (10^9) at which `footprint` bytes (rounded up to whole steps per thread) are read again
+  // and again, each thread its own contiguous share: the best of `passes` after a first one.
+  // Allocates the footprint until the next call with another one, or release().
+  double read_gbps(size_t footprint, int passes = 5);
+  void release();
+
+  // 10^9 f32 operations per second, all threads; the best of `passes`.
+  double fma_gflops(int passes = 5);
+
+ private:
+  void fill(size_t share);
+
+  const ProbeKernels& kernels_;
+  ThreadPool pool_;
+  AlignedBuffer buffer_;
+};
+
+}  // namespace sentinel

@@ -1,0 +1,28 @@
+// Loops that measure the machine: reads at full speed, multiply-adds at full speed. Plain data, no
+// STL, as types.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sentinel {
+
+constexpr size_t kProbeStep = 512;  // bytes: reads come in whole steps
+
+struct ProbeKernels {
+  const char* isa;
+  // Reads every byte of [data, data + bytes), bytes a multiple of kProbeStep; returns a checksum so
+  // that nothing is optimised away.
+  uint64_t (*read)(const std::byte* data, size_t bytes);
+  // Runs `iterations` of independent f32 multiply-adds; returns a value that depends on all.
+  float (*multiply_add)(int64_t iterations);
+  int64_t flops_per_iteration;  // a multiply-add counts 2
+};
+
+const ProbeKernels& scalar_probe();
+#if defined(__x86_64__)
+const ProbeKernels& avx2_probe();
+const ProbeKernels& avx512_probe();
+#endif
+
+}  // namespace sentinel
