@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/build_info.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
-#include "cli/version.h"
 
 namespace sentinel::cli {
 namespace {
@@ -101,7 +101,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
   CLI::App app("Sentinel makes pretrained transformers smaller and faster, and says what it cost.",
                "sentinel");
   app.formatter(help_formatter());
-  app.set_version_flag("--version", std::string("sentinel ") + kVersion);
+  app.set_version_flag("--version", "sentinel " + build_version());
   app.require_subcommand(1);
   RunContext context;
   context.interrupted = interrupted;

@@ -2,58 +2,50 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/agency/report.h"
+
 namespace sentinel {
 namespace {
 
 using nlohmann::json;
 
-constexpr size_t kRecent = 5;
+json violation_json(const Violation& violation) {
+  return {{"head_idx", violation.head_idx},
+          {"layer_idx", violation.layer_idx},
+          {"violation_type", violation.violation_type},
+          {"step", violation.step},
+          {"gate_value", violation.gate_value},
+          {"state", to_string(violation.state)},
+          {"timestamp", violation.timestamp}};
+}
 
-json layer_report(const HeadTable& heads, int layer) {
-  int counts[4] = {};
-  json withdrawn = json::array(), utilization = json::array();
-  for (int head = 0; head < heads.n_heads(layer); ++head) {
-    const HeadStatus& status = heads.status({layer, head});
-    ++counts[static_cast<int>(status.state)];
-    if (status.state == HeadState::withdrawn) withdrawn.push_back(head);
-    utilization.push_back(status.utilization);
-  }
-  const auto count = [&](HeadState state) { return counts[static_cast<int>(state)]; };
-  int64_t violations = 0;
+json layer_json(const LayerReport& layer) {
   json recent = json::array();
-  for (const Violation& v : heads.recent_violations()) {
-    if (v.layer_idx != layer) continue;
-    ++violations;
-    recent.push_back({{"head_idx", v.head_idx},
-                      {"layer_idx", v.layer_idx},
-                      {"violation_type", v.violation_type},
-                      {"step", v.step},
-                      {"gate_value", v.gate_value},
-                      {"state", to_string(v.state)},
-                      {"timestamp", v.timestamp}});
-    if (recent.size() > kRecent) recent.erase(recent.begin());
+  for (const Violation& violation : layer.recent_violations) {
+    recent.push_back(violation_json(violation));
   }
-  return {{"active_heads", count(HeadState::active)},
-          {"overloaded_heads", count(HeadState::overloaded)},
-          {"misaligned_heads", count(HeadState::misaligned)},
-          {"withdrawn_heads", count(HeadState::withdrawn)},
-          {"withdrawn_head_indices", withdrawn},
-          {"utilization", utilization},
-          {"violation_count", violations},
+  return {{"active_heads", layer.active_heads},
+          {"overloaded_heads", layer.overloaded_heads},
+          {"misaligned_heads", layer.misaligned_heads},
+          {"withdrawn_heads", layer.withdrawn_heads},
+          {"withdrawn_head_indices", layer.withdrawn_head_indices},
+          {"utilization", layer.utilization},
+          {"violation_count", layer.violation_count},
           {"recent_violations", recent}};
 }
 
 }  // namespace
 
 json agency_stats(const HeadTable& heads) {
+  const AgencyReport report = agency_report(heads);
   json layers = json::object();
-  for (int layer = 0; layer < heads.n_layers(); ++layer) {
-    layers[std::to_string(layer)] = layer_report(heads, layer);
+  for (const LayerReport& layer : report.layer_reports) {
+    layers[std::to_string(layer.layer)] = layer_json(layer);
   }
   return {{"layer_reports", layers},
-          {"total_violations", heads.violation_count()},
-          {"num_layers", heads.n_layers()},
-          {"step", heads.step()}};
+          {"total_violations", report.total_violations},
+          {"num_layers", report.num_layers},
+          {"step", report.step}};
 }
 
 }  // namespace sentinel

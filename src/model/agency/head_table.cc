@@ -50,6 +50,7 @@ HeadTable::HeadTable(const ModelConfig& config) {
   for (const auto& layer : config.layers) {
     heads_.emplace_back(layer.n_heads);
     mean_norm_.emplace_back(layer.n_heads, 0.0);
+    layer_violations_.push_back(0);
   }
 }
 
@@ -135,6 +136,7 @@ void HeadTable::track_contribution(HeadId id, double norm) {
 void HeadTable::log_violation(HeadId id, const std::string& type, float gate) {
   if (violations_.size() == kViolationsKept) violations_.erase(violations_.begin());
   violations_.push_back({id.head, id.layer, type, step_, gate, status(id).state, epoch_seconds()});
+  ++layer_violations_[id.layer];
   ++violation_count_;
 }
 

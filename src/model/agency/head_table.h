@@ -8,39 +8,12 @@
 #include <vector>
 
 #include "model/config.h"
+#include "sentinel/agency.h"
 
 namespace sentinel {
 
-enum class HeadState : uint8_t { active, overloaded, misaligned, withdrawn };
-const char* to_string(HeadState state);
-HeadState parse_head_state(std::string_view name);  // Error (usage) for an unknown name
-
 // 1, 0.5, 0.7, 0.
 float state_factor(HeadState state);
-
-struct HeadId {
-  int layer = 0, head = 0;
-  auto operator<=>(const HeadId&) const = default;
-};
-
-struct HeadStatus {
-  HeadState state = HeadState::active;
-  float gate = 1;
-  bool consent = true;
-  double utilization = 0;   // EMA of 1 - H / ln n
-  double alignment = 1;     // contribution norm against its running mean
-  int64_t last_signal = 0;  // step of the last change
-};
-
-// A refused request or a real override, newest last (BEHAVIOUR.md 2.3).
-struct Violation {
-  int head_idx, layer_idx;
-  std::string violation_type;
-  int64_t step;
-  float gate_value;
-  HeadState state;
-  double timestamp;  // seconds since 1970
-};
 
 class HeadTable {
  public:
@@ -71,6 +44,7 @@ class HeadTable {
 
   const std::vector<Violation>& recent_violations() const { return violations_; }  // last 256
   int64_t violation_count() const { return violation_count_; }
+  int64_t violation_count(int layer) const { return layer_violations_[layer]; }
 
  private:
   HeadStatus& at(HeadId id);
@@ -79,6 +53,7 @@ class HeadTable {
   std::vector<std::vector<HeadStatus>> heads_;
   std::vector<std::vector<double>> mean_norm_;
   std::vector<Violation> violations_;
+  std::vector<int64_t> layer_violations_;  // [n_layers]
   int64_t violation_count_ = 0;
   int64_t step_ = 0;
   uint64_t version_ = 1;

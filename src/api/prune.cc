@@ -1,0 +1,63 @@
+#include "api/impl.h"
+#include "app/prune/ranking.h"
+#include "base/error.h"
+#include "model/checkpoint/edited_checkpoint.h"
+#include "model/checkpoint/model_output.h"
+
+namespace sentinel {
+namespace {
+
+std::optional<DType> parse_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    if (name == to_string(type)) return type;
+  }
+  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16", printable(name));
+}
+
+// Removes the closed heads of a layer and folds the factors of the others into Wo.
+void apply_factors(const HeadTable& heads, int layer, int head_dim, int d_model,
+                   EditableLayer& weights) {
+  std::vector<int> kept;
+  for (int head = 0; head < heads.n_heads(layer); ++head) {
+    const float factor = heads.factor({layer, head});
+    if (factor == 0) continue;
+    kept.push_back(head);
+    if (factor == 1) continue;
+    const auto size = static_cast<size_t>(head_dim) * static_cast<size_t>(d_model);
+    for (float& value : std::span(weights.o).subspan(static_cast<size_t>(head) * size, size)) {
+      value *= factor;
+    }
+  }
+  weights.keep_heads(kept, head_dim, d_model);
+}
+
+}  // namespace
+
+std::vector<HeadId> AdaptiveModel::prune(int percent, const PruneOptions& options) {
+  const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
+  removal_count(0, percent);  // a bad percentage fails before any work
+  RankingInput input{.checkpoint = impl_->baseline.impl().checkpoint, .seed = options.seed};
+  std::vector<int32_t> calibration;
+  if (strategy.calibrates && !options.calibration_text.empty()) {
+    calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);
+    input.model = impl_->model.get();
+    input.calibration = calibration;
+  }
+  const std::vector<HeadId> heads = heads_to_remove(rank_heads(strategy, input), percent);
+  for (const HeadId id : heads) impl_->model->heads().set_gate(id, 0);
+  return heads;
+}
+
+void AdaptiveModel::save_pretrained(const std::string& folder, const SaveOptions& options) const {
+  const std::optional<DType> dtype = parse_dtype(options.dtype);
+  const ModelConfig& config = impl_->checkpoint().config();
+  auto edited = std::make_shared<EditableModel>(impl_->baseline.impl().checkpoint);
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    apply_factors(impl_->model->heads(), layer, config.head_dim, config.d_model,
+                  edited->layers[layer]);
+  }
+  save_model(folder, *as_checkpoint(edited), {.dtype = dtype, .padded = options.padded});
+}
+
+}  // namespace sentinel
