@@ -53,6 +53,7 @@ install(EXPORT sentinel NAMESPACE sentinel:: DESTINATION ${package_dir} COMPONEN
 configure_package_config_file(cmake/sentinelConfig.cmake.in sentinelConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(sentinelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+file(RELATIVE_PATH path_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/sentinel.pc.in sentinel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sentinelConfig.cmake
               ${PROJECT_BINARY_DIR}/sentinelConfigVersion.cmake

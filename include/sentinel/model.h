@@ -69,6 +69,10 @@ struct StateDict {
 // Error (bad_input) as for a file: every tensor used once, shapes checked.
 SENTINEL_API BaselineModel load_baseline_model(StateDict state);
 
+// Whether StateDict::tokenizer may be `name`: a folder with tokenizer files, or a hub name whose
+// files are in the local cache.
+SENTINEL_API bool finds_tokenizer(const std::string& name);
+
 // Logits of every position.
 struct Logits {
   int rows = 0, vocab_size = 0;

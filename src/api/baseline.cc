@@ -13,25 +13,31 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& fol
   return Tokenizer::load(folder);
 }
 
-// A folder, or a hub name whose files are in the local cache.
-std::filesystem::path find_tokenizer(const std::string& name) {
-  std::error_code error;
-  if (name.empty() || std::filesystem::is_directory(name, error)) return name;
-  if (is_hub_name(name)) {
-    const HubLookup found = find_in_hub_cache(name, HubEnvironment::from_process());
-    if (!found.snapshot.empty()) return found.snapshot;
-  }
-  throw bad_input("tokenizer: {} is neither a folder nor a hub name in the local cache",
-                  printable(name));
-}
-
 // A checkpoint without tokenizer files is usable with token ids; a broken tokenizer is an error.
 bool holds_tokenizer(const std::filesystem::path& folder) {
+  if (folder.empty()) return false;
   std::error_code error;
   for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt"}) {
     if (std::filesystem::exists(folder / name, error)) return true;
   }
   return false;
+}
+
+// Empty: neither a folder nor in the cache.
+std::filesystem::path tokenizer_folder(const std::string& name) {
+  std::error_code error;
+  if (std::filesystem::is_directory(name, error)) return name;
+  if (!is_hub_name(name)) return {};
+  return find_in_hub_cache(name, HubEnvironment::from_process()).snapshot;
+}
+
+std::filesystem::path require_tokenizer_folder(const std::string& name) {
+  const std::filesystem::path folder = tokenizer_folder(name);
+  if (!name.empty() && folder.empty()) {
+    throw bad_input("tokenizer: {} is neither a folder nor a hub name in the local cache",
+                    printable(name));
+  }
+  return folder;
 }
 
 BaselineModel make_baseline(std::shared_ptr<const Checkpoint> checkpoint,
@@ -58,8 +64,10 @@ BaselineModel load_baseline_model(const std::string& model) {
 }
 
 BaselineModel load_baseline_model(StateDict state) {
-  MemoryCheckpointSource source{
-      std::move(state.config_json), {}, std::move(state.owner), find_tokenizer(state.tokenizer)};
+  MemoryCheckpointSource source{std::move(state.config_json),
+                                {},
+                                std::move(state.owner),
+                                require_tokenizer_folder(state.tokenizer)};
   for (NamedTensor& tensor : state.tensors) {
     source.tensors.push_back({.name = std::move(tensor.name),
                               .dtype = std::move(tensor.dtype),
@@ -70,6 +78,8 @@ BaselineModel load_baseline_model(StateDict state) {
   auto tokenizer = load_tokenizer(checkpoint->folder());
   return make_baseline(std::move(checkpoint), std::move(tokenizer));
 }
+
+bool finds_tokenizer(const std::string& name) { return holds_tokenizer(tokenizer_folder(name)); }
 
 int BaselineModel::n_layers() const { return impl_->checkpoint->config().n_layers; }
 
