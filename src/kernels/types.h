@@ -36,12 +36,13 @@ constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
 
 // Rows of inputs in the form that a weight type multiplies with.
 //   f32, bf16: the numbers. int8 and int4 weights: int8 numbers, x = scale[k / 256] * q, and the
-//   sums of q over each 32 inputs (weights are stored unsigned, w + 128 or w + 8: the sums undo it).
+//   sums of q over each 32 and each 256 inputs (weights are stored unsigned, w + 128 or w + 8: the sums undo it).
 struct Operand {
   std::byte* data;
   int64_t stride;        // bytes from row to row
   float* scales;         // [rows, scales_stride]
   int64_t scales_stride;
+  int32_t* block_sums;   // [rows, scales_stride]: of each 256 inputs
   int32_t* sums;         // [rows, sums_stride]
   int64_t sums_stride;
 };

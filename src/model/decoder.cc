@@ -8,6 +8,8 @@
 namespace sentinel {
 namespace {
 
+constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
+
 int64_t padded_stride(int64_t n) { return round_up(std::max<int64_t>(n, 1), kPanel) + kPanel; }
 
 Epilogue epilogue_of(Activation activation) {
@@ -309,16 +311,18 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            threads * kAttentionRows * scores_stride,
                            threads * kAttentionRows * 2 * dp,
                            static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
-                           normed_rows * inputs.stride / 4,
-                           scratch_rows * scratch.stride / 4,
+                           (normed_rows + kOverread) * inputs.stride / 4,
+                           (scratch_rows + kOverread) * scratch.stride / 4,
                            normed_rows * inputs.scales_stride,
                            scratch_rows * scratch.scales_stride,
                            normed_rows * inputs.sums_stride,
-                           scratch_rows * scratch.sums_stride};
-  float *input_data, *scratch_data, *input_sums, *scratch_sums;
+                           scratch_rows * scratch.sums_stride,
+                           normed_rows * inputs.scales_stride,
+                           scratch_rows * scratch.scales_stride};
+  float *input_data, *scratch_data, *input_sums, *scratch_sums, *input_blocks, *scratch_blocks;
   float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy,
                               &input_data, &scratch_data, &inputs.scales, &scratch.scales,
-                              &input_sums, &scratch_sums};
+                              &input_sums, &scratch_sums, &input_blocks, &scratch_blocks};
   int64_t total = 0;
   for (int64_t size : sizes) total += round_up(size, kPanel);
   memory_ = AlignedBuffer(static_cast<size_t>(total) * sizeof(float));
@@ -331,6 +335,8 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
   scratch.data = reinterpret_cast<std::byte*>(scratch_data);
   inputs.sums = reinterpret_cast<int32_t*>(input_sums);
   scratch.sums = reinterpret_cast<int32_t*>(scratch_sums);
+  inputs.block_sums = reinterpret_cast<int32_t*>(input_blocks);
+  scratch.block_sums = reinterpret_cast<int32_t*>(scratch_blocks);
 }
 
 Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,

@@ -63,6 +63,7 @@ inline Operand rows_from(const Operand& operand, int64_t row) {
   Operand out = operand;
   out.data += row * operand.stride;
   out.scales += row * operand.scales_stride;
+  out.block_sums += row * operand.scales_stride;
   out.sums += row * operand.sums_stride;
   return out;
 }

@@ -60,9 +60,12 @@ class FastModel : public Model {
     info_.level = options.level;
     info_.threads = pool_.size();
     info_.isa = kernels_.isa;
-    info_.weights = options.weights.value_or(WeightType::f32);
-    info_.lm_head = options.lm_head.value_or(info_.weights);
-    info_.kv = options.kv.value_or(KvType::f32);
+    const LevelPreset preset = level_preset(options.level);
+    info_.weights = options.weights.value_or(preset.weights);
+    // lm_head follows an explicit choice for the layers, except that 4 bits cost it too much.
+    const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
+    info_.lm_head = options.lm_head.value_or(head);
+    info_.kv = options.kv.value_or(preset.kv);
     info_.agency = options.agency;
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
@@ -106,7 +109,7 @@ class FastModel : public Model {
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
-  const KernelTable& kernels_;
+  const KernelTable kernels_;
   ThreadPool pool_;
   HeadTable heads_;
   ModelInfo info_;
@@ -143,8 +146,8 @@ void FastSession::forward(std::span<const RowGroup> groups, const int32_t* token
 
 // Utilisation u = 1 - H / ln n of each active head, mean over the rows that see n >= 2 keys.
 void FastSession::track(std::span<const RowGroup> groups) {
-  const int64_t interval = model_.info().level >= 2 ? 8 : 1;
-  if (model_.info().level >= 3 || model_.heads().step() % interval != 0) return;
+  const int interval = level_preset(model_.info().level).tracking_interval;
+  if (interval == 0 || model_.heads().step() % interval != 0) return;
   for (int l = 0; l < model_.config().n_layers; ++l) {
     for (const PlannedHead& head : plan_.layers[l].heads) {
       double sum = 0;

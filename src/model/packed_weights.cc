@@ -127,7 +127,8 @@ class Packer {
       total += round_up(bytes, kAlign) + round_up(matrix->scale_bytes(), kAlign);
     }
     weights_.total_bytes = total;
-    weights_.arena = AlignedBuffer(static_cast<size_t>(total));
+    // Tile loads may read, and ignore, up to 1 KiB behind a panel.
+    weights_.arena = AlignedBuffer(static_cast<size_t>(total) + 1024);
     std::byte* next = weights_.arena.data();
     for (const auto& [matrix, bytes] : order) {
       matrix->data = next;

@@ -27,8 +27,9 @@ json to_json(const LoadResult& load) {
 }
 
 void add_quality(json& run, const std::optional<QualityFigures>& quality) {
-  const char* names[] = {"perplexity", "perplexity_delta_percent", "nll_mean", "bits_per_byte",
-                         "kl_mean", "kl_p99", "top1_agreement"};
+  const char* names[] = {
+      "perplexity",    "perplexity_delta_percent", "nll_mean", "bits_per_byte", "kl_mean", "kl_p99",
+      "top1_agreement"};
   for (const char* name : names) run[name] = nullptr;
   run["tokens_scored"] = 0;
   if (!quality) return;
@@ -147,12 +148,9 @@ json to_json(const RunResult& run) {
 }
 
 json to_json(const ProfileResult& result) {
-  json out = {{"schema_version", kResultSchemaVersion},
-              {"environment", result.environment},
-              {"timestamp", result.timestamp},
-              {"args", result.args},
-              {"interrupted", result.interrupted},
-              {"prompts", result.prompts},
+  json out = {{"schema_version", kResultSchemaVersion}, {"environment", result.environment},
+              {"timestamp", result.timestamp},          {"args", result.args},
+              {"interrupted", result.interrupted},      {"prompts", result.prompts},
               {"run_folder", result.run_folder}};
   if (!result.quality_protocol.is_null()) out["quality_protocol"] = result.quality_protocol;
   if (result.loading) {

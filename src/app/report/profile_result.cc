@@ -66,7 +66,8 @@ double noise_percent(const RunResult& run) {
   const double middle = median_of(times);
   std::vector<double> deviations;
   for (const double time : times) deviations.push_back(std::abs(time - middle));
-  // 1.4826 MAD estimates sigma; the median of n normal values has standard error 1.2533 sigma/sqrt n.
+  // 1.4826 MAD estimates sigma; the median of n normal values has standard error 1.2533 sigma/sqrt
+  // n.
   const double error = 1.2533 * 1.4826 * median_of(deviations) / std::sqrt(double(times.size()));
   return 100 * 2 * error / middle;
 }
@@ -76,6 +77,16 @@ double aa_difference_percent(const ProfileResult& result) {
   const double a = tokens_per_second(*result.aa_first);
   const double b = tokens_per_second(*result.aa_second);
   return 100 * std::abs(a - b) / ((a + b) / 2);
+}
+
+double difference_noise_percent(const ProfileResult& result) {
+  std::vector<double> intervals;
+  for (const auto* runs : {&result.original, &result.optimized}) {
+    for (const auto& [percent, run] : *runs) {
+      if (const double noise = noise_percent(run); std::isfinite(noise)) intervals.push_back(noise);
+    }
+  }
+  return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median_of(intervals));
 }
 
 }  // namespace sentinel

@@ -27,8 +27,8 @@ LoadingResult time_loading(const std::string& model, const ModelOptions& baselin
   const struct {
     const ModelOptions& options;
     LoadResult& result;
-  } kinds[] = {{baseline, result.baseline}, {original, result.original},
-               {optimized, result.optimized}};
+  } kinds[] = {
+      {baseline, result.baseline}, {original, result.original}, {optimized, result.optimized}};
   for (int round = 0; round < rounds; ++round) {
     for (int kind = 0; kind < 3; ++kind) {
       if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");

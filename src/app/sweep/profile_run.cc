@@ -55,9 +55,9 @@ class ProfileRun {
   }
   CellProgress cell_progress(const char* stage) {
     return [this, stage](int done, int total, const Cell& cell) {
-      report(stage, done, total,
-             fmt::format("{} {} %, level {}", cell.variant, cell.pruning_level,
-                         cell.options.level));
+      report(
+          stage, done, total,
+          fmt::format("{} {} %, level {}", cell.variant, cell.pruning_level, cell.options.level));
     };
   }
 
@@ -113,10 +113,11 @@ CellContext ProfileRun::context() {
 
 // With the threads and the instruction set that the optimized variant really runs on.
 void ProfileRun::measure_bandwidth() {
-  if (!options_.measure_machine) return;
+  if (options_.max_footprint_mb <= 0) return;
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
-  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_);
+  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
+                                      options_.max_footprint_mb);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);
@@ -136,7 +137,8 @@ void ProfileRun::rank() {
   const auto model = prepare(context(), dense_original());
   ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
                                    options_.seed, cancel_});
-  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
+  StrategyResult strategy_result{
+      ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
   if (strategy.calibrates) {
     strategy_result.calibration = nlohmann::json{{"text", inputs_.calibration.path},
                                                  {"text_sha256", inputs_.calibration.sha256},
@@ -175,8 +177,7 @@ std::vector<Cell*> ProfileRun::all_cells() {
 }
 
 void ProfileRun::time() {
-  time_cells(context(), all_cells(), options_.warmup, options_.iterations,
-             cell_progress("timing"));
+  time_cells(context(), all_cells(), options_.warmup, options_.iterations, cell_progress("timing"));
 }
 
 void ProfileRun::quality() {

@@ -69,6 +69,17 @@ inline void quantize_block(const PrepareArgs& a, const float* x, const Segment* 
   }
 }
 
+inline void sum_blocks(const PrepareArgs& a, const signed char* q, int32_t* sums,
+                       int32_t* block_sums) {
+  for (int begin = 0; begin < a.k_padded; begin += kSumBlock) {
+    int sum = 0;
+    for (int i = 0; i < kSumBlock; ++i) sum += q[begin + i];
+    sums[begin / kSumBlock] = sum;
+    if (begin % kQuantBlock == 0) block_sums[begin / kQuantBlock] = 0;
+    block_sums[begin / kQuantBlock] += sum;
+  }
+}
+
 void prepare_int8(const PrepareArgs& a) {
   Segment all;
   int n;
@@ -81,12 +92,8 @@ void prepare_int8(const PrepareArgs& a) {
       const int end = begin + kQuantBlock < a.k_padded ? begin + kQuantBlock : a.k_padded;
       quantize_block(a, x, segments, n, begin, end, out, scales + begin / kQuantBlock);
     }
-    int32_t* sums = a.out.sums + r * a.out.sums_stride;
-    for (int begin = 0; begin < a.k_padded; begin += kSumBlock) {
-      int sum = 0;
-      for (int i = 0; i < kSumBlock; ++i) sum += out[begin + i];
-      sums[begin / kSumBlock] = sum;
-    }
+    sum_blocks(a, out, a.out.sums + r * a.out.sums_stride,
+               a.out.block_sums + r * a.out.scales_stride);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -128,7 +129,7 @@ class FolderTest : public testing::Test {
   FolderTest() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     folder_ = fs::path(testing::TempDir()) /
-              fmt::format("sentinel_{}_{}", info->test_suite_name(), info->name());
+              fmt::format("sentinel_{}_{}_{}", getpid(), info->test_suite_name(), info->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
