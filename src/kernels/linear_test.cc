@@ -145,8 +145,8 @@ class Product {
     const int unit = c_.type == WeightType::int4 ? 64 : 32;
     for (int k = 0; k < c_.k; k += unit) {
       if (c_.skip && rng.uniform() < 0.5) continue;
-      const Segment next{bytes_of(c_.type, k), k,
-                         std::min(unit, c_.k - k)};
+      // With a skip list int4 segments may also end in the middle of a step.
+      const Segment next{bytes_of(c_.type, k), k, c_.skip && rng.uniform() < 0.3 ? 32 : unit};
       if (!c_.skip && !segments_.empty()) {
         segments_.back().k += next.k;  // one long run
       } else {

@@ -25,7 +25,7 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
     for (int p = 0; p < panels_per_head; ++p) {
       plan.qkv_panels.push_back(slot * panels_per_head + p);
     }
-    plan.o_segments.push_back({slot * layer.o_block_bytes, slot * dp, static_cast<int32_t>(layer.o.k)});
+    plan.o_segments.push_back({slot * layer.o_block_bytes, slot * dp, dp});
   }
   plan.ffn_segment = {0, 0, static_cast<int32_t>(layer.down.k)};
 }

@@ -70,7 +70,8 @@ struct Int8Panel {
 };
 
 // Panel of steps of 64 inputs: 8 rows of 64 bytes, row j holding quads 2j (low nibbles) and 2j + 1
-// (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32.
+// (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32. A segment
+// may end after the first group.
 struct Int4Panel {
   static constexpr int kStepBytes = 576;
 
@@ -82,7 +83,7 @@ struct Int4Panel {
       const std::byte* w = panel + a.segments[s].weight_offset;
       const int offset = a.segments[s].x_offset;
       for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kStepBytes) {
-        for (int g = 0; g < 2; ++g) {
+        for (int g = 0; g < 2 && k + 32 * g < a.segments[s].k; ++g) {
           const int begin = offset + k + 32 * g;
           const Vec16 scale = load_f16(w + 512 + 32 * g) * Vec16::set1(scales[begin / kQuantBlock]);
           total = fma(group(x + begin, w + 256 * g), scale, total);

@@ -65,7 +65,9 @@ inline void expand_panel(const std::byte* panel, Piece& piece, int p) {
   for (int s = 0; s < piece.n; ++s) {
     const std::byte* step = panel + piece.sources[s].weight_offset;
     for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
-      for (int g = 0; g < 2; ++g) widest = _mm512_max_ps(widest, _mm512_abs_ps(group_scale(step, g)));
+      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
+        widest = _mm512_max_ps(widest, _mm512_abs_ps(group_scale(step, g)));
+      }
     }
   }
   // A nibble reaches -8: the widest weight of a row is at most 8 * its widest group scale.
@@ -78,7 +80,7 @@ inline void expand_panel(const std::byte* panel, Piece& piece, int p) {
     const std::byte* step = panel + piece.sources[s].weight_offset;
     std::byte* out = piece.weights[p] + piece.segments[s].weight_offset;
     for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
-      for (int g = 0; g < 2; ++g) {
+      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
         const __m512 ratio = _mm512_mul_ps(group_scale(step, g), inverse);
         for (int j = 0; j < 4; ++j, out += 128) {
           const __m512i both = _mm512_loadu_si512(step + 256 * g + 64 * j);

@@ -61,7 +61,9 @@ template <int R>
         _mm_prefetch(w + line + kPrefetchAhead, _MM_HINT_T0);
       }
       add_group<R>(a, row, offset + k, w, w + 512, total);
-      add_group<R>(a, row, offset + k + 32, w + 256, w + 544, total);
+      if (k + 32 < a.segments[s].k) {
+        add_group<R>(a, row, offset + k + 32, w + 256, w + 544, total);
+      }
     }
   }
   const int64_t column = panel * kPanel;
