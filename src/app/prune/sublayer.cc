@@ -118,6 +118,16 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
   return stream;
 }
 
+Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32_t>> sequences) {
+  const MatrixView& p = checkpoint.view().position_embedding;
+  std::vector<float> positions(static_cast<size_t>(p.n_out * p.n_in));
+  for (int64_t row = 0; row < p.n_out; ++row) {
+    load_elements(p.data + row * p.out_stride * static_cast<int64_t>(size_of(p.dtype)), p.dtype,
+                  p.in_stride, p.n_in, positions.data() + row * p.n_in);
+  }
+  return embed(checkpoint, positions, sequences);
+}
+
 PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
                                ThreadPool& pool)
     : id_(id), config_(base.config()) {

@@ -2,6 +2,7 @@
 // decoder: what layer-by-layer statistics, refits and loss measurements are built on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,7 +36,8 @@ struct Stream {
   const float* row(int64_t r) const { return x.data() + r * d_model; }
 };
 
-// Embeddings of the sequences.
+// Embeddings of the sequences, with the checkpoint's own positions or edited ones.
+Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32_t>> sequences);
 Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_embedding,
              std::span<const std::span<const int32_t>> sequences);
 
