@@ -129,7 +129,7 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
       layer = copy_layer(*checkpoint, id.layer);
       stats.layers.emplace_back();
     }
-    const PackedSublayer packed(*checkpoint, layer, id, runner.pool());
+    const PackedSublayer packed(*checkpoint, layer, id, runner.kernels(), runner.pool());
     if (!attention && !options.ffn) {
       runner.run(packed, stream, &stream, {});
     } else {

@@ -229,7 +229,6 @@ struct Pruner::Impl {
     o.round_to = options.round_to;
     o.recover = options.recover;
     o.protect_first = options.protect_first;
-    o.candidates = options.candidates;
     o.search_tokens = options.search_tokens;
     o.cancel = options.cancel;
     CalibrationSet some = set;

@@ -26,7 +26,6 @@ struct PruneOptions {
   uint64_t seed = 0;
   int64_t calibration_tokens = 131072;  // at most, from the start of the text
   int window = 0;                       // tokens; 0: the model's context
-  int candidates = 1;
   int64_t search_tokens = 0;
   std::optional<PrunePlan> plan;        // replayed in place of strategy and percentages
   // Targets in place of percentages: the search goes on until they are met.

@@ -54,7 +54,7 @@ class Recovery {
     {
       if (options_.correction < 1) before_ = dense_.x;
       const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(PackedSublayer(*model_.base, original, id, runner_.pool()), dense_, &dense_, {});
+      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()), dense_, &dense_, {});
     }
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
@@ -70,14 +70,14 @@ class Recovery {
       bias = std::move(map.bias);
       if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
-    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.pool()), pruned_, &pruned_, {});
+    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_, &pruned_, {});
     protect();
   }
 
  private:
   // The target of a sub-layer is what brings the pruned stream to the dense one.
   void measure(SublayerId id, const EditableLayer& layer, Moments& fit, Moments& held_out) {
-    const PackedSublayer packed(*model_.base, layer, id, runner_.pool());
+    const PackedSublayer packed(*model_.base, layer, id, runner_.kernels(), runner_.pool());
     const int d = model_.base->config().d_model;
     MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());

@@ -19,7 +19,7 @@ constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
 struct Candidate {
   bool heads = true;
   int layer = 0;
-  int position = 0;   // of the head among those present
+  int head = 0;       // original id
   double loss = 0;
   bool fresh = false;  // measured since the last step
   double size = 1;     // weights that go
@@ -38,6 +38,14 @@ class Search {
     if (options_.neurons > 0) make_paths();
     meter_.set_model(model_);
     refresh();
+    for (int l = 0; l < config_.n_layers; ++l) {
+      if (!paths_.empty()) add_ffn_candidate(l);
+      if (options_.heads == 0) continue;
+      for (const int id : model_.layers[l].head_ids) {
+        candidates_.push_back({true, l, id, -HUGE_VAL, false,
+                               4.0 * config_.head_dim * config_.d_model});
+      }
+    }
   }
 
   SearchOutcome run(const SearchCallback& progress) {
@@ -87,7 +95,7 @@ class Search {
       const double d = config_.d_model;
       const double flops = config_.n_layers * (4 * d * d + 2 * d * config_.ffn_dim) +
                            2 * d * config_.vocab_size;  // half the layers, x 2
-      const auto evaluations = static_cast<double>(3 * total_steps() * options_.candidates + 1);
+      const auto evaluations = static_cast<double>(3 * total_steps() + config_.total_heads());
       tokens = static_cast<int64_t>(kLossBudgetFlops / (flops * evaluations));
       tokens = std::clamp(tokens, kMinTokens, kMaxTokens);
     }
@@ -147,12 +155,9 @@ class Search {
     since_refresh_ = 0;
     states_.clear();
     present_.clear();
-    if (options_.heads == 0) {
-      candidates_ = ffn_candidates();
-      return;
-    }
+    if (options_.heads == 0) return;
     std::vector<Moments> moments;
-    if (options_.recover == Recover::none || outcome_.steps.empty()) {
+    if (!options_.refit_heads || outcome_.steps.empty()) {
       for (size_t l = 0; l < model_.layers.size(); ++l) moments.push_back(present_moments(l));
     } else {
       RecoveryOptions recovery;
@@ -177,8 +182,7 @@ class Search {
       base_bias_.resize(model_.layers.size());
       base_bias_[l] = model_.layers[l].o_bias;
     }
-    candidates_ = ffn_candidates();
-    for (int l = 0; l < config_.n_layers; ++l) add_head_candidate(l);
+    for (Candidate& c : candidates_) c.fresh = false;
   }
 
   Moments present_moments(size_t l) const {
@@ -206,13 +210,14 @@ class Search {
     EditableLayer layer = model_.layers[c.layer];
     const int64_t block = int64_t{config_.head_dim} * config_.d_model;
     const std::vector<int>& present = present_[c.layer];
+    const int position = position_of(c);
     std::vector<int> kept(present.size());
     std::iota(kept.begin(), kept.end(), 0);
-    kept.erase(kept.begin() + c.position);
-    if (options_.recover == Recover::bias) leave_mean(layer, c);
+    kept.erase(kept.begin() + position);
+    if (options_.recover != Recover::none && !options_.refit_heads) leave_mean(layer, c);
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
-    if (options_.recover != Recover::refit) return layer;
-    const LinearMap map = states_[c.layer].map_without(present[c.position] * config_.head_dim,
+    if (!options_.refit_heads) return layer;
+    const LinearMap map = states_[c.layer].map_without(present[position] * config_.head_dim,
                                                        config_.head_dim);
     for (size_t i = 0; i < kept.size(); ++i) {
       std::copy_n(map.w.begin() + present[kept[i]] * block, block, layer.o.begin() + i * block);
@@ -224,12 +229,21 @@ class Search {
     return layer;
   }
 
+  int index_in_source(const Candidate& c) const {
+    const std::vector<int>& ids = config_.layers[c.layer].head_ids;
+    return static_cast<int>(std::lower_bound(ids.begin(), ids.end(), c.head) - ids.begin());
+  }
+  int position_of(const Candidate& c) const {
+    const std::vector<int>& ids = model_.layers[c.layer].head_ids;
+    return static_cast<int>(std::lower_bound(ids.begin(), ids.end(), c.head) - ids.begin());
+  }
+
   void leave_mean(EditableLayer& layer, const Candidate& c) const {
-    const int64_t d = config_.d_model, width = config_.head_dim;
-    const int64_t feature = present_[c.layer][c.position] * width;
+    const int64_t d = config_.d_model, width = config_.head_dim, position = position_of(c);
+    const int64_t feature = present_[c.layer][position] * width;
     for (int64_t e = 0; e < width; ++e) {
       const auto mean = static_cast<float>(means_[c.layer][feature + e]);
-      const float* w = layer.o.data() + (c.position * width + e) * d;
+      const float* w = layer.o.data() + (position * width + e) * d;
       for (int64_t o = 0; o < d; ++o) layer.o_bias[o] += mean * w[o];
     }
   }
@@ -243,34 +257,11 @@ class Search {
     ++outcome_.evaluations;
   }
 
-  std::vector<Candidate> ffn_candidates() const {
-    std::vector<Candidate> list;
-    for (int l = 0; l < static_cast<int>(paths_.size()); ++l) add_ffn_candidate(l, list);
-    return list;
-  }
-  void add_ffn_candidate(int l, std::vector<Candidate>& list) const {
+  void add_ffn_candidate(int l) {
     const int level = levels_[l];
     if (level + 1 >= std::ssize(paths_[l].maps)) return;
     const double neurons = paths_[l].removed_at(level + 1) - paths_[l].removed_at(level);
-    list.push_back({false, l, 0, -HUGE_VAL, false, 2.0 * neurons * config_.d_model});
-  }
-
-  // The cheapest heads by the local error, the best of them by measured loss.
-  void add_head_candidate(int l) {
-    std::vector<std::pair<double, int>> order;
-    for (size_t i = 0; i < present_[l].size(); ++i) {
-      order.emplace_back(states_[l].cost(present_[l][i] * config_.head_dim, config_.head_dim),
-                         static_cast<int>(i));
-    }
-    std::sort(order.begin(), order.end());
-    Candidate best{true, l, -1, HUGE_VAL, true, 4.0 * config_.head_dim * config_.d_model};
-    for (size_t i = 0; i < order.size() && i < static_cast<size_t>(options_.candidates); ++i) {
-      Candidate c = best;
-      c.position = order[i].second;
-      measure(c);
-      if (c.loss < best.loss || best.position < 0) best = c;
-    }
-    if (best.position >= 0) candidates_.push_back(best);
+    candidates_.push_back({false, l, -1, -HUGE_VAL, false, 2.0 * neurons * config_.d_model});
   }
 
   // The kind whose share of its goal lags behind; with a stop rule both compete by loss per weight.
@@ -292,18 +283,12 @@ class Search {
         if (best < 0 || rank(candidates_[i]) < rank(candidates_[best])) best = i;
       }
       if (best < 0 || candidates_[best].fresh) return best;
-      if (candidates_[best].heads) {
-        const int layer = candidates_[best].layer;
-        candidates_.erase(candidates_.begin() + best);
-        add_head_candidate(layer);
-      } else {
-        measure(candidates_[best]);
-      }
+      measure(candidates_[best]);
     }
   }
 
   bool step() {
-    if (since_refresh_ >= per_round_) refresh();
+    if (options_.refit_heads && since_refresh_ >= per_round_) refresh();
     const int best = best_candidate();
     if (best < 0) return false;
     const Candidate c = candidates_[best];
@@ -329,9 +314,8 @@ class Search {
     }
     if (c.heads) {
       ++since_refresh_;
-      if (since_refresh_ < per_round_) add_head_candidate(c.layer);
     } else {
-      add_ffn_candidate(c.layer, candidates_);
+      add_ffn_candidate(c.layer);
     }
     return true;
   }
@@ -340,14 +324,12 @@ class Search {
     const EditableLayer layer = without(c);
     EditableLayer& target = model_.layers[c.layer];
     if (c.heads) {
-      const int id = target.head_ids[c.position];
-      const std::vector<int>& ids = config_.layers[c.layer].head_ids;
-      last_head_ = static_cast<int>(std::lower_bound(ids.begin(), ids.end(), id) - ids.begin());
-      const int first = present_[c.layer][c.position] * config_.head_dim;
+      const int position = position_of(c);
+      const int first = present_[c.layer][position] * config_.head_dim;
       std::vector<int> features(static_cast<size_t>(config_.head_dim));
       std::iota(features.begin(), features.end(), first);
       states_[c.layer].remove(features);
-      present_[c.layer].erase(present_[c.layer].begin() + c.position);
+      present_[c.layer].erase(present_[c.layer].begin() + position);
       target = layer;
     } else {
       target.up = layer.up;
@@ -364,7 +346,7 @@ class Search {
     step.kind = c.heads ? "heads" : "neurons";
     step.layer = c.layer;
     step.count = 1;
-    step.head = c.heads ? last_head_ : -1;
+    step.head = c.heads ? index_in_source(c) : -1;
     step.loss = meter_.loss();
     if (c.heads) {
       ++heads_done_;
@@ -384,7 +366,7 @@ class Search {
   const ModelConfig& config_;
   CalibrationSet fit_;
   LossMeter meter_;
-  int per_round_ = 0, since_refresh_ = 0, last_head_ = -1;
+  int per_round_ = 0, since_refresh_ = 0;
   std::vector<OptimalRemoval> states_;           // [n_layers] of the heads
   std::vector<std::vector<int>> present_;        // [n_layers] state's index of each present head
   std::vector<std::vector<double>> means_;       // [n_layers] of the states' features

@@ -1,5 +1,6 @@
-// Which heads and neurons go, chosen by measured loss: the candidates of every layer come from
-// optimal removal, the choice between layers from the loss with the candidate gone.
+// Which heads and neurons go, chosen by measured loss: every head is a candidate, and the next step
+// of every layer's FFN path. Each step takes the one whose removal leaves the lowest loss. Losses
+// only grow as others go, so a candidate is measured again only when its last value would win.
 #pragma once
 
 #include <functional>
@@ -22,8 +23,10 @@ struct SearchOptions {
   Recover recover = Recover::refit;
   bool protect_first = false;
   double ridge = 1e-3;     // of the refits during the search
-  int candidates = 1;      // heads per layer whose loss is measured at each step
-  int heads_per_round = 0; // removed between two refits on fresh inputs; 0: a tenth
+  // Measure a head's loss with the other heads of its layer refitted (else: with its mean left, or
+  // zero for Recover::none), and refit on fresh inputs after every heads_per_round removals.
+  bool refit_heads = false;
+  int heads_per_round = 0;  // 0: a tenth of all
   int64_t search_tokens = 0;  // that the loss is measured on; 0: by the model's size
   const std::atomic<bool>* cancel = nullptr;
 };

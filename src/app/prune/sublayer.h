@@ -45,7 +45,7 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
 class PackedSublayer {
  public:
   PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                 ThreadPool& pool);
+                 const KernelTable& kernels, ThreadPool& pool);
   SublayerId id() const { return id_; }
   int features() const { return features_; }  // width of what Wo or W_down multiplies
 
