@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "kernels/registry.h"
 #include "model/decoder.h"
+#include "model/first_position.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
@@ -37,6 +38,8 @@ class FastSession : public Session {
   void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
   void forward(std::span<const RowGroup> groups, const int32_t* tokens);
   void refresh_plan();
+  bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
+  void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
 
   FastModel& model_;
@@ -47,6 +50,7 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
+  std::unique_ptr<FirstPosition> first_;  // null unless position 0 is protected
 };
 
 class FastModel : public Model {
@@ -70,6 +74,7 @@ class FastModel : public Model {
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
+    pack_unpruned(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
     info_.kv_bytes_per_token =
@@ -106,14 +111,28 @@ class FastModel : public Model {
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
+  const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
+  void pack_unpruned(const ModelOptions& options) {
+    info_.protect_first = options.protect_first;
+    if (!options.protect_first || (!options.unpruned && options.removed_heads.empty())) return;
+    const auto& from = options.unpruned ? options.unpruned : checkpoint_;
+    check_same_family(from->config(), config());
+    unpruned_ = std::make_unique<UnprunedWeights>();
+    unpruned_->checkpoint = from;
+    unpruned_->packed =
+        pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
+    info_.weight_bytes += unpruned_->packed.total_bytes;
+  }
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   const KernelTable kernels_;
   ThreadPool pool_;
   HeadTable heads_;
   ModelInfo info_;
   PackedWeights weights_;
+  std::unique_ptr<UnprunedWeights> unpruned_;
 };
 
 int chunk_rows(int max_sequences, int max_length) {
@@ -126,6 +145,9 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
       workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
       lengths_(max_sequences, 0) {
   groups_.reserve(max_sequences);
+  if (model.info().protect_first) {
+    first_ = std::make_unique<FirstPosition>(model.context(), model.unpruned());
+  }
 }
 
 void FastSession::refresh_plan() {
@@ -141,6 +163,13 @@ void FastSession::forward(std::span<const RowGroup> groups, const int32_t* token
   Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (model_.info().agency != AgencyMode::off) track(groups);
+  model_.heads().advance_step();
+}
+
+// Row 0 of the workspace holds the result.
+void FastSession::forward_first(int sequence, int32_t token) {
+  first_->run(model_.heads(), cache_, workspace_, sequence, token);
+  lengths_[sequence] = 1;
   model_.heads().advance_step();
 }
 
@@ -174,9 +203,15 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
   check_tokens(tokens, model_.config().vocab_size);
   check_room(lengths_[sequence], tokens.size(), max_length());
   for (size_t done = 0; done < tokens.size();) {
-    const int rows = std::min<int>(workspace_.max_rows, static_cast<int>(tokens.size() - done));
+    const bool apart = first_is_apart(sequence);
+    const int rows =
+        apart ? 1 : std::min<int>(workspace_.max_rows, static_cast<int>(tokens.size() - done));
     const RowGroup group{sequence, 0, rows, lengths_[sequence]};
-    forward({&group, 1}, tokens.data() + done);
+    if (apart) {
+      forward_first(sequence, tokens[done]);
+    } else {
+      forward({&group, 1}, tokens.data() + done);
+    }
     done += rows;
     after(group, done == tokens.size());
   }
@@ -204,9 +239,17 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   const auto n = static_cast<int>(tokens.size());
   check_sequence(n - 1, max_sequences());
   groups_.clear();
+  bool first = false;
   for (int s = 0; s < n; ++s) {
     check_room(lengths_[s], 1, max_length());
     groups_.push_back({s, s, 1, lengths_[s]});
+    first |= first_is_apart(s);
+  }
+  if (first) {  // rare: one after the other, each in row 0
+    for (int s = 0; s < n; ++s) {
+      prefill(s, tokens.subspan(s, 1), logits + int64_t{s} * model_.config().vocab_size);
+    }
+    return;
   }
   forward(groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {

@@ -43,6 +43,11 @@ struct ModelOptions {
   std::optional<KvType> kv;
   AgencyMode agency = AgencyMode::track;
   std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
+  // Position 0 of every sequence is computed with all heads that have consent, whatever is closed
+  // for the rest (levels 1 to 3). Removed heads take part when their weights are at hand: with
+  // `unpruned`, the model that this one was pruned from, or with removed_heads.
+  bool protect_first = false;
+  std::shared_ptr<const Checkpoint> unpruned;
 };
 
 // What really runs, read back from the model.
@@ -53,6 +58,7 @@ struct ModelInfo {
   WeightType weights = WeightType::f32, lm_head = WeightType::f32;
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
+  bool protect_first = false;
   bool kv_cache = true;        // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;    // all weights held in memory, packed
   int64_t kv_bytes_per_token = 0;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
+#include "app/prune/panels.h"
 
 namespace sentinel {
 namespace {
@@ -38,17 +38,7 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
   for (const auto& window : windows_) tokens_ += std::ssize(window) - 1;
   norm_weight_ = base_->view().final_norm_weight.to_floats();
   norm_bias_ = base_->view().final_norm_bias.to_floats();
-  lm_head_ = packed_shape(WeightType::f32, config.vocab_size, config.d_model);
-  lm_head_data_ = AlignedBuffer(static_cast<size_t>(lm_head_.bytes()));
-  lm_head_.data = lm_head_data_.data();
-  runner_.pool().run([&](int thread) {
-    std::vector<float> scratch(static_cast<size_t>(32 * (lm_head_.k + 16)));
-    const Range mine = share(lm_head_.panels, thread, runner_.pool().size());
-    for (int64_t p = mine.begin; p < mine.end; ++p) {
-      pack_panel(base_->view().lm_head, p * kPanel, 0, config.d_model, WeightType::f32, lm_head_.k,
-                 lm_head_.panel(p), scratch.data());
-    }
-  });
+  pack_lm_head();
   const EditableModel dense(base_);
   set_model(dense);
   dense_loss_ = loss_;
@@ -67,8 +57,26 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
   }
 }
 
+// Panels [vocab / 16][d_model][16].
+void LossMeter::pack_lm_head() {
+  const MatrixView& w = base_->view().lm_head;
+  const int64_t panels = round_up(w.n_out, kPanel) / kPanel;
+  lm_head_ = AlignedBuffer(static_cast<size_t>(panels * w.n_in * kPanel) * sizeof(float));
+  runner_.pool().run([&](int thread) {
+    std::vector<float> row(static_cast<size_t>(w.n_in));
+    const Range mine = share(panels, thread, runner_.pool().size());
+    for (int64_t o = mine.begin * kPanel; o < std::min(mine.end * kPanel, w.n_out); ++o) {
+      load_elements(w.data + o * w.out_stride * static_cast<int64_t>(size_of(w.dtype)), w.dtype,
+                    w.in_stride, w.n_in, row.data());
+      float* panel = lm_head_.as<float>() + (o / kPanel) * w.n_in * kPanel + o % kPanel;
+      for (int64_t i = 0; i < w.n_in; ++i) panel[i * kPanel] = row[i];
+    }
+  });
+}
+
 std::shared_ptr<PackedSublayer> LossMeter::pack(int index, const EditableLayer& layer) const {
-  return std::make_shared<PackedSublayer>(*base_, layer, sublayer(index), runner_.pool());
+  return std::make_shared<PackedSublayer>(*base_, layer, sublayer(index), runner_.kernels(),
+                                          runner_.pool());
 }
 
 void LossMeter::set_model(const EditableModel& model) {
@@ -128,7 +136,7 @@ double LossMeter::head_loss(const Stream& stream) {
     const Range mine = share(n, thread, runner_.pool().size());
     std::vector<float> normed(static_cast<size_t>(kLogitRows * d_padded));
     std::vector<float> logits(static_cast<size_t>(kLogitRows * vocab));
-    const Segment segment{0, 0, static_cast<int32_t>(lm_head_.k)};
+    const Segment segment{0, 0, static_cast<int32_t>(d)};
     for (int64_t begin = mine.begin; begin < mine.end; begin += kLogitRows) {
       const int rows = static_cast<int>(std::min<int64_t>(kLogitRows, mine.end - begin));
       for (int r = 0; r < rows; ++r) {
@@ -137,19 +145,10 @@ double LossMeter::head_loss(const Stream& stream) {
                                      static_cast<int>(d_padded), normed.data() + r * d_padded,
                                      d_padded);
       }
-      LinearArgs args{};
-      args.weights = lm_head_.data;
-      args.panel_stride = lm_head_.panel_stride;
-      args.segments = &segment;
-      args.n_segments = 1;
-      args.x = normed.data();
-      args.x_stride = d_padded;
-      args.rows = rows;
-      args.y = logits.data();
-      args.y_stride = vocab;
-      args.n_out = vocab;
-      args.epilogue = Epilogue::store;
-      runner_.kernels().linear_f32(args, 0, lm_head_.panels);
+      run_f32(runner_.kernels(),
+              f32_product(lm_head_.as<float>(), d * kPanel, segment, normed.data(), d_padded, rows,
+                          logits.data(), vocab, vocab),
+              0, round_up(vocab, kPanel) / kPanel);
       for (int r = 0; r < rows; ++r) {
         sums[thread] += row_loss(logits.data() + r * vocab, static_cast<int>(vocab),
                                  targets[begin + r]);

@@ -29,6 +29,7 @@ class LossMeter {
   void accept(int sublayer_index, const EditableLayer& layer);
 
  private:
+  void pack_lm_head();
   std::shared_ptr<PackedSublayer> pack(int index, const EditableLayer& layer) const;
   // Runs sub-layers from `first` on, starting with `stream`; keeps the streams if asked to.
   double run_from(int first, Stream stream, const PackedSublayer* changed, bool keep);
@@ -44,8 +45,7 @@ class LossMeter {
   std::vector<std::shared_ptr<PackedSublayer>> packed_;
   std::vector<Stream> streams_;                  // [n_sublayers] inputs of each
   std::vector<std::vector<float>> first_rows_;   // [n_sublayers + 1][windows, d_model] dense
-  PackedMatrix lm_head_;
-  AlignedBuffer lm_head_data_;
+  AlignedBuffer lm_head_;
   std::vector<float> norm_weight_, norm_bias_;
   double loss_ = 0, dense_loss_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "app/prune/panels.h"
 #include "model/packed_matrix.h"
 
 namespace sentinel {
@@ -87,20 +88,13 @@ void MomentAccumulator::flush() {
     const Segment segment{0, 0, rows};
     for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {
       const int64_t first = task * kTaskRows;
-      LinearArgs args{};
-      args.weights = reinterpret_cast<const std::byte*>(panels_.data());
-      args.panel_stride = int64_t{kBlock} * kPanel * 4;
-      args.segments = &segment;
-      args.n_segments = 1;
-      args.x = transposed_.data() + first * kBlock;
-      args.x_stride = kBlock;
-      args.rows = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
-      args.y = block.data();
-      args.y_stride = columns_;
-      args.n_out = columns_;
-      args.epilogue = Epilogue::store;
+      const auto count = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
+      const LinearArgs args =
+          f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
+                      transposed_.data() + first * kBlock, kBlock, count, block.data(), columns_,
+                      columns_);
       const int64_t begin = first / kPanel;  // columns left of the diagonal follow by symmetry
-      kernels_.linear_f32(args, begin, n_panels);
+      run_f32(kernels_, args, begin, n_panels);
       for (int r = 0; r < args.rows; ++r) {
         double* to = products_.data() + (first + r) * columns_;
         const float* from = block.data() + r * columns_;

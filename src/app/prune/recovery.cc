@@ -43,8 +43,7 @@ class Recovery {
     std::vector<std::span<const int32_t>> sequences = set.fit;
     sequences.insert(sequences.end(), set.held_out.begin(), set.held_out.end());
     for (const int32_t& token : set.first_tokens) sequences.emplace_back(&token, 1);
-    const EditableModel dense(model.base);  // only for its position embedding
-    dense_ = embed(*model.base, dense.position_embedding, sequences);
+    dense_ = embed(*model.base, sequences);
     pruned_ = embed(*model.base, model.position_embedding, sequences);
     protect();
   }
@@ -53,8 +52,9 @@ class Recovery {
     const SublayerId id = sublayer(index);
     EditableLayer& layer = model_.layers[id.layer];
     {
+      if (options_.correction < 1) before_ = dense_.x;
       const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(PackedSublayer(*model_.base, original, id, runner_.pool()), dense_, &dense_, {});
+      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()), dense_, &dense_, {});
     }
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
@@ -70,14 +70,14 @@ class Recovery {
       bias = std::move(map.bias);
       if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
-    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.pool()), pruned_, &pruned_, {});
+    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_, &pruned_, {});
     protect();
   }
 
  private:
   // The target of a sub-layer is what brings the pruned stream to the dense one.
   void measure(SublayerId id, const EditableLayer& layer, Moments& fit, Moments& held_out) {
-    const PackedSublayer packed(*model_.base, layer, id, runner_.pool());
+    const PackedSublayer packed(*model_.base, layer, id, runner_.kernels(), runner_.pool());
     const int d = model_.base->config().d_model;
     MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());
@@ -87,6 +87,11 @@ class Recovery {
       const float* goal = dense_.row(block.first_row);
       const float* now = pruned_.row(block.first_row);
       for (size_t i = 0; i < targets.size(); ++i) targets[i] = goal[i] - now[i];
+      if (options_.correction < 1) {
+        const auto left = static_cast<float>(1 - options_.correction);
+        const float* before = before_.data() + block.first_row * d;
+        for (size_t i = 0; i < targets.size(); ++i) targets[i] -= left * (before[i] - now[i]);
+      }
       fit_sums.add(block.x, targets.data(), rows_.fit.data() + block.first_row, block.rows);
       held_sums.add(block.x, targets.data(), rows_.held_out.data() + block.first_row, block.rows);
     });
@@ -134,6 +139,7 @@ class Recovery {
   SublayerRunner& runner_;
   Rows rows_;
   Stream dense_, pruned_;
+  std::vector<float> before_;  // the dense stream before the sub-layer
 };
 
 }  // namespace

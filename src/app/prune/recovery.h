@@ -30,6 +30,9 @@ struct RecoveryOptions {
   bool protect_first = false;
   double first_share = 0.02;  // of the fit's weight that position 0 gets otherwise
   std::vector<double> ridges = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
+  // How much of what the stream has lost before a sub-layer its refit tries to give back (0: it
+  // only repeats the dense sub-layer's own output).
+  double correction = 1;
   bool refit_ffn = true;      // W_down too where no neuron was removed
   bool keep_moments = false;  // of the attention sub-layers, for a search
   const std::atomic<bool>* cancel = nullptr;

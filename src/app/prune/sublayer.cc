@@ -118,8 +118,18 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
   return stream;
 }
 
+Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32_t>> sequences) {
+  const MatrixView& p = checkpoint.view().position_embedding;
+  std::vector<float> positions(static_cast<size_t>(p.n_out * p.n_in));
+  for (int64_t row = 0; row < p.n_out; ++row) {
+    load_elements(p.data + row * p.out_stride * static_cast<int64_t>(size_of(p.dtype)), p.dtype,
+                  p.in_stride, p.n_in, positions.data() + row * p.n_in);
+  }
+  return embed(checkpoint, positions, sequences);
+}
+
 PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                               ThreadPool& pool)
+                               const KernelTable& kernels, ThreadPool& pool)
     : id_(id), config_(base.config()) {
   const bool attention = id.kind == SublayerKind::attention;
   const int d = config_.d_model;
@@ -150,7 +160,7 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   view.layers = {std::move(only)};
   view.lm_head = floats_view(zeros.data(), 1, d);
   weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), WeightType::f32,
-                          WeightType::f32, {}, pool);
+                          WeightType::f32, {}, kernels, pool);
   build_plan(weights_, HeadTable(config_), plan_);
 }
 
@@ -165,8 +175,8 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
     max_length = std::max(max_length, in.lengths[b.first_sequence]);
   }
   // A batch of many sequences holds one row each: one cache for those, one for the long ones.
-  KvCache long_cache(sublayer.weights_, d, 1, max_length);
-  KvCache short_cache(sublayer.weights_, d, max_sequences, 1);
+  KvCache long_cache(sublayer.weights_, KvType::f32, 1, max_length);
+  KvCache short_cache(sublayer.weights_, KvType::f32, max_sequences, 1);
   ModelView view;
   const std::vector<float> no_positions(static_cast<size_t>(max_length) * d, 0.0F);
   view.position_embedding = floats_view(no_positions.data(), max_length, d);

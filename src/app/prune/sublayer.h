@@ -2,6 +2,7 @@
 // decoder: what layer-by-layer statistics, refits and loss measurements are built on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -35,7 +36,8 @@ struct Stream {
   const float* row(int64_t r) const { return x.data() + r * d_model; }
 };
 
-// Embeddings of the sequences.
+// Embeddings of the sequences, with the checkpoint's own positions or edited ones.
+Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32_t>> sequences);
 Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_embedding,
              std::span<const std::span<const int32_t>> sequences);
 
@@ -43,7 +45,7 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
 class PackedSublayer {
  public:
   PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                 ThreadPool& pool);
+                 const KernelTable& kernels, ThreadPool& pool);
   SublayerId id() const { return id_; }
   int features() const { return features_; }  // width of what Wo or W_down multiplies
 
