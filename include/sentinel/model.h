@@ -7,9 +7,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,11 @@
 #include "sentinel/options.h"
 
 namespace sentinel {
+
+struct SaveOptions {
+  std::string dtype;    // "f32", "f16", "bf16"; empty: as the token embedding is stored
+  bool padded = false;  // the unpruned shape with zeros: every GPT-2 reader opens it
+};
 
 // A copy is cheap and shares everything.
 class SENTINEL_API BaselineModel {
@@ -38,6 +45,10 @@ class SENTINEL_API BaselineModel {
   // Error (usage) without a tokenizer.
   std::vector<int32_t> encode(std::string_view text) const;
   std::string decode(std::span<const int32_t> ids) const;  // Error (usage) also: id out of range
+
+  // Writes the model as a folder that load_baseline_model() opens. `folder` must not exist.
+  // Error (usage, runtime).
+  void save_pretrained(const std::string& folder, const SaveOptions& options = {}) const;
 
   struct Impl;
   explicit BaselineModel(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -73,6 +84,21 @@ SENTINEL_API BaselineModel load_baseline_model(StateDict state);
 // files are in the local cache.
 SENTINEL_API bool finds_tokenizer(const std::string& name);
 
+struct PruningOptions {
+  double heads = 0, ffn = 0;      // percent of the heads and of the feed-forward neurons
+  std::string strategy = "obs";   // as `sentinel prune --strategy`
+  std::string recover = "refit";  // "none", "bias", "refit"
+  std::string calibration_text;   // empty: the bundled one
+  int round_to = 16;              // neurons of a layer go in multiples of this
+  uint64_t seed = 0;
+  int threads = 0;         // 0: all cores this process may use
+  std::stop_token cancel;  // requested: Error (interrupted)
+  std::function<void(const std::string& stage, int64_t done, int64_t total)> on_progress;
+};
+// A smaller model in memory: heads and neurons removed for good, the others refitted so that the
+// outputs change least. Takes minutes for large models. Error (usage, interrupted).
+SENTINEL_API BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options);
+
 // Logits of every position.
 struct Logits {
   int rows = 0, vocab_size = 0;
@@ -82,16 +108,11 @@ struct Logits {
   }
 };
 
-struct PruneOptions {
+struct HeadPruneOptions {
   std::string strategy = "magnitude";  // as `sentinel profile --pruning_method`: random, magnitude,
                                        // output (needs a calibration text)
   std::string calibration_text;
   uint64_t seed = 0;  // of strategy "random"
-};
-
-struct SaveOptions {
-  std::string dtype;    // "f32", "f16", "bf16"; empty: as the token embedding is stored
-  bool padded = false;  // the unpruned shape with zeros: every GPT-2 reader opens it
 };
 
 class SENTINEL_API AdaptiveModel {
@@ -139,7 +160,7 @@ class SENTINEL_API AdaptiveModel {
 
   // Closes (gate 0) the floor(heads * percent / 100) heads that the strategy ranks lowest, and
   // returns them by layer and head. Error (usage).
-  std::vector<HeadId> prune(int percent, const PruneOptions& options = {});
+  std::vector<HeadId> prune(int percent, const HeadPruneOptions& options = {});
 
   // Writes a checkpoint that computes what this model computes as its heads are set: closed heads
   // are left out, the factors of the others are multiplied into their output weights. `folder` must

@@ -42,6 +42,22 @@ py::array_t<int32_t> encode(const BaselineModel& model, const std::string& text)
   return py::array_t<int32_t>(static_cast<py::ssize_t>(ids.size()), ids.data());
 }
 
+BaselineModel prune(const BaselineModel& model, double heads, double ffn,
+                    const std::string& strategy, const std::string& recover,
+                    const std::string& calibration_text, int round_to, uint64_t seed, int threads) {
+  SignalCheck signals;
+  PruningOptions options{.heads = heads,
+                         .ffn = ffn,
+                         .strategy = strategy,
+                         .recover = recover,
+                         .calibration_text = calibration_text,
+                         .round_to = round_to,
+                         .seed = seed,
+                         .threads = threads};
+  options.on_progress = [&](const std::string&, int64_t, int64_t) { signals.poll(); };
+  return prune_model(model, options);
+}
+
 }  // namespace
 
 void bind_baseline(py::module_& module) {
@@ -61,7 +77,18 @@ void bind_baseline(py::module_& module) {
           [](const BaselineModel& model, const std::vector<int32_t>& ids) {
             return to_str(model.decode(ids));
           },
-          py::arg("ids"));
+          py::arg("ids"))
+      .def("prune", &prune, py::arg("heads"), py::arg("ffn"), py::arg("strategy"),
+           py::arg("recover"), py::arg("calibration_text"), py::arg("round_to"), py::arg("seed"),
+           py::arg("threads"), py::call_guard<py::gil_scoped_release>())
+      .def(
+          "save_pretrained",
+          [](const BaselineModel& model, const std::string& folder, const std::string& dtype,
+             bool padded) {
+            model.save_pretrained(folder, {dtype, padded});
+          },
+          py::arg("folder"), py::arg("dtype"), py::arg("padded"),
+          py::call_guard<py::gil_scoped_release>());
   module.def(
       "load_baseline_model", [](const std::string& model) { return load_baseline_model(model); },
       py::arg("model"), py::call_guard<py::gil_scoped_release>());

@@ -26,6 +26,18 @@ class BaselineModel:
     def n_heads(self, layer: int) -> int: ...
     def encode(self, text: str) -> NDArray[np.int32]: ...
     def decode(self, ids: List[int]) -> str: ...
+    def prune(
+        self,
+        heads: float,
+        ffn: float,
+        strategy: str,
+        recover: str,
+        calibration_text: str,
+        round_to: int,
+        seed: int,
+        threads: int,
+    ) -> BaselineModel: ...
+    def save_pretrained(self, folder: str, dtype: str, padded: bool) -> None: ...
 
 class AdaptiveOptions:
     optimization_level: Optional[int]

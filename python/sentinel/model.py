@@ -65,6 +65,33 @@ class BaselineModel:
     def decode(self, ids: Any) -> str:
         return self._core.decode(token_ids(ids, (1,)).tolist())
 
+    def prune(
+        self,
+        heads: float = 0,
+        ffn: float = 0,
+        strategy: str = "obs",
+        *,
+        recover: str = "refit",
+        calibration_text: str = "",
+        round_to: int = 16,
+        seed: int = 0,
+        threads: int = 0,
+    ) -> BaselineModel:
+        """A smaller model: `heads` and `ffn` percent of heads and neurons removed for good.
+
+        The rest is refitted on the calibration text (empty: the bundled one) so that its outputs
+        change least; `strategy` and `recover` as `sentinel prune` has them.
+        """
+        return BaselineModel(
+            self._core.prune(
+                heads, ffn, strategy, recover, calibration_text, round_to, seed, threads
+            )
+        )
+
+    def save_pretrained(self, folder: Any, *, dtype: str = "", padded: bool = False) -> None:
+        """Writes a folder that load_baseline_model() opens; options as AdaptiveModel's."""
+        self._core.save_pretrained(path_text(folder, "folder"), dtype, padded)
+
     def __repr__(self) -> str:
         return f"<sentinel.BaselineModel {self.origin}, {self.parameter_count} parameters>"
 

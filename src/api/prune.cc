@@ -1,6 +1,8 @@
+#include "app/prune/prune.h"
 #include "api/impl.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "model/checkpoint/edited_checkpoint.h"
 #include "model/checkpoint/model_output.h"
 
@@ -32,9 +34,46 @@ void apply_factors(const HeadTable& heads, int layer, int head_dim, int d_model,
   weights.keep_heads(kept, head_dim, d_model);
 }
 
+std::string calibration_text(const PruningOptions& options) {
+  if (!options.calibration_text.empty()) return options.calibration_text;
+  return read_file(bundled_file("texts/calibration.txt"));
+}
+
 }  // namespace
 
-std::vector<HeadId> AdaptiveModel::prune(int percent, const PruneOptions& options) {
+BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options) {
+  const BaselineModel::Impl& impl = model.impl();
+  PruneOptions engine;
+  engine.heads = options.heads;
+  engine.ffn = options.ffn;
+  engine.strategy = options.strategy;
+  engine.recover = parse_recover(options.recover);
+  engine.round_to = options.round_to;
+  engine.seed = options.seed;
+  engine.threads = options.threads;
+  std::atomic<bool> cancelled{false};
+  const std::stop_callback on_cancel(options.cancel, [&] { cancelled = true; });
+  engine.cancel = &cancelled;
+  PruneCallback progress;
+  if (options.on_progress) {
+    progress = [&](const PruneProgress& now) {
+      options.on_progress(now.stage, now.done, now.total);
+    };
+  }
+  const std::string text = calibration_text(options);
+  const std::vector<int32_t> tokens = require_tokenizer(impl).encode(text);
+  Pruner pruner(impl.checkpoint, tokens, sha256_hex(text), engine, progress);
+  PruneResult pruned = pruner.apply(pruner.make_plan());
+  return BaselineModel(std::make_shared<BaselineModel::Impl>(
+      BaselineModel::Impl{as_checkpoint(std::move(pruned.model)), impl.tokenizer}));
+}
+
+void BaselineModel::save_pretrained(const std::string& folder, const SaveOptions& options) const {
+  save_model(folder, *impl_->checkpoint,
+             {.dtype = parse_dtype(options.dtype), .padded = options.padded});
+}
+
+std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& options) {
   const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
   removal_count(0, percent);  // a bad percentage fails before any work
   RankingInput input{.checkpoint = impl_->baseline.impl().checkpoint, .seed = options.seed};
