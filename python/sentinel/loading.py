@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Mapping, Optional
 
 from . import _core
 from .arrays import path_text, state_tensors, usage_error
@@ -108,9 +107,7 @@ def _config_text(config: Any) -> str:
     return json.dumps(dict(config), default=str)
 
 
-def _from_state_dict(
-    state_dict: Mapping[str, Any], config: Any, tokenizer: Union[str, os.PathLike, Any, None]
-) -> BaselineModel:
+def _from_state_dict(state_dict: Mapping[str, Any], config: Any, tokenizer: Any) -> BaselineModel:
     text = _config_text(config)
     tensors = state_tensors(state_dict)
     if hasattr(tokenizer, "save_pretrained"):
