@@ -64,3 +64,23 @@ install(FILES ${PROJECT_BINARY_DIR}/sentinel.pc DESTINATION ${CMAKE_INSTALL_LIBD
 install(TARGETS sentinel COMPONENT tool)
 install(DIRECTORY models texts DESTINATION ${CMAKE_INSTALL_DATADIR}/sentinel COMPONENT tool
         PATTERN "reference*" EXCLUDE)
+
+# The manual page and completions come from the binary's own option table.
+if(NOT CMAKE_CROSSCOMPILING)
+  set(texts ${PROJECT_BINARY_DIR}/texts)
+  add_custom_command(OUTPUT ${texts}/sentinel.1 ${texts}/sentinel.bash ${texts}/_sentinel ${texts}/sentinel.fish
+                     COMMAND ${CMAKE_COMMAND} -E make_directory ${texts}
+                     COMMAND sentinel --man > ${texts}/sentinel.1
+                     COMMAND sentinel --completion bash > ${texts}/sentinel.bash
+                     COMMAND sentinel --completion zsh > ${texts}/_sentinel
+                     COMMAND sentinel --completion fish > ${texts}/sentinel.fish
+                     DEPENDS sentinel VERBATIM)
+  add_custom_target(sentinel_texts ALL DEPENDS ${texts}/sentinel.1)
+  install(FILES ${texts}/sentinel.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT tool)
+  install(FILES ${texts}/sentinel.bash RENAME sentinel COMPONENT tool
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${texts}/_sentinel COMPONENT tool
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${texts}/sentinel.fish COMPONENT tool
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()
