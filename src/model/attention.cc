@@ -47,6 +47,23 @@ void append_keys_values(const DecoderContext& context, KvCache& cache, Workspace
                task.group.rows, k, k + dp, workspace.qkv_stride);
 }
 
+namespace {
+
+// The task's last row stands for all of them: a prefill chunk has many rows, tracking needs few.
+void note_contribution(Workspace& workspace, const AttentionTask& task, const float* contexts) {
+  const int rows = task.end - task.begin;
+  for (int r = 0; r < rows; ++r) {
+    const int64_t row = task.group.first_row + task.begin + r;
+    const int64_t entry = (int64_t{task.layer} * workspace.max_rows + row) * workspace.max_heads;
+    workspace.contribution[entry + task.head.head] =
+        r + 1 < rows ? -1.0F
+                     : workspace.norms->norm(task.layer, task.head.head,
+                                             contexts + r * workspace.context_stride);
+  }
+}
+
+}  // namespace
+
 void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
             const AttentionTask& task, int thread) {
   const int dp = context.weights.head_dim_padded;
@@ -101,6 +118,7 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
     float* out = pv.y + r * workspace.context_stride;
     for (int e = 0; e < dp; ++e) out[e] *= scale_of_row[r];
   }
+  if (workspace.norms) note_contribution(workspace, task, pv.y);
 }
 
 }  // namespace sentinel

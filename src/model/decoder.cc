@@ -311,6 +311,7 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            threads * kAttentionRows * scores_stride,
                            threads * kAttentionRows * 2 * dp,
                            static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
+                           static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
                            (normed_rows + kOverread) * inputs.stride / 4,
                            (scratch_rows + kOverread) * scratch.stride / 4,
                            normed_rows * inputs.scales_stride,
@@ -320,7 +321,7 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            normed_rows * inputs.scales_stride,
                            scratch_rows * scratch.scales_stride};
   float *input_data, *scratch_data, *input_sums, *scratch_sums, *input_blocks, *scratch_blocks;
-  float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy,
+  float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy, &contribution,
                               &input_data, &scratch_data, &inputs.scales, &scratch.scales,
                               &input_sums, &scratch_sums, &input_blocks, &scratch_blocks};
   int64_t total = 0;

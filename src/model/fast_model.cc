@@ -6,6 +6,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "kernels/registry.h"
+#include "model/agency/tracking.h"
 #include "model/decoder.h"
 #include "model/session_checks.h"
 
@@ -37,6 +38,7 @@ class FastSession : public Session {
   void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
   void forward(std::span<const RowGroup> groups, const int32_t* tokens);
   void refresh_plan();
+  bool tracks_now() const;
   void track(std::span<const RowGroup> groups);
 
   FastModel& model_;
@@ -55,8 +57,8 @@ class FastModel : public Model {
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
         pool_(options.threads == 0 ? ThreadPool::available_cores() : options.threads),
-        heads_(checkpoint_->config()) {
-    for (const HeadId id : options.removed_heads) heads_.set_state(id, HeadState::withdrawn, false);
+        heads_(checkpoint_->config(), options.agency_options) {
+    for (const HeadId id : options.removed_heads) heads_.remove(id);
     info_.level = options.level;
     info_.threads = pool_.size();
     info_.isa = kernels_.isa;
@@ -66,7 +68,7 @@ class FastModel : public Model {
     const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
-    info_.agency = options.agency;
+    set_agency(options.agency);
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
@@ -103,17 +105,32 @@ class FastModel : public Model {
     return 2 * macs;
   }
 
+  // Null when nothing is tracked.
+  const ContributionNorms* norms() const { return norms_.get(); }
+
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
 
  private:
+  // Level 3 tracks nothing unless automatic transitions, which need it, are asked for by name.
+  void set_agency(AgencyMode asked) {
+    info_.tracking_interval = tracking_interval(info_.level, asked);
+    info_.agency = info_.tracking_interval > 0 ? asked : AgencyMode::off;
+    heads_.set_automatic(info_.agency == AgencyMode::automatic);
+    if (level_preset(info_.level).closing_is_final) heads_.make_closing_final();
+    if (info_.tracking_interval == 0) return;
+    norms_ = std::make_unique<ContributionNorms>(*checkpoint_, kernels_, pool_);
+    info_.tracking_bytes = norms_->bytes();
+  }
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   const KernelTable kernels_;
   ThreadPool pool_;
   HeadTable heads_;
   ModelInfo info_;
   PackedWeights weights_;
+  std::unique_ptr<ContributionNorms> norms_;
 };
 
 int chunk_rows(int max_sequences, int max_length) {
@@ -138,31 +155,38 @@ void FastSession::refresh_plan() {
 
 void FastSession::forward(std::span<const RowGroup> groups, const int32_t* tokens) {
   refresh_plan();
+  const bool tracking = tracks_now();
+  workspace_.norms = tracking ? model_.norms() : nullptr;
   Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
-  if (model_.info().agency != AgencyMode::off) track(groups);
+  if (tracking) track(groups);
   model_.heads().advance_step();
 }
 
-// Utilisation u = 1 - H / ln n of each active head, mean over the rows that see n >= 2 keys.
+bool FastSession::tracks_now() const {
+  const int interval = model_.info().tracking_interval;
+  return interval > 0 && model_.heads().step() % interval == 0;
+}
+
+// Mean utilisation over the rows that see at least two keys, mean contribution over the rows that
+// attention measured.
 void FastSession::track(std::span<const RowGroup> groups) {
-  const int interval = level_preset(model_.info().level).tracking_interval;
-  if (interval == 0 || model_.heads().step() % interval != 0) return;
   for (int l = 0; l < model_.config().n_layers; ++l) {
     for (const PlannedHead& head : plan_.layers[l].heads) {
-      double sum = 0;
-      int64_t rows = 0;
+      RunningMean utilization, contribution;
       for (const RowGroup& group : groups) {
         for (int r = 0; r < group.rows; ++r) {
-          const int visible = group.first_position + r + 1;
-          if (visible < 2) continue;
           const int64_t entry = (int64_t{l} * workspace_.max_rows + group.first_row + r) *
                                     workspace_.max_heads + head.head;
-          sum += std::clamp(1 - workspace_.entropy[entry] / std::log(double(visible)), 0.0, 1.0);
-          ++rows;
+          const int visible = group.first_position + r + 1;
+          if (visible >= 2) utilization.add(utilization_of(workspace_.entropy[entry], visible));
+          const float norm = workspace_.contribution[entry];
+          if (norm >= 0) contribution.add(norm);
         }
       }
-      if (rows > 0) model_.heads().track_utilization({l, head.head}, sum / static_cast<double>(rows));
+      const HeadId id{l, head.head};
+      if (utilization.count > 0) model_.heads().track_utilization(id, utilization.mean());
+      if (contribution.count > 0) model_.heads().track_contribution(id, contribution.mean());
     }
   }
 }

@@ -30,8 +30,11 @@ struct LevelPreset {
   WeightType lm_head;
   KvType kv;
   int tracking_interval;  // agency is tracked every so many steps; 0: never
+  bool closing_is_final;  // a closed head leaves memory and cannot be opened again
 };
 LevelPreset level_preset(int level);  // Error (usage) outside 0..3
+// What `mode` comes to at a level: steps from one look at the heads to the next, 0 for none.
+int tracking_interval(int level, AgencyMode mode);
 
 // What may be asked for; what is left empty follows from the level (DESIGN.md part 3).
 struct ModelOptions {
@@ -41,7 +44,8 @@ struct ModelOptions {
   std::optional<WeightType> weights;   // of the layers
   std::optional<WeightType> lm_head;
   std::optional<KvType> kv;
-  AgencyMode agency = AgencyMode::track;
+  AgencyMode agency = AgencyMode::track;  // at level 3 track means off; automatic is honoured
+  AgencyOptions agency_options;
   std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
 };
 
@@ -53,8 +57,10 @@ struct ModelInfo {
   WeightType weights = WeightType::f32, lm_head = WeightType::f32;
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
+  int tracking_interval = 0;   // steps from one look at the heads to the next; 0: not tracked
   bool kv_cache = true;        // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;    // all weights held in memory, packed
+  int64_t tracking_bytes = 0;  // held beside them for the contribution norms
   int64_t kv_bytes_per_token = 0;
 };
 

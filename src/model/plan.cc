@@ -18,7 +18,7 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
     if (slot < 0) continue;
     const float factor = heads.factor({index, h});
     if (factor <= 0) {
-      plan.keeps_inputs = true;
+      if (!heads.status({index, h}).removed) plan.keeps_inputs = true;
       continue;
     }
     plan.heads.push_back({h, slot, factor});
