@@ -49,6 +49,14 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes) {
   data_ = static_cast<std::byte*>(memory);
 }
 
+size_t AlignedBuffer::release(size_t offset, size_t bytes) {
+  if (!is_large(size_) || offset + bytes > size_) return 0;
+  constexpr size_t kPage = 4096;
+  const size_t begin = (offset + kPage - 1) / kPage * kPage, end = (offset + bytes) / kPage * kPage;
+  if (end <= begin || madvise(data_ + begin, end - begin, MADV_DONTNEED) != 0) return 0;
+  return end - begin;
+}
+
 AlignedBuffer::~AlignedBuffer() {
   if (!data_) return;
   if (is_large(size_)) {

@@ -105,6 +105,18 @@ class FastModel : public Model {
     return 2 * macs;
   }
 
+  // Heads that were closed for good give their memory back.
+  void release_removed_heads() {
+    for (size_t l = 0; l < weights_.layers.size(); ++l) {
+      auto& slots = weights_.layers[l].slot_of_head;
+      for (size_t h = 0; h < slots.size(); ++h) {
+        const HeadId id{static_cast<int>(l), static_cast<int>(h)};
+        if (slots[h] < 0 || !heads_.status(id).removed) continue;
+        info_.weight_bytes -= release_head(weights_, id.layer, id.head);
+        slots[h] = -1;
+      }
+    }
+  }
   // Null when nothing is tracked.
   const ContributionNorms* norms() const { return norms_.get(); }
 
@@ -147,6 +159,7 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
 
 void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
+  model_.release_removed_heads();
   build_plan(model_.context().weights, model_.heads(), plan_);
   for (size_t l = 0; l < plan_.layers.size(); ++l) {
     if (plan_.layers[l].keeps_inputs) cache_.prepare_inputs(static_cast<int>(l));

@@ -183,6 +183,20 @@ class Packer {
 
 }  // namespace
 
+int64_t release_head(PackedWeights& weights, int layer, int head) {
+  const PackedLayer& packed = weights.layers[layer];
+  const int slot = packed.slot_of_head[head];
+  if (slot < 0) return 0;
+  const int64_t qkv_bytes = int64_t{3} * weights.head_dim_padded / kPanel * packed.qkv.panel_stride;
+  const auto release = [&](const std::byte* begin, int64_t bytes) {
+    return weights.arena.release(static_cast<size_t>(begin - weights.arena.data()),
+                                 static_cast<size_t>(bytes));
+  };
+  return static_cast<int64_t>(release(packed.qkv.data + slot * qkv_bytes, qkv_bytes) +
+                              release(packed.o.data + slot * packed.o_block_bytes,
+                                      packed.o_block_bytes));
+}
+
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
                            const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
                            ThreadPool& pool) {

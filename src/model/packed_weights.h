@@ -45,4 +45,8 @@ PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, Weight
                            const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
                            ThreadPool& pool);
 
+// Gives the memory of one head's blocks back to the system; the head must never be planned again.
+// Returns the bytes given back (whole pages).
+int64_t release_head(PackedWeights& weights, int layer, int head);
+
 }  // namespace sentinel
