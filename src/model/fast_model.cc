@@ -8,6 +8,7 @@
 #include "kernels/registry.h"
 #include "model/agency/tracking.h"
 #include "model/decoder.h"
+#include "model/first_position.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
@@ -39,6 +40,8 @@ class FastSession : public Session {
   void forward(std::span<const RowGroup> groups, const int32_t* tokens);
   void refresh_plan();
   bool tracks_now() const;
+  bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
+  void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
 
   FastModel& model_;
@@ -49,6 +52,7 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
+  std::unique_ptr<FirstPosition> first_;  // null unless position 0 is protected
 };
 
 class FastModel : public Model {
@@ -72,6 +76,7 @@ class FastModel : public Model {
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
+    pack_unpruned(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
     info_.kv_bytes_per_token =
@@ -107,6 +112,7 @@ class FastModel : public Model {
 
   // Heads that were closed for good give their memory back.
   void release_removed_heads() {
+    if (info_.protect_first && !unpruned_) return;  // position 0 is computed with them
     for (size_t l = 0; l < weights_.layers.size(); ++l) {
       auto& slots = weights_.layers[l].slot_of_head;
       for (size_t h = 0; h < slots.size(); ++h) {
@@ -123,6 +129,7 @@ class FastModel : public Model {
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
+  const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
   // Level 3 tracks nothing unless automatic transitions, which need it, are asked for by name.
@@ -136,6 +143,18 @@ class FastModel : public Model {
     info_.tracking_bytes = norms_->bytes();
   }
 
+  void pack_unpruned(const ModelOptions& options) {
+    info_.protect_first = options.protect_first;
+    if (!options.protect_first || (!options.unpruned && options.removed_heads.empty())) return;
+    const auto& from = options.unpruned ? options.unpruned : checkpoint_;
+    check_same_family(from->config(), config());
+    unpruned_ = std::make_unique<UnprunedWeights>();
+    unpruned_->checkpoint = from;
+    unpruned_->packed =
+        pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
+    info_.weight_bytes += unpruned_->packed.total_bytes;
+  }
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   const KernelTable kernels_;
   ThreadPool pool_;
@@ -143,6 +162,7 @@ class FastModel : public Model {
   ModelInfo info_;
   PackedWeights weights_;
   std::unique_ptr<ContributionNorms> norms_;
+  std::unique_ptr<UnprunedWeights> unpruned_;
 };
 
 int chunk_rows(int max_sequences, int max_length) {
@@ -155,6 +175,9 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
       workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
       lengths_(max_sequences, 0) {
   groups_.reserve(max_sequences);
+  if (model.info().protect_first) {
+    first_ = std::make_unique<FirstPosition>(model.context(), model.unpruned());
+  }
 }
 
 void FastSession::refresh_plan() {
@@ -179,6 +202,13 @@ void FastSession::forward(std::span<const RowGroup> groups, const int32_t* token
 bool FastSession::tracks_now() const {
   const int interval = model_.info().tracking_interval;
   return interval > 0 && model_.heads().step() % interval == 0;
+}
+
+// Row 0 of the workspace holds the result.
+void FastSession::forward_first(int sequence, int32_t token) {
+  first_->run(model_.heads(), cache_, workspace_, sequence, token);
+  lengths_[sequence] = 1;
+  model_.heads().advance_step();
 }
 
 // Mean utilisation over the rows that see at least two keys, mean contribution over the rows that
@@ -211,9 +241,15 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
   check_tokens(tokens, model_.config().vocab_size);
   check_room(lengths_[sequence], tokens.size(), max_length());
   for (size_t done = 0; done < tokens.size();) {
-    const int rows = std::min<int>(workspace_.max_rows, static_cast<int>(tokens.size() - done));
+    const bool apart = first_is_apart(sequence);
+    const int rows =
+        apart ? 1 : std::min<int>(workspace_.max_rows, static_cast<int>(tokens.size() - done));
     const RowGroup group{sequence, 0, rows, lengths_[sequence]};
-    forward({&group, 1}, tokens.data() + done);
+    if (apart) {
+      forward_first(sequence, tokens[done]);
+    } else {
+      forward({&group, 1}, tokens.data() + done);
+    }
     done += rows;
     after(group, done == tokens.size());
   }
@@ -241,9 +277,17 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   const auto n = static_cast<int>(tokens.size());
   check_sequence(n - 1, max_sequences());
   groups_.clear();
+  bool first = false;
   for (int s = 0; s < n; ++s) {
     check_room(lengths_[s], 1, max_length());
     groups_.push_back({s, s, 1, lengths_[s]});
+    first |= first_is_apart(s);
+  }
+  if (first) {  // rare: one after the other, each in row 0
+    for (int s = 0; s < n; ++s) {
+      prefill(s, tokens.subspan(s, 1), logits + int64_t{s} * model_.config().vocab_size);
+    }
+    return;
   }
   forward(groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {

@@ -47,6 +47,11 @@ struct ModelOptions {
   AgencyMode agency = AgencyMode::track;  // at level 3 track means off; automatic is honoured
   AgencyOptions agency_options;
   std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
+  // Position 0 of every sequence is computed with all heads that have consent, whatever is closed
+  // for the rest (levels 1 to 3). Removed heads take part when their weights are at hand: with
+  // `unpruned`, the model that this one was pruned from, or with removed_heads.
+  bool protect_first = false;
+  std::shared_ptr<const Checkpoint> unpruned;
 };
 
 // What really runs, read back from the model.
@@ -58,6 +63,7 @@ struct ModelInfo {
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
   int tracking_interval = 0;   // steps from one look at the heads to the next; 0: not tracked
+  bool protect_first = false;
   bool kv_cache = true;        // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;    // all weights held in memory, packed
   int64_t tracking_bytes = 0;  // held beside them for the contribution norms
