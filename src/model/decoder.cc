@@ -131,7 +131,7 @@ class ForwardPass {
     const PackedLayer& layer = c_.weights.layers[l];
     const LayerPlan& plan = plan_.layers[l];
     if (plan.heads.empty() && !plan.keeps_inputs) {
-      add_bias(layer.o_bias, thread);
+      add_bias(plan.o_bias, thread);
       return;
     }
     const float* normed = norm(layer.norm1_weight, layer.norm1_bias, thread);
@@ -153,7 +153,7 @@ class ForwardPass {
     const Operand context = operand(layer.o.type, w_.context, w_.context_stride,
                                     int64_t{layer.n_slots} * c_.weights.head_dim_padded,
                                     &plan.o_segments, thread);
-    LinearArgs o = linear_args(layer.o, context, w_.x, w_.x_stride, layer.o_bias);
+    LinearArgs o = linear_args(layer.o, context, w_.x, w_.x_stride, plan.o_bias);
     o.segments = plan.o_segments.data();
     o.n_segments = static_cast<int>(plan.o_segments.size());
     o.n_out = c_.weights.d_model_padded;

@@ -73,6 +73,10 @@ class FastModel : public Model {
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
     set_agency(options.agency);
+    if (options.head_means) {
+      means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
+      info_.head_means = true;
+    }
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
@@ -123,6 +127,7 @@ class FastModel : public Model {
       }
     }
   }
+  const MeanOutputs* means() const { return means_.get(); }  // null: none were given
   // Null when nothing is tracked.
   const ContributionNorms* norms() const { return norms_.get(); }
 
@@ -162,6 +167,7 @@ class FastModel : public Model {
   ModelInfo info_;
   PackedWeights weights_;
   std::unique_ptr<ContributionNorms> norms_;
+  std::unique_ptr<MeanOutputs> means_;
   std::unique_ptr<UnprunedWeights> unpruned_;
 };
 
@@ -183,7 +189,7 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
 void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
   model_.release_removed_heads();
-  build_plan(model_.context().weights, model_.heads(), plan_);
+  build_plan(model_.context().weights, model_.heads(), plan_, model_.means());
   for (size_t l = 0; l < plan_.layers.size(); ++l) {
     if (plan_.layers[l].keeps_inputs) cache_.prepare_inputs(static_cast<int>(l));
   }

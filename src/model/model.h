@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/types.h"
+#include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
 
@@ -46,6 +47,8 @@ struct ModelOptions {
   std::optional<KvType> kv;
   AgencyMode agency = AgencyMode::track;  // at level 3 track means off; automatic is honoured
   AgencyOptions agency_options;
+  // What a head that is closed by (1 - f g) leaves behind; null: nothing.
+  std::shared_ptr<const HeadMeans> head_means;
   std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
   // Position 0 of every sequence is computed with all heads that have consent, whatever is closed
   // for the rest (levels 1 to 3). Removed heads take part when their weights are at hand: with
@@ -63,6 +66,7 @@ struct ModelInfo {
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
   int tracking_interval = 0;   // steps from one look at the heads to the next; 0: not tracked
+  bool head_means = false;     // closed heads leave their mean
   bool protect_first = false;
   bool kv_cache = true;        // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;    // all weights held in memory, packed

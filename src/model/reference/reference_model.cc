@@ -140,6 +140,10 @@ class ReferenceModel : public Model {
     info_.isa = "scalar";
     info_.kv_cache = false;
     info_.agency = options.agency;
+    if (options.head_means) {
+      means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
+      info_.head_means = true;
+    }
     info_.tracking_interval = tracking_interval(0, options.agency);
     heads_.set_automatic(options.agency == AgencyMode::automatic);
     info_.weight_bytes = checkpoint_->parameter_count() * 4;
@@ -165,12 +169,14 @@ class ReferenceModel : public Model {
     return 2 * (macs + double(config().vocab_size) * config().d_model);
   }
   const Parameters& parameters() const { return parameters_; }
+  const MeanOutputs* means() const { return means_.get(); }
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
   Parameters parameters_;
   HeadTable heads_;
   ModelInfo info_;
+  std::unique_ptr<MeanOutputs> means_;
 };
 
 void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
@@ -213,9 +219,11 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       }
     }
   }
+  std::vector<float> bias = layer.o_bias;
+  if (model_.means()) model_.means()->add(layer_index, model_.heads(), bias.data());
   for (int i = 0; i < n; ++i) {
     for (int64_t o = 0; o < d; ++o) {
-      double sum = layer.o_bias[o];
+      double sum = bias[o];
       for (int64_t h = 0; h < n_heads; ++h) {
         const float* w = layer.heads[h].o.row(o);
         const float* c = &context[(i * n_heads + h) * hd];
