@@ -10,9 +10,11 @@
 #include "app/generate/generate_text.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/result_json.h"
+#include "model/agency/report.h"
 
 namespace sentinel::cli {
 namespace {
@@ -23,7 +25,13 @@ struct Arguments {
   std::string prompt_file;
   GenerateOptions generate;
   std::optional<uint64_t> seed;
-  std::string close_heads;
+  AgencyArguments agency;
+  std::string agency_script;
+
+  // Whether the reader of the text will want to know what became of the heads.
+  bool asks_for_heads() const {
+    return !agency_script.empty() || !agency.preset.empty() || model.agency == "auto";
+  }
 };
 
 std::string read_stdin() {
@@ -65,11 +73,13 @@ void print_speed(const Generation& result, const ModelInfo& info, uint64_t seed)
 }
 
 int run_generate(Arguments arguments, const RunContext& context) {
-  const auto heads = parse_heads(arguments.close_heads);
+  std::vector<ScriptEntry> script;
+  if (!arguments.agency_script.empty()) script = read_script(arguments.agency_script);
   const std::string prompt = prompt_text(arguments);
   Sampler(arguments.generate.sampling, 1);  // bad options fail before the model is loaded
-  const OpenedModel opened = open_model(arguments.model);
-  close_heads(*opened.model, heads);
+  const OpenedModel opened = open_model(arguments.model, arguments.agency);
+  ScriptPlayer player(std::move(script), opened.model->heads());
+  arguments.generate.before_token = [&player](int token) { player.play(token); };
   const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
   arguments.generate.sampling.seed = seed;
   arguments.generate.cancel = context.interrupted;
@@ -87,8 +97,15 @@ int run_generate(Arguments arguments, const RunContext& context) {
                                           arguments.generate, show, &prompt_tokens);
   if (!context.json) fmt::print("\n");
   std::fflush(stdout);
-  if (!context.json) print_speed(result, opened.model->info(), seed);
-  context.emit(to_json(result, prompt_tokens, opened.model->info(), seed));
+  const AgencyReport report = agency_report(opened.model->heads());
+  if (!context.json) {
+    print_speed(result, opened.model->info(), seed);
+    if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
+  }
+  nlohmann::json document = to_json(result, prompt_tokens, opened.model->info(), seed);
+  document["agency_report"] = sentinel::to_json(report);
+  if (!arguments.agency_script.empty()) document["agency_script"] = script_json(player);
+  context.emit(document);
   return result.stop_reason == StopReason::interrupted ? kExitInterrupted : kExitOk;
 }
 
@@ -124,8 +141,11 @@ Runner setup_generate(CLI::App& command) {
       ->take_all()
       ->allow_extra_args(false);
   add_flag(command, "ignore_eos", a->generate.ignore_eos, "go on after the end-of-text token");
-  add_option(command, "close_heads", a->close_heads, "heads to switch off, as layer:head,...")
-      ->type_name("HEADS");
+  add_agency_options(command, a->agency);
+  add_threshold_options(command, a->agency);
+  add_option(command, "agency_script", a->agency_script,
+             "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
+      ->type_name("FILE");
   return [a](const RunContext& context) { return run_generate(*a, context); };
 }
 

@@ -60,7 +60,11 @@ class FastModel : public Model {
   FastModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
-        pool_(options.threads == 0 ? ThreadPool::available_cores() : options.threads),
+        shared_pool_(options.pool ? options.pool
+                                  : std::make_shared<ThreadPool>(
+                                        options.threads == 0 ? ThreadPool::available_cores()
+                                                             : options.threads)),
+        pool_(*shared_pool_),
         heads_(checkpoint_->config(), options.agency_options) {
     for (const HeadId id : options.removed_heads) heads_.remove(id);
     info_.level = options.level;
@@ -162,7 +166,8 @@ class FastModel : public Model {
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   const KernelTable kernels_;
-  ThreadPool pool_;
+  std::shared_ptr<ThreadPool> shared_pool_;
+  ThreadPool& pool_;
   HeadTable heads_;
   ModelInfo info_;
   PackedWeights weights_;

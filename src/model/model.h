@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kernels/types.h"
 #include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
@@ -41,6 +42,7 @@ int tracking_interval(int level, AgencyMode mode);
 struct ModelOptions {
   int level = 1;                       // 0..3, else Error (usage)
   int threads = 0;                     // 0: all cores this process may use
+  std::shared_ptr<ThreadPool> pool;    // null: an own one; `threads` is not looked at otherwise
   std::string isa;                     // scalar, avx2, avx512, amx; empty: SENTINEL_ISA, else best
   std::optional<WeightType> weights;   // of the layers
   std::optional<WeightType> lm_head;
