@@ -107,5 +107,40 @@ TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   EXPECT_EQ(run(greedy({"--preset", folder / "bad.json"})).exit_code, 2);
 }
 
+TEST(Verify, GivesTheBaselinesTextAndReportsAcceptance) {
+  for (const std::vector<std::string>& how :
+       {std::vector<std::string>{"--temperature", "0"}, {"--seed", "4"}}) {
+    std::vector<std::string> words = {"generate", "-p", "The captain", "-n", "80"};
+    words.insert(words.end(), how.begin(), how.end());
+    const json plain = run_json(words);
+    words.insert(words.end(), {"--baseline_integration", "verify", "--close_heads", "1:1,2:2,3:3",
+                               "--draft_length", "3"});
+    const json verified = run_json(words);
+    EXPECT_EQ(verified["tokens"], plain["tokens"]);
+    EXPECT_EQ(verified["weights"], "f32");
+    EXPECT_EQ(verified["draft"]["weights"], "int8");
+    EXPECT_EQ(verified["agency_report"]["heads_active"], 61);  // the drafting model's
+    const json& report = verified["verify"];
+    EXPECT_EQ(report["steps"], 79);
+    EXPECT_LT(report["baseline_passes"], 79);
+    EXPECT_GT(report["speed_up"], 0);
+    EXPECT_EQ(report["drafters"][0]["name"], "ngram");
+    EXPECT_GT(report["drafters"][1]["accepted"], 0);
+  }
+}
+
+TEST(Verify, WhatDoesNotExistIsAUsageError) {
+  const auto fails = [](std::vector<std::string> more, const std::string& hint) {
+    const Outcome outcome = run(greedy(more));
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
+  };
+  fails({"--baseline_integration", "mix"}, "not in this version");
+  fails({"--unet", "on"}, "not in this version");
+  fails({"--baseline_integration", "blend"}, "choose one of");
+  fails({"--draft_length", "3"}, "give that too");
+  fails({"--baseline_integration", "verify", "--draft_length", "9"}, "out of range");
+}
+
 }  // namespace
 }  // namespace sentinel::e2e

@@ -47,8 +47,9 @@ void add_threshold_options(CLI::App& command, AgencyArguments& a) {
       ->capture_default_str();
 }
 
-OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency) {
-  ModelOptions options = model_options(model);
+OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
+                       const ModelOptions* given) {
+  ModelOptions options = given ? *given : model_options(model);
   const auto closed = parse_heads(agency.close_heads);
   std::optional<Preset> preset;
   if (!agency.preset.empty()) preset = load_preset(agency.preset);

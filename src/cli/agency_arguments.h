@@ -17,7 +17,9 @@ void add_agency_options(CLI::App& command, AgencyArguments& arguments);
 void add_threshold_options(CLI::App& command, AgencyArguments& arguments);
 
 // The model with its heads as asked for. Errors of the arguments come before slow loading.
-OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency);
+// `options` null: model_options(model).
+OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
+                       const ModelOptions* options = nullptr);
 
 // Every change of a script that was made, and how long setting it took.
 nlohmann::json script_json(const ScriptPlayer& player);
