@@ -4,6 +4,7 @@ namespace sentinel::cli {
 namespace {
 
 constexpr Command kCommands[] = {
+    {"profile", "speed, memory and quality at several pruning levels, as a report", setup_profile},
     {"generate", "write text from a prompt", setup_generate},
     {"eval", "perplexity of a text, and divergence from a base model", setup_eval},
     {"bench", "prefill and decode speed against the machine's limits", setup_bench},

@@ -40,6 +40,7 @@ Runner setup_bench(CLI::App& command);
 Runner setup_eval(CLI::App& command);
 Runner setup_generate(CLI::App& command);
 Runner setup_info(CLI::App& command);
+Runner setup_profile(CLI::App& command);
 
 constexpr int kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitInterrupted = 130;
 

@@ -1,0 +1,94 @@
+#include "app/profile/generation_timer.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+void check_cancel(const std::atomic<bool>* cancel) {
+  if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
+}
+
+int longest(const GenerationWork& work) {
+  size_t length = 0;
+  for (const auto& prompt : work.prompts) length = std::max(length, prompt.size());
+  return static_cast<int>(length);
+}
+
+// logits [n_sequences, vocab_size] of every prompt's last token.
+void prefill_all(Session& session, const GenerationWork& work, std::vector<float>& logits,
+                 int vocab_size) {
+  for (size_t i = 0; i < work.prompts.size(); ++i) {
+    session.prefill(static_cast<int>(i), work.prompts[i],
+                    logits.data() + i * static_cast<size_t>(vocab_size));
+  }
+}
+
+void forget_all(Session& session) {
+  for (int i = 0; i < session.max_sequences(); ++i) session.truncate(i, 0);
+}
+
+std::vector<Sampler> make_samplers(const GenerationWork& work, int vocab_size) {
+  std::vector<Sampler> samplers;
+  for (size_t i = 0; i < work.prompts.size(); ++i) {
+    SamplingOptions options;
+    options.temperature = work.temperature;
+    options.seed = work.seed + i;
+    samplers.emplace_back(options, vocab_size);
+  }
+  return samplers;
+}
+
+}  // namespace
+
+GenerationTiming time_generation(Model& model, const GenerationWork& work,
+                                 const std::atomic<bool>* cancel) {
+  const int n_sequences = static_cast<int>(work.prompts.size());
+  const int length = longest(work) + work.generated_tokens;
+  if (length > model.config().context_length) {
+    throw usage_error("a prompt of {} tokens and {} new ones exceed the model's context of {}; "
+                      "lower --sequence_length or --generated_tokens", longest(work),
+                      work.generated_tokens, model.config().context_length);
+  }
+  const auto session = model.new_session(n_sequences, length);
+  const int vocab = model.config().vocab_size;
+  std::vector<float> logits(static_cast<size_t>(n_sequences) * static_cast<size_t>(vocab));
+  std::vector<int32_t> next(static_cast<size_t>(n_sequences));
+  std::vector<Sampler> samplers = make_samplers(work, vocab);
+  GenerationTiming timing;
+  timing.steps.reserve(static_cast<size_t>(work.generated_tokens));
+  timing.tokens.reserve(static_cast<size_t>(work.generated_tokens));
+  const auto emit = [&] {
+    for (size_t i = 0; i < next.size(); ++i) {
+      next[i] = samplers[i].sample(std::span(logits).subspan(i * size_t(vocab), size_t(vocab)));
+    }
+    timing.tokens.push_back(next[0]);
+    timing.tokens_emitted += n_sequences;
+  };
+
+  check_cancel(cancel);
+  prefill_all(*session, work, logits, vocab);
+  forget_all(*session);
+
+  const double start = now_s();
+  prefill_all(*session, work, logits, vocab);
+  timing.prefill = now_s() - start;
+  emit();
+  double last = now_s();
+  timing.first_token = last - start;
+  for (int step = 1; step < work.generated_tokens; ++step) {
+    check_cancel(cancel);
+    session->step(next, logits.data());
+    emit();
+    const double now = now_s();
+    timing.steps.push_back(now - last);
+    last = now;
+  }
+  timing.total = last - start;
+  return timing;
+}
+
+}  // namespace sentinel

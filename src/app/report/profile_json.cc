@@ -1,0 +1,190 @@
+#include "app/report/profile_json.h"
+
+#include <cmath>
+#include <numeric>
+
+namespace sentinel {
+namespace {
+
+using nlohmann::json;
+
+// JSON has no NaN: what was not measured is null.
+json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+json to_json(const Percentiles& p) {
+  return {{"p50", number(p.p50)}, {"p90", number(p.p90)}, {"p99", number(p.p99)}};
+}
+
+json to_json(const LoadResult& load) {
+  return {{"load_time", number(median(load.load_times))},
+          {"load_times", load.load_times},
+          {"memory_usage", load.memory_bytes},
+          {"parameter_count", load.parameter_count}};
+}
+
+void add_quality(json& run, const std::optional<QualityFigures>& quality) {
+  const char* names[] = {"perplexity", "perplexity_delta_percent", "nll_mean", "bits_per_byte",
+                         "kl_mean", "kl_p99", "top1_agreement"};
+  for (const char* name : names) run[name] = nullptr;
+  run["tokens_scored"] = 0;
+  if (!quality) return;
+  run["perplexity"] = number(quality->perplexity);
+  run["perplexity_delta_percent"] = number(quality->perplexity_delta_percent);
+  run["nll_mean"] = number(quality->nll_mean);
+  run["bits_per_byte"] = number(quality->bits_per_byte);
+  run["kl_mean"] = number(quality->kl_mean);
+  run["kl_p99"] = number(quality->kl_p99);
+  run["top1_agreement"] = number(quality->top1_agreement);
+  run["tokens_scored"] = quality->tokens_scored;
+}
+
+json to_json(const std::map<int, RunResult>& runs) {
+  json out = json::object();
+  for (const auto& [key, run] : runs) out[std::to_string(key)] = sentinel::to_json(run);
+  return out;
+}
+
+json to_json(const Pick& pick) {
+  json out = {{"title", pick.title},
+              {"variant", pick.variant},
+              {"pruning_level", pick.pruning_level},
+              {"level", pick.level},
+              {"tokens_per_second", number(pick.tokens_per_second)},
+              {"speedup", number(pick.speedup)},
+              {"noise_percent", number(pick.noise_percent)},
+              {"reason", pick.reason}};
+  add_quality(out, pick.quality);
+  return out;
+}
+
+json aa_test(const ProfileResult& result) {
+  const auto& a = *result.aa_first;
+  const auto& b = *result.aa_second;
+  const auto difference = [](double x, double y) { return number(100 * (y - x) / ((x + y) / 2)); };
+  return {{"first", sentinel::to_json(a)},
+          {"second", sentinel::to_json(b)},
+          {"difference_percent",
+           {{"tokens_per_second", difference(tokens_per_second(a), tokens_per_second(b))},
+            {"prefill_tokens_per_second",
+             difference(prefill_tokens_per_second(a), prefill_tokens_per_second(b))},
+            {"decode_tokens_per_second",
+             difference(decode_tokens_per_second(a), decode_tokens_per_second(b))},
+            {"first_token_time",
+             difference(median(a.first_token_times), median(b.first_token_times))}}}};
+}
+
+void add_timing(json& out, const RunResult& run) {
+  out["generation_times"] = run.generation_times;
+  out["avg_generation_time"] = number(mean(run.generation_times));
+  out["median_generation_time"] = number(median(run.generation_times));
+  out["tokens_per_second"] = number(tokens_per_second(run));
+  out["noise_percent"] = number(noise_percent(run));
+  out["first_token_time"] = number(median(run.first_token_times));
+  out["first_token_times"] = run.first_token_times;
+  out["prefill_times"] = run.prefill_times;
+  out["decode_times"] = run.decode_times;
+  out["prefill_tokens_per_second"] = number(prefill_tokens_per_second(run));
+  out["decode_tokens_per_second"] = number(decode_tokens_per_second(run));
+  out["step_ms"] = to_json(step_ms(run));
+  const std::vector<double> counts(run.tokens_generated.begin(), run.tokens_generated.end());
+  out["tokens_generated"] = run.tokens_generated;
+  out["avg_tokens_generated"] = number(mean(counts));
+  out["prompt_tokens"] = run.prompt_tokens;
+  out["batch_size"] = run.batch_size;
+}
+
+json levels_section(const std::map<int, RunResult>& levels) {
+  json out = to_json(levels);
+  json comparison = json::object();
+  for (const auto& [level, run] : levels) {
+    json& entry = out[std::to_string(level)];
+    // The old shape of a memory snapshot, here with the peak instead of a reading before warm-up.
+    entry["memory_usage"] = {{"cpu", {{"percent", nullptr}, {"rss_mb", number(run.peak_rss_mb)}}}};
+    comparison[std::to_string(level)] = {
+        {"tokens_per_second", number(tokens_per_second(run))},
+        {"first_token_latency", number(median(run.first_token_times))}};
+  }
+  out["comparison"] = comparison;
+  return out;
+}
+
+}  // namespace
+
+json to_json(const RunResult& run) {
+  json out = {{"model_type", run.variant},
+              {"variant", run.variant},
+              {"pruning_level", run.pruning_level},
+              {"level", run.level},
+              {"threads", run.threads},
+              {"isa", run.isa},
+              {"weights", run.weights},
+              {"kv", run.kv},
+              {"kv_cache", run.kv_cache},
+              {"agency", run.agency},
+              {"seed", run.seed},
+              {"profile_data", nullptr},
+              {"generated_text", run.generated_text},
+              {"model_stats", json::object()},
+              {"agency_stats", run.agency_stats},
+              {"weight_bytes", run.weight_bytes},
+              {"bytes_per_token", run.bytes_per_token},
+              {"bytes_per_step", run.bytes_per_step},
+              {"bandwidth_fraction", number(bandwidth_fraction(run))},
+              {"peak_rss_mb", number(run.peak_rss_mb)},
+              {"heads_active", run.heads_active},
+              {"heads_total", run.heads_total},
+              {"heads_pruned", json::array()}};
+  for (const auto& [layer, head] : run.heads_pruned) {
+    out["heads_pruned"].push_back(json::array({layer, head}));
+  }
+  add_timing(out, run);
+  add_quality(out, run.quality);
+  return out;
+}
+
+json to_json(const ProfileResult& result) {
+  json out = {{"schema_version", kResultSchemaVersion},
+              {"environment", result.environment},
+              {"timestamp", result.timestamp},
+              {"args", result.args},
+              {"interrupted", result.interrupted},
+              {"prompts", result.prompts},
+              {"run_folder", result.run_folder}};
+  if (!result.quality_protocol.is_null()) out["quality_protocol"] = result.quality_protocol;
+  if (result.loading) {
+    out["model_loading"] = {{"operation", "model_loading"},
+                            {"first_open_time", number(result.loading->first_open_time)},
+                            {"baseline_model", to_json(result.loading->baseline)},
+                            {"original_model", to_json(result.loading->original)},
+                            {"optimized_model", to_json(result.loading->optimized)}};
+  }
+  if (result.strategy) {
+    const auto& strategy = *result.strategy;
+    json order = json::array();
+    for (const auto& [layer, head] : strategy.removal_order) order.push_back({layer, head});
+    out["pruning_strategy"] = {{"name", strategy.name},
+                               {"definition", strategy.definition},
+                               {"scores", strategy.scores},
+                               {"removal_order", order}};
+  }
+  if (!result.original.empty() || !result.optimized.empty()) {
+    out["pruning_comparison"] = {{"original", to_json(result.original)},
+                                 {"optimized", to_json(result.optimized)}};
+  }
+  if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
+  if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
+  json picks = json::array();
+  for (const auto& pick : result.recommendation) picks.push_back(to_json(pick));
+  out["recommendation"] = picks;
+  return out;
+}
+
+std::string to_text(const json& document) {
+  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace sentinel

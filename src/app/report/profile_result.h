@@ -1,0 +1,123 @@
+// Everything a profiler run found out: the one structure that the JSON file, summary.md and the
+// console tables are written from. docs/result_schema.json describes its JSON form.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sentinel {
+
+inline constexpr int kResultSchemaVersion = 1;
+
+struct Percentiles {
+  double p50 = 0, p90 = 0, p99 = 0;
+};
+
+// What leaving out or approximating cost, on a text that nothing was fitted to. KL and agreement
+// are against the dense original.
+struct QualityFigures {
+  double perplexity = 0;
+  double perplexity_delta_percent = 0;  // against the dense original
+  double nll_mean = 0;                  // nats per token
+  double bits_per_byte = 0;
+  double kl_mean = 0, kl_p99 = 0;       // nats per token
+  double top1_agreement = 0;            // share of tokens, 0..1
+  int64_t tokens_scored = 0;
+};
+
+// One cell of a comparison. Each sample vector holds one element per timed generation.
+struct RunResult {
+  std::string variant;     // "original" or "optimized", read back from the model
+  int pruning_level = 0;   // percent of all heads
+  int level = 0;           // optimisation level, read back
+  int threads = 0;
+  std::string isa, weights, kv, agency;
+  bool kv_cache = true;
+  uint64_t seed = 0;
+
+  int prompt_tokens = 0;       // per sequence, longest
+  int64_t prompt_total = 0;    // over the batch
+  int batch_size = 1;
+  std::vector<double> generation_times;   // s, prompt in to last token out
+  std::vector<double> prefill_times;      // s, the prompts of all sequences
+  std::vector<double> first_token_times;  // s, prompt in to first token out
+  std::vector<double> decode_times;       // s, the steps after the first token
+  std::vector<double> step_times;         // s, every step of every timed generation
+  std::vector<int> tokens_generated;      // per sequence
+  std::string generated_text;             // first sequence, prompt included
+
+  int64_t weight_bytes = 0;
+  int64_t bytes_per_token = 0;   // at the context reached half-way through the generation
+  int64_t bytes_per_step = 0;    // the same for the whole batch
+  double machine_bandwidth = 0;  // bytes/s that fits this size of weights
+  double peak_rss_mb = 0;
+  int heads_active = 0, heads_total = 0;
+  std::vector<std::pair<int, int>> heads_pruned;  // (layer, head)
+  nlohmann::json agency_stats;                    // null without agency
+  std::optional<QualityFigures> quality;
+};
+
+struct LoadResult {
+  std::vector<double> load_times;  // s, one per round
+  int64_t memory_bytes = 0;        // packed weights
+  int64_t parameter_count = 0;
+};
+
+struct LoadingResult {
+  LoadResult baseline, original, optimized;
+  double first_open_time = 0;  // s: the untimed first pass, possibly from a cold disk
+};
+
+struct StrategyResult {
+  std::string name, definition;
+  std::vector<std::vector<double>> scores;        // [layer][head]
+  std::vector<std::pair<int, int>> removal_order; // (layer, head)
+};
+
+// One configuration of the recommendation, by the RUN it came from.
+struct Pick {
+  std::string title;    // "fastest"
+  std::string variant;
+  int pruning_level = 0, level = 0;
+  double tokens_per_second = 0, speedup = 0;  // against the dense original
+  double noise_percent = 0;                   // of that speed-up
+  std::optional<QualityFigures> quality;
+  std::string reason;
+};
+
+struct ProfileResult {
+  nlohmann::json environment = nlohmann::json::object();
+  nlohmann::json args = nlohmann::json::object();
+  nlohmann::json quality_protocol;  // text, sha256, window, windows: null before it is known
+  nlohmann::json prompts = nlohmann::json::array();
+  double timestamp = 0;  // seconds since 1970
+  std::optional<LoadingResult> loading;
+  std::optional<StrategyResult> strategy;
+  std::map<int, RunResult> original, optimized;  // by pruning level in percent
+  std::optional<RunResult> aa_first, aa_second;  // the dense original, measured twice
+  std::map<int, RunResult> levels;               // by optimisation level
+  std::vector<Pick> recommendation;
+  bool interrupted = false;
+  std::string run_folder, result_file;
+};
+
+// Derived figures: one definition for every table and file. NaN where nothing was measured.
+double median(std::vector<double> values);
+double percentile(std::vector<double> values, double fraction);  // nearest rank
+double tokens_per_second(const RunResult& run);          // emitted, all sequences, incl. prefill
+double prefill_tokens_per_second(const RunResult& run);  // prompt tokens of all sequences
+double decode_tokens_per_second(const RunResult& run);   // tokens after the first, all sequences
+double bandwidth_fraction(const RunResult& run);         // of the machine's own, 0..1 and rarely above
+Percentiles step_ms(const RunResult& run);
+// Half-width of an interval around the median of generation_times that holds the true median with
+// about 95 %, in percent of the median: 2 standard errors from the median absolute deviation.
+double noise_percent(const RunResult& run);
+// |a - b| / mean in percent of the two cells' tokens per second; NaN without both.
+double aa_difference_percent(const ProfileResult& result);
+
+}  // namespace sentinel

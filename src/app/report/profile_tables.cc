@@ -1,0 +1,130 @@
+#include "app/report/profile_tables.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace sentinel {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<std::string> run_cells(const RunResult& run) {
+  const auto& q = run.quality;
+  return {format_number(prefill_tokens_per_second(run), 0),
+          format_number(decode_tokens_per_second(run), 1),
+          format_number(tokens_per_second(run), 1),
+          format_number(median(run.first_token_times) * 1e3, 2),
+          format_number(q ? q->perplexity : kNaN, 3),
+          format_change(q ? q->perplexity_delta_percent : kNaN),
+          format_number(q ? q->kl_mean : kNaN, 4),
+          format_number(q ? 100 * q->top1_agreement : kNaN, 1),
+          format_number(static_cast<double>(run.weight_bytes) / 1e6, 1)};
+}
+
+const std::vector<std::string> kRunColumns = {
+    "Prefill tok/s", "Decode tok/s", "Overall tok/s", "First token ms", "Perplexity",
+    "Change",        "KL",           "Agree %",       "Weights MB"};
+
+void add_row(TextTable& table, std::vector<std::string> front, const RunResult& run) {
+  const auto cells = run_cells(run);
+  front.insert(front.end(), cells.begin(), cells.end());
+  table.rows.push_back(std::move(front));
+}
+
+TextTable run_table(std::vector<std::string> front) {
+  front.insert(front.end(), kRunColumns.begin(), kRunColumns.end());
+  return {std::move(front), {}};
+}
+
+}  // namespace
+
+TextTable loading_table(const LoadingResult& loading) {
+  TextTable table{{"Model Type", "Loading Time (s)", "Parameters", "Memory"}, {}};
+  const auto add = [&](const char* name, const LoadResult& load) {
+    table.rows.push_back({name, format_number(median(load.load_times), 3),
+                          format_number(static_cast<double>(load.parameter_count), 0),
+                          format_bytes(static_cast<double>(load.memory_bytes))});
+  };
+  add("Baseline", loading.baseline);
+  add("Original", loading.original);
+  add("Optimized", loading.optimized);
+  return table;
+}
+
+TextTable pruning_table(const ProfileResult& result) {
+  TextTable table = run_table({"Pruning", "Variant", "Heads"});
+  std::set<int> levels;
+  for (const auto& [level, run] : result.original) levels.insert(level);
+  for (const auto& [level, run] : result.optimized) levels.insert(level);
+  for (const int level : levels) {
+    for (const auto* runs : {&result.original, &result.optimized}) {
+      const auto it = runs->find(level);
+      if (it == runs->end()) continue;
+      const auto& run = it->second;
+      add_row(table, {fmt::format("{} %", level), run.variant,
+                      fmt::format("{}/{}", run.heads_active, run.heads_total)}, run);
+    }
+  }
+  if (result.aa_second) {
+    const auto& run = *result.aa_second;
+    add_row(table, {"0 %", "original (A/A)", fmt::format("{}/{}", run.heads_active, run.heads_total)},
+            run);
+  }
+  return table;
+}
+
+TextTable levels_table(const ProfileResult& result) {
+  TextTable table = run_table({"Level", "Pruning", "Weights", "Agency"});
+  for (const auto& [level, run] : result.levels) {
+    add_row(table, {std::to_string(level), fmt::format("{} %", run.pruning_level), run.weights,
+                    run.agency}, run);
+  }
+  return table;
+}
+
+std::string noise_note(const ProfileResult& result) {
+  const double aa = aa_difference_percent(result);
+  if (!std::isfinite(aa)) return "Noise: not measured (the A/A row is missing).";
+  return fmt::format("Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
+                     "smaller differences between rows mean nothing.", aa);
+}
+
+std::string describe(const Pick& pick) {
+  std::string cost = "quality not measured";
+  if (pick.quality) {
+    cost = fmt::format("perplexity {} ({}), KL {:.4f}, top-1 agreement {:.1f} %",
+                       format_number(pick.quality->perplexity, 3),
+                       format_change(pick.quality->perplexity_delta_percent),
+                       pick.quality->kl_mean, 100 * pick.quality->top1_agreement);
+  }
+  return fmt::format("{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
+                     "(+-{:.1f} %); {}", pick.title, pick.variant, pick.pruning_level, pick.level,
+                     format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent,
+                     cost);
+}
+
+std::string console_report(const ProfileResult& result) {
+  std::string out;
+  if (result.loading) out += "Model loading\n" + loading_table(*result.loading).plain() + "\n";
+  if (!result.original.empty() || !result.optimized.empty()) {
+    out += fmt::format("Pruning comparison (strategy {})\n",
+                       result.strategy ? result.strategy->name : "-");
+    out += pruning_table(result).plain() + noise_note(result) + "\n\n";
+  }
+  if (!result.levels.empty()) {
+    out += "Optimization levels\n" + levels_table(result).plain() + "\n";
+  }
+  if (!result.recommendation.empty()) {
+    out += "Recommendation for this machine\n";
+    for (const auto& pick : result.recommendation) out += "  " + describe(pick) + "\n";
+    out += "\n";
+  }
+  if (result.interrupted) out += "Interrupted: what was measured until then is kept.\n";
+  out += fmt::format("Report: {}/summary.md\nResult: {}\n", result.run_folder, result.result_file);
+  return out;
+}
+
+}  // namespace sentinel

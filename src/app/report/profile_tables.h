@@ -1,0 +1,22 @@
+// The profiler's tables, for the console and for summary.md.
+#pragma once
+
+#include <string>
+
+#include "app/report/profile_result.h"
+#include "app/report/text_table.h"
+
+namespace sentinel {
+
+TextTable loading_table(const LoadingResult& loading);
+TextTable pruning_table(const ProfileResult& result);  // with the A/A row
+TextTable levels_table(const ProfileResult& result);
+// "fastest: original at 70 % pruning (level 1): 1,234 tokens/s, 1.50x +- 2 %; costs ..."
+std::string describe(const Pick& pick);
+// One sentence on the measured noise: what the A/A row says about small differences.
+std::string noise_note(const ProfileResult& result);
+
+// Everything that the command prints, tables and recommendation.
+std::string console_report(const ProfileResult& result);
+
+}  // namespace sentinel

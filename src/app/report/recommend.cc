@@ -1,0 +1,79 @@
+#include "app/report/recommend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+using Runs = std::vector<const RunResult*>;
+
+double perplexity_ratio(const RunResult& run) {
+  return 1 + run.quality->perplexity_delta_percent / 100;
+}
+
+double noise_between(const RunResult& a, const RunResult& b, double aa_percent) {
+  const double noise_a = noise_percent(a), noise_b = noise_percent(b);
+  const double pair = std::hypot(std::isfinite(noise_a) ? noise_a : 0.0,
+                                 std::isfinite(noise_b) ? noise_b : 0.0);
+  return std::max(pair, std::isfinite(aa_percent) ? aa_percent : 0.0);
+}
+
+// The run with the highest score, or the one of best quality among those within its noise.
+const RunResult* best(const Runs& runs, const std::function<double(const RunResult&)>& score,
+                      double aa_percent) {
+  if (runs.empty()) return nullptr;
+  const auto by_score = [&](auto* a, auto* b) { return score(*a) < score(*b); };
+  const RunResult* top = *std::max_element(runs.begin(), runs.end(), by_score);
+  const RunResult* chosen = top;
+  for (const RunResult* run : runs) {
+    const double behind = 100 * (score(*top) / score(*run) - 1);
+    if (behind <= noise_between(*top, *run, aa_percent) &&
+        perplexity_ratio(*run) < perplexity_ratio(*chosen)) {
+      chosen = run;
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<Pick> recommend(const ProfileResult& result) {
+  const RunResult* dense = nullptr;
+  if (auto it = result.original.find(0); it != result.original.end()) dense = &it->second;
+  if (!dense && result.aa_first) dense = &*result.aa_first;
+  Runs all, tracked;
+  const auto add = [&](const RunResult& run) {
+    if (!run.quality || !std::isfinite(tokens_per_second(run))) return;
+    all.push_back(&run);
+    if (run.variant == "optimized" && run.agency != "off") tracked.push_back(&run);
+  };
+  for (const auto& [level, run] : result.original) add(run);
+  for (const auto& [level, run] : result.optimized) add(run);
+  for (const auto& [level, run] : result.levels) add(run);
+  std::vector<Pick> picks;
+  if (!dense || all.empty()) return picks;
+
+  const double aa = aa_difference_percent(result);
+  const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
+  const auto balance = [](const RunResult& run) {
+    return tokens_per_second(run) / perplexity_ratio(run);
+  };
+  const auto pick = [&](const char* title, const char* reason, const RunResult* run) {
+    if (!run) return;
+    picks.push_back({title, run->variant, run->pruning_level, run->level, speed(*run),
+                     speed(*run) / speed(*dense), noise_between(*run, *dense, aa), run->quality,
+                     reason});
+  };
+  pick("fastest", "most tokens per second, prompt included; ties within the noise go to quality",
+       best(all, speed, aa));
+  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, aa));
+  pick("best balance", "most speed per perplexity: speed-up / perplexity ratio",
+       best(all, balance, aa));
+  return picks;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,43 @@
+#include "app/report/run_folder.h"
+
+#include "app/report/profile_json.h"
+#include "app/report/summary_md.h"
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sentinel {
+namespace fs = std::filesystem;
+
+RunFolder::RunFolder(const fs::path& output_dir, const std::string& stamp,
+                     const std::string& prefix)
+    : prefix_(prefix) {
+  ensure_writable_directory(output_dir);
+  const auto check = [&](const std::error_code& error) {
+    if (!error) return;
+    throw usage_error("{}: cannot make the run's folder: {}; choose another --output_dir",
+                      path_.string(), error.message());
+  };
+  std::error_code error;
+  // create_directory says false for what is there already, so that two runs never share a folder.
+  for (int n = 1;; ++n) {
+    path_ = output_dir / ("run_" + stamp + (n == 1 ? "" : "_" + std::to_string(n)));
+    const bool made = fs::create_directory(path_, error);
+    check(error);
+    if (made) break;
+  }
+  for (const char* name : {"charts", "data", "csv_reports"}) {
+    fs::create_directory(path_ / name, error);
+    check(error);
+  }
+}
+
+fs::path RunFolder::result_file() const {
+  return path_ / "data" / ((prefix_.empty() ? "" : prefix_ + "_") + "full_model_profiling.json");
+}
+
+void RunFolder::save(const ProfileResult& result) const {
+  write_file_atomic(result_file(), to_text(to_json(result)));
+  write_file_atomic(path_ / "summary.md", summary_markdown(result));
+}
+
+}  // namespace sentinel

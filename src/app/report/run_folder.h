@@ -1,0 +1,29 @@
+// The folder of one profiler run and the files in it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "app/report/profile_result.h"
+
+namespace sentinel {
+
+class RunFolder {
+ public:
+  // Makes OUTPUT_DIR/run_<stamp>/ (with _2, _3 ... when it is taken) and in it charts/, data/ and
+  // csv_reports/. Error (usage) if the output folder cannot be made or written to.
+  RunFolder(const std::filesystem::path& output_dir, const std::string& stamp,
+            const std::string& prefix);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path result_file() const;
+
+  // Writes the result file and summary.md, each whole or not at all. Error (runtime).
+  void save(const ProfileResult& result) const;
+
+ private:
+  std::filesystem::path path_;
+  std::string prefix_;
+};
+
+}  // namespace sentinel

@@ -1,0 +1,124 @@
+#include "app/report/summary_md.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "app/report/profile_tables.h"
+
+namespace sentinel {
+namespace {
+
+using nlohmann::json;
+
+std::string text_of(const json& object, const char* key) {
+  if (!object.contains(key) || object[key].is_null()) return "-";
+  return object[key].is_string() ? object[key].get<std::string>() : object[key].dump();
+}
+
+std::string environment_section(const ProfileResult& result) {
+  const auto& env = result.environment;
+  const auto& args = result.args;
+  std::string out = "## Environment\n\n";
+  const auto line = [&](const char* name, const std::string& value) {
+    out += fmt::format("- **{}**: {}\n", name, value);
+  };
+  line("Device", text_of(env, "device"));
+  line("Model", text_of(args, "model_name"));
+  line("Optimization Level", text_of(args, "optimization_level"));
+  line("Pruning Levels Tested", text_of(args, "pruning_levels"));
+  line("Pruning Strategy", result.strategy ? fmt::format("{} ({})", result.strategy->name,
+                                                         result.strategy->definition)
+                                           : text_of(args, "strategy"));
+  line("Processor", text_of(env, "cpu_model"));
+  line("Instruction Sets", text_of(env, "instruction_sets"));
+  line("Compiler", text_of(env, "compiler"));
+  line("Commit", text_of(env, "commit"));
+  for (const auto& prompt : result.prompts) {
+    line("Prompt", fmt::format("{} tokens, of which {} of the prompt's own text",
+                               text_of(prompt, "tokens"), text_of(prompt, "own_tokens")));
+  }
+  if (result.quality_protocol.is_object()) {
+    line("Quality", fmt::format("perplexity over {} windows of {} tokens of {}",
+                                text_of(result.quality_protocol, "windows"),
+                                text_of(result.quality_protocol, "window"),
+                                text_of(result.quality_protocol, "text")));
+  }
+  return out + "\n";
+}
+
+std::string performance_section(const ProfileResult& result) {
+  TextTable table{{"Pruning Level", "Original (tokens/sec)", "Optimized (tokens/sec)", "Speedup"},
+                  {}};
+  for (const auto& [level, original] : result.original) {
+    const auto it = result.optimized.find(level);
+    if (it == result.optimized.end()) continue;
+    const double a = tokens_per_second(original), b = tokens_per_second(it->second);
+    table.rows.push_back({fmt::format("{} %", level), format_number(a, 2), format_number(b, 2),
+                          fmt::format("{:.2f}x", b / a)});
+  }
+  std::string out = "## Pruning Performance\n\n" + table.markdown();
+  out += "\nEmitted tokens per second of the whole generation, prompt included; medians.\n"
+         "Original: the plain transformer with the heads removed from memory. Optimized: the "
+         "adaptive model with the same heads closed.\n";
+  out += "\n### Speed and quality\n\n" + pruning_table(result).markdown();
+  out += "\n" + noise_note(result) + "\n\n";
+  return out;
+}
+
+std::string visualization_section() {
+  return "## Visualizations\n\nNone in this run.\n\n";
+}
+
+std::string recommendation_section(const ProfileResult& result) {
+  std::string out = "## Recommendations\n\n";
+  if (result.recommendation.empty()) return out + "Not enough was measured for one.\n\n";
+  for (const auto& pick : result.recommendation) {
+    out += fmt::format("- **{}**{}\n  - chosen by: {}\n", pick.title,
+                       describe(pick).substr(pick.title.size()), pick.reason);
+  }
+  return out + "\n";
+}
+
+// Single quotes for the shell, so that a path with blanks or quotes can be pasted.
+std::string shell_quoted(const std::string& text) {
+  const bool plain = !text.empty() && text.find_first_not_of(
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@") ==
+      std::string::npos;
+  if (plain) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string reproduce_section(const ProfileResult& result) {
+  std::string command = "sentinel profile";
+  for (const auto& [name, value] : result.args.items()) {
+    if (value.is_null() || value == json(false) || value == json("")) continue;
+    command += " --" + name;
+    if (value != json(true)) {
+      command += " " + shell_quoted(value.is_string() ? value.get<std::string>() : value.dump());
+    }
+  }
+  return fmt::format("## Reproduce This Test\n\n```bash\n{}\n```\n", command);
+}
+
+}  // namespace
+
+std::string summary_markdown(const ProfileResult& result) {
+  std::string out = fmt::format("# Sentinel AI Model Profiling Results\n\nDate: {}\n\n",
+                                text_of(result.environment, "date"));
+  if (result.interrupted) out += "**Interrupted**: only what was measured until then.\n\n";
+  out += environment_section(result);
+  if (result.loading) {
+    out += "## Model Loading\n\n" + loading_table(*result.loading).markdown() + "\n";
+  }
+  if (!result.original.empty() || !result.optimized.empty()) out += performance_section(result);
+  if (!result.levels.empty()) {
+    out += "## Optimization Levels\n\n" + levels_table(result).markdown() + "\n";
+  }
+  return out + visualization_section() + recommendation_section(result) +
+         reproduce_section(result);
+}
+
+}  // namespace sentinel

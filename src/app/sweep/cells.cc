@@ -1,0 +1,206 @@
+#include "app/sweep/cells.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "app/sweep/agency_stats.h"
+#include "base/error.h"
+#include "base/memory_meter.h"
+
+namespace sentinel {
+namespace {
+
+void check_cancel(const CellContext& context) {
+  if (context.cancel && *context.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+}
+
+[[noreturn]] void mismatch(const Cell& cell, const char* what, const std::string& asked,
+                           const std::string& ran) {
+  throw runtime_error("{} at {} % pruning: {} {} was asked for, but {} runs; nothing is reported "
+                      "under a wrong name", cell.variant, cell.pruning_level, what, asked, ran);
+}
+
+void check_info(const Cell& cell, const ModelInfo& info) {
+  const ModelOptions& asked = cell.options;
+  const auto check = [&](const char* what, const std::string& want, const std::string& have) {
+    if (want != have) mismatch(cell, what, want, have);
+  };
+  check("level", std::to_string(asked.level), std::to_string(info.level));
+  // Level 0 runs on one thread of plain code, whatever was asked for.
+  if (asked.level > 0) {
+    if (asked.threads > 0) {
+      check("thread count", std::to_string(asked.threads), std::to_string(info.threads));
+    }
+    if (!asked.isa.empty()) check("instruction set", asked.isa, info.isa);
+  }
+  if (asked.weights) check("weight type", to_string(*asked.weights), to_string(info.weights));
+  if (asked.kv) check("KV type", to_string(*asked.kv), to_string(info.kv));
+  if (asked.level < 3) check("agency", to_string(asked.agency), to_string(info.agency));
+}
+
+void close_exactly(Model& model, const Cell& cell) {
+  HeadTable& table = model.heads();
+  const bool removed = !cell.options.removed_heads.empty();
+  for (int layer = 0; layer < table.n_layers(); ++layer) {
+    for (int head = 0; head < table.n_heads(layer); ++head) {
+      const HeadId id{layer, head};
+      const bool closed = std::binary_search(cell.heads.begin(), cell.heads.end(), id);
+      const bool open_now = table.is_active(id) && table.status(id).state == HeadState::active;
+      if (closed && removed) continue;  // they are not there
+      if (closed && table.is_active(id)) table.set_state(id, HeadState::withdrawn);
+      if (!closed && !open_now) table.set_state(id, HeadState::active);
+    }
+  }
+}
+
+void describe_model(const CellContext& context, const Model& model, Cell& cell) {
+  const ModelInfo& info = model.info();
+  RunResult& run = cell.run;
+  run.variant = cell.variant;
+  run.pruning_level = cell.pruning_level;
+  run.level = info.level;
+  run.threads = info.threads;
+  run.isa = info.isa;
+  run.weights = to_string(info.weights);
+  run.kv = to_string(info.kv);
+  run.agency = to_string(info.agency);
+  run.kv_cache = info.kv_cache;
+  run.seed = context.work.seed;
+  run.weight_bytes = info.weight_bytes;
+  run.heads_active = model.heads().active_count();
+  run.heads_total = model.config().total_heads();
+  run.heads_pruned.clear();
+  for (const HeadId id : cell.heads) run.heads_pruned.emplace_back(id.layer, id.head);
+
+  const auto& prompts = context.work.prompts;
+  run.batch_size = static_cast<int>(prompts.size());
+  run.prompt_tokens = 0;
+  run.prompt_total = 0;
+  for (const auto& prompt : prompts) {
+    run.prompt_tokens = std::max(run.prompt_tokens, static_cast<int>(prompt.size()));
+    run.prompt_total += static_cast<int64_t>(prompt.size());
+  }
+  const int half_way = run.prompt_tokens + context.work.generated_tokens / 2;
+  run.bytes_per_token = model.bytes_per_token(half_way);
+  const int64_t kv_bytes = run.bytes_per_token - model.bytes_per_token(0);
+  run.bytes_per_step = run.bytes_per_token + (run.batch_size - 1) * kv_bytes;
+  run.machine_bandwidth = context.bandwidth ? context.bandwidth(run.bytes_per_step) : 0;
+}
+
+void keep_timing(const CellContext& context, const GenerationTiming& timing, RunResult& run) {
+  run.generation_times.push_back(timing.total);
+  run.prefill_times.push_back(timing.prefill);
+  run.first_token_times.push_back(timing.first_token);
+  if (!timing.steps.empty()) {
+    run.decode_times.push_back(std::accumulate(timing.steps.begin(), timing.steps.end(), 0.0));
+  }
+  run.step_times.insert(run.step_times.end(), timing.steps.begin(), timing.steps.end());
+  run.tokens_generated.push_back(static_cast<int>(timing.tokens.size()));
+  std::vector<int32_t> ids = context.work.prompts.front();
+  ids.insert(ids.end(), timing.tokens.begin(), timing.tokens.end());
+  run.generated_text = context.tokenizer->decode(ids);
+}
+
+void time_once(const CellContext& context, Cell& cell) {
+  const auto model = prepare(context, cell);
+  reset_peak_rss();
+  const GenerationTiming timing = time_generation(*model, context.work, context.cancel);
+  cell.run.peak_rss_mb = std::max(cell.run.peak_rss_mb, peak_rss_mb());
+  describe_model(context, *model, cell);
+  keep_timing(context, timing, cell.run);
+  cell.run.agency_stats =
+      model->info().agency == AgencyMode::off ? nullptr : agency_stats(model->heads());
+}
+
+QualityFigures figures(const EvalResult& eval) {
+  QualityFigures quality;
+  quality.perplexity = eval.perplexity;
+  quality.nll_mean = eval.nll_mean;
+  quality.bits_per_byte = eval.bits_per_byte.value_or(std::numeric_limits<double>::quiet_NaN());
+  quality.tokens_scored = eval.tokens_scored;
+  if (eval.divergence) {
+    quality.perplexity_delta_percent =
+        100 * (eval.perplexity / eval.divergence->perplexity_base - 1);
+    quality.kl_mean = eval.divergence->kl_mean;
+    quality.kl_p99 = eval.divergence->kl_p99;
+    quality.top1_agreement = eval.divergence->top1_agreement;
+  }
+  return quality;
+}
+
+}  // namespace
+
+Cell original_cell(const ModelOptions& asked, int pruning_level, std::vector<HeadId> heads) {
+  Cell cell;
+  cell.variant = "original";
+  cell.pruning_level = pruning_level;
+  cell.options.level = std::min(asked.level, 1);
+  cell.options.threads = asked.threads;
+  cell.options.isa = asked.isa;
+  cell.options.agency = AgencyMode::off;
+  cell.options.removed_heads = heads;
+  cell.heads = std::move(heads);
+  return cell;
+}
+
+Cell optimized_cell(const ModelOptions& asked, int pruning_level, std::vector<HeadId> heads) {
+  Cell cell;
+  cell.variant = "optimized";
+  cell.pruning_level = pruning_level;
+  cell.options = asked;
+  if (asked.level == 3) cell.options.removed_heads = heads;
+  cell.heads = std::move(heads);
+  return cell;
+}
+
+std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
+  // Automatic transitions leave marks in the head table: such cells don't share a model.
+  const bool own = cell.options.agency == AgencyMode::automatic;
+  const auto model = context.pool->get(
+      cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "");
+  check_info(cell, model->info());
+  close_exactly(*model, cell);
+  const int expected = model->config().total_heads() - static_cast<int>(cell.heads.size());
+  const int active = model->heads().active_count();
+  if (active != expected) {
+    mismatch(cell, "active heads:", std::to_string(expected), std::to_string(active));
+  }
+  return model;
+}
+
+void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
+                const CellProgress& progress) {
+  const int n_cells = static_cast<int>(cells.size());
+  const int total = n_cells * (warmup + iterations);
+  for (int round = 0; round < warmup + iterations; ++round) {
+    for (int i = 0; i < n_cells; ++i) {
+      check_cancel(context);
+      // Each round starts one cell further: no cell is always the first.
+      Cell& cell = *cells[static_cast<size_t>((i + round) % n_cells)];
+      if (progress) progress(round * n_cells + i, total, cell);
+      if (round < warmup) {
+        time_generation(*prepare(context, cell), context.work, context.cancel);
+      } else {
+        time_once(context, cell);
+      }
+    }
+  }
+}
+
+void measure_quality(const CellContext& context, std::vector<Cell*> cells,
+                     std::span<const int32_t> tokens, const EvalOptions& options,
+                     const BaseLogits& base, const CellProgress& progress) {
+  int done = 0;
+  for (Cell* cell : cells) {
+    check_cancel(context);
+    if (progress) progress(done++, static_cast<int>(cells.size()), *cell);
+    const auto model = prepare(context, *cell);
+    const EvalResult eval = evaluate(*model, tokens, options, &base);
+    if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    cell->run.quality = figures(eval);
+  }
+}
+
+}  // namespace sentinel

@@ -1,0 +1,57 @@
+// The cells of a comparison, (variant, pruning level, optimisation level), and their measurement.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/eval/eval.h"
+#include "app/profile/generation_timer.h"
+#include "app/report/profile_result.h"
+#include "app/sweep/model_pool.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace sentinel {
+
+struct Cell {
+  std::string variant;         // "original" or "optimized"
+  int pruning_level = 0;
+  ModelOptions options;        // as asked; removed_heads when the heads leave memory
+  std::vector<HeadId> heads;   // the pruned ones
+  RunResult run;
+  bool timed() const { return !run.generation_times.empty(); }
+};
+
+// The plain f32 transformer, heads removed from memory, no agency, at level 0 if that was asked for
+// and at level 1 otherwise; same threads and instruction set as the optimized variant.
+Cell original_cell(const ModelOptions& asked, int pruning_level, std::vector<HeadId> heads);
+// The adaptive model at the level asked for: heads closed at run time, at level 3 removed.
+Cell optimized_cell(const ModelOptions& asked, int pruning_level, std::vector<HeadId> heads);
+
+struct CellContext {
+  ModelPool* pool;
+  const Tokenizer* tokenizer;
+  GenerationWork work;
+  std::function<double(int64_t bytes)> bandwidth;  // of the machine for this working set, bytes/s
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// The cell's model with exactly the cell's heads closed and every other one open. Error (runtime)
+// if what runs, read back from the model, is not what was asked for.
+std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell);
+
+using CellProgress = std::function<void(int done, int total, const Cell& cell)>;
+
+// `warmup` untimed rounds, then `iterations` timed ones; a round visits every cell once, in turn, so
+// that drift of the machine falls on all alike. Error (interrupted): the cells keep what they have.
+void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
+                const CellProgress& progress);
+
+// Perplexity, and divergence from the base, of every cell. Error (interrupted) between cells.
+void measure_quality(const CellContext& context, std::vector<Cell*> cells,
+                     std::span<const int32_t> tokens, const EvalOptions& options,
+                     const BaseLogits& base, const CellProgress& progress);
+
+}  // namespace sentinel

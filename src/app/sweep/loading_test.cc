@@ -1,0 +1,43 @@
+#include "app/sweep/loading_test.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+double load_once(const std::string& model, const ModelOptions& options, LoadResult& result) {
+  const double start = now_s();
+  const auto checkpoint = Checkpoint::open(model);
+  const auto loaded = Model::create(checkpoint, options);
+  const double seconds = now_s() - start;
+  result.memory_bytes = loaded->info().weight_bytes;
+  result.parameter_count = checkpoint->parameter_count();
+  return seconds;
+}
+
+}  // namespace
+
+LoadingResult test_loading(const std::string& model, const ModelOptions& baseline,
+                           const ModelOptions& original, const ModelOptions& optimized, int rounds,
+                           const std::function<void(int done, int total)>& progress,
+                           const std::atomic<bool>* cancel) {
+  LoadingResult result;
+  result.first_open_time = load_once(model, baseline, result.baseline);
+  const struct {
+    const ModelOptions& options;
+    LoadResult& result;
+  } kinds[] = {{baseline, result.baseline}, {original, result.original},
+               {optimized, result.optimized}};
+  for (int round = 0; round < rounds; ++round) {
+    for (int kind = 0; kind < 3; ++kind) {
+      if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      if (progress) progress(round * 3 + kind, rounds * 3);
+      auto& load = kinds[kind].result;
+      load.load_times.push_back(load_once(model, kinds[kind].options, load));
+    }
+  }
+  return result;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,21 @@
+// How long a model takes to load, and what it occupies.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "app/report/profile_result.h"
+#include "model/model.h"
+
+namespace sentinel {
+
+// Baseline: opening the checkpoint and packing plain f32, ready to run. Original and optimized:
+// opening it and making that variant. After one untimed pass the three are loaded in turn, `rounds`
+// times, so that all find the file in the page cache. Error (interrupted).
+LoadingResult test_loading(const std::string& model, const ModelOptions& baseline,
+                           const ModelOptions& original, const ModelOptions& optimized, int rounds,
+                           const std::function<void(int done, int total)>& progress,
+                           const std::atomic<bool>* cancel);
+
+}  // namespace sentinel

@@ -1,0 +1,61 @@
+#include "app/sweep/profile_inputs.h"
+
+#include <algorithm>
+
+#include "app/eval/eval.h"
+#include "app/prune/ranking.h"
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sentinel {
+namespace {
+
+constexpr size_t kCalibrationWindows = 8;
+
+TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, const char* bundled) {
+  TokenizedText text;
+  text.path = path.empty() ? bundled_file(bundled).string() : path;
+  EvalText loaded = load_eval_text(text.path, tokenizer);
+  text.sha256 = std::move(loaded.sha256);
+  text.tokens = std::move(loaded.tokens);
+  if (text.tokens.size() < 2) {
+    throw bad_input("{}: the text has fewer than 2 tokens; give a longer one", text.path);
+  }
+  return text;
+}
+
+void check_room(const ProfileOptions& options, int prompt_tokens, int context) {
+  if (int64_t{prompt_tokens} + options.generated_tokens <= context) return;
+  throw usage_error("a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
+                    "--sequence_length or --generated_tokens", prompt_tokens,
+                    options.generated_tokens, context);
+}
+
+}  // namespace
+
+ProfileInputs open_inputs(const ProfileOptions& options) {
+  ProfileInputs inputs;
+  inputs.model = options.model_name.empty() ? bundled_file("models/sentinel-mini").string()
+                                            : options.model_name;
+  const auto texts =
+      options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
+  inputs.checkpoint = Checkpoint::open(inputs.model);
+  const int context = inputs.checkpoint->config().context_length;
+  check_room(options, std::max(options.sequence_length, 1), context);
+  inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
+  inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
+  if (find_ranking_strategy(options.strategy).calibrates) {
+    inputs.calibration =
+        open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    auto& tokens = inputs.calibration.tokens;
+    tokens.resize(std::min(tokens.size(), kCalibrationWindows * static_cast<size_t>(context)));
+  }
+  inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
+                                options.sequence_length, inputs.text.tokens);
+  for (const auto& prompt : inputs.prompts) {
+    check_room(options, static_cast<int>(prompt.tokens.size()), context);
+  }
+  return inputs;
+}
+
+}  // namespace sentinel

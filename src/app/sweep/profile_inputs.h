@@ -1,0 +1,32 @@
+// Everything a profiler run reads, opened and checked before anything is written.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/sweep/profile_options.h"
+#include "app/sweep/prompts.h"
+#include "model/checkpoint/checkpoint.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace sentinel {
+
+struct TokenizedText {
+  std::string path, sha256;
+  std::vector<int32_t> tokens;
+};
+
+struct ProfileInputs {
+  std::string model;  // as options.model_name, the bundled model's folder when that is empty
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::unique_ptr<Tokenizer> tokenizer;
+  TokenizedText text;
+  TokenizedText calibration;  // empty unless the strategy calibrates; at most 8 full windows
+  std::vector<Prompt> prompts;  // [batch_size]
+};
+
+// Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the context.
+ProfileInputs open_inputs(const ProfileOptions& options);
+
+}  // namespace sentinel

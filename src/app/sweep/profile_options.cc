@@ -1,0 +1,119 @@
+#include "app/sweep/profile_options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "app/prune/ranking.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kMaxBatch = 1024, kMaxIterations = 100000;
+
+void check_range(const char* flag, int value, int low, int high) {
+  if (value >= low && value <= high) return;
+  throw usage_error("--{}: {} is out of range; give a number from {} to {}", flag, value, low,
+                    high);
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
+}  // namespace
+
+std::vector<int> parse_pruning_levels(const std::string& text) {
+  std::vector<int> levels;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const auto item = trimmed(std::string_view(text).substr(begin, comma - begin));
+    int level = -1;
+    const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), level);
+    if (error != std::errc() || end != item.data() + item.size() || level < 0 || level > 100) {
+      throw usage_error("--pruning_levels: \"{}\" is not a whole percentage from 0 to 100; give a "
+                        "list as in 0,30,50,70", printable(item));
+    }
+    if (std::find(levels.begin(), levels.end(), level) != levels.end()) {
+      throw usage_error("--pruning_levels: {} is listed twice", level);
+    }
+    levels.push_back(level);
+    begin = comma + 1;
+  }
+  std::sort(levels.begin(), levels.end());
+  return levels;
+}
+
+void check_options(const ProfileOptions& options) {
+  if (options.device != "cpu") {
+    throw usage_error("--device {}: this build runs on the CPU only; use --device cpu",
+                      printable(options.device));
+  }
+  if (options.profile_mode != "basic") {
+    throw usage_error("--profile_mode {}: not a mode of this version; use --profile_mode basic",
+                      printable(options.profile_mode));
+  }
+  parse_pruning_levels(options.pruning_levels);
+  find_ranking_strategy(options.strategy);
+  check_range("optimization_level", options.model_options.level, 0, 3);
+  check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
+  check_range("batch_size", options.batch_size, 1, kMaxBatch);
+  check_range("iterations", options.iterations, 1, kMaxIterations);
+  check_range("warmup", options.warmup, 0, kMaxIterations);
+  if (!(options.temperature >= 0 && options.temperature <= 100)) {
+    throw usage_error("--temperature: {} is out of range; give 0 (greedy) to 100",
+                      options.temperature);
+  }
+  check_range("max_eval_windows", options.max_eval_windows, 0, 1 << 24);
+  if (options.output_dir.empty()) throw usage_error("--output_dir: give a folder");
+  if (options.output_prefix.find('/') != std::string::npos || options.output_prefix.size() > 100) {
+    throw usage_error("--output_prefix {}: give a short name without /",
+                      printable(options.output_prefix));
+  }
+}
+
+nlohmann::json args_json(const ProfileOptions& options) {
+  const ModelOptions& model = options.model_options;
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
+  };
+  nlohmann::json args = {
+      {"model_name", options.model_name},
+      {"device", options.device},
+      {"optimization_level", model.level},
+      {"pruning_levels", options.pruning_levels},
+      {"profile_mode", options.profile_mode},
+      {"sequence_length", options.sequence_length},
+      {"batch_size", options.batch_size},
+      {"generated_tokens", options.generated_tokens},
+      {"test_all_optimization_levels", options.test_all_optimization_levels},
+      {"iterations", options.iterations},
+      {"warmup", options.warmup},
+      {"temperature", options.temperature},
+      {"seed", options.seed},
+      {"strategy", options.strategy},
+      {"agency", to_string(model.agency)},
+      {"output_dir", options.output_dir},
+      {"output_prefix", options.output_prefix},
+      {"custom_prompts", text_or_null(options.custom_prompts)},
+      {"text", text_or_null(options.text)},
+      {"calibration", text_or_null(options.calibration)},
+      {"max_eval_windows", options.max_eval_windows},
+      {"isa", text_or_null(model.isa)},
+      // Part of the old tool's list; these tests are not in this version.
+      {"multi_model_comparison", false},
+      {"compare_models", nullptr},
+      {"model_family", nullptr},
+      {"cpu_specific_optimizations", false},
+      {"memory_profile", false}};
+  args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
+  args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
+  args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;
+  args["kv"] = model.kv ? nlohmann::json(to_string(*model.kv)) : nullptr;
+  return args;
+}
+
+}  // namespace sentinel

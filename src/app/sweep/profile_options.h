@@ -1,0 +1,47 @@
+// What `sentinel profile` may be asked for.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+
+namespace sentinel {
+
+struct ProfileOptions {
+  std::string model_name;       // folder, file or hub name; empty: the bundled model
+  std::string device = "cpu";
+  ModelOptions model_options;   // of the optimized variant
+  std::string pruning_levels = "0,30,50,70";  // percentages of all heads
+  std::string strategy = "output";
+  int sequence_length = 64;     // prompts are cut or extended to it; <= 0: as they are
+  int generated_tokens = 20;
+  int batch_size = 1;
+  int iterations = 5;           // timed generations per cell
+  int warmup = 2;               // untimed ones
+  double temperature = 0;       // 0: greedy
+  uint64_t seed = 0;            // of sampling and of strategy random
+  std::string profile_mode = "basic";
+  bool test_all_optimization_levels = false;
+  std::string output_dir = "profiling_results/full_model";
+  std::string output_prefix;
+  std::string custom_prompts;   // file, one prompt per line; empty: built-in ones
+  std::string text;             // file to measure quality on; empty: texts/validation.txt
+  std::string calibration;      // file for strategies that calibrate; empty: texts/calibration.txt
+  int max_eval_windows = 8;     // 0: the whole text
+};
+
+// "0,30,50" -> {0, 30, 50}, ascending. Error (usage): none, not a whole number from 0 to 100,
+// listed twice.
+std::vector<int> parse_pruning_levels(const std::string& text);
+
+// Error (usage) for what can be seen to be wrong without opening a file.
+void check_options(const ProfileOptions& options);
+
+// The options by the names of their flags, for the result file and the command that repeats a run.
+// The level, and the threads and isa when they were asked for, come from model_options.
+nlohmann::json args_json(const ProfileOptions& options);
+
+}  // namespace sentinel

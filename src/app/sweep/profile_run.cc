@@ -1,0 +1,247 @@
+#include "app/sweep/profile_run.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+
+#include "app/prune/ranking.h"
+#include "app/report/recommend.h"
+#include "app/report/run_folder.h"
+#include "app/sweep/cells.h"
+#include "app/sweep/environment.h"
+#include "app/sweep/loading_test.h"
+#include "app/sweep/profile_inputs.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kLoadingRounds = 3;
+constexpr int kLevelsTestPruning = 30;  // percent, as in the old tool
+constexpr int kLevels = 4;
+
+class ProfileRun {
+ public:
+  ProfileRun(const ProfileOptions& options, const ProfileCallback& progress,
+             const std::atomic<bool>* cancel)
+      : options_(options),
+        asked_(options.model_options),
+        progress_(progress),
+        cancel_(cancel),
+        inputs_(open_inputs(options)),
+        pool_(inputs_.checkpoint) {}
+
+  ProfileResult run();
+
+ private:
+  void check_models();
+  void measure();
+  void test_loading();
+  void rank();
+  void make_cells();
+  void time();
+  void quality();
+  void collect();
+  void save();
+
+  CellContext context();
+  Cell dense_original() const { return original_cell(asked_, 0, {}); }
+  ModelOptions level_options(int level) const;
+  std::vector<Cell*> all_cells();
+  void report(const char* stage, int done = 0, int total = 0, const std::string& detail = "") {
+    if (progress_) progress_({stage, done, total, detail});
+  }
+  CellProgress cell_progress(const char* stage) {
+    return [this, stage](int done, int total, const Cell& cell) {
+      report(stage, done, total,
+             fmt::format("{} {} %, level {}", cell.variant, cell.pruning_level,
+                         cell.options.level));
+    };
+  }
+
+  const ProfileOptions& options_;
+  const ModelOptions& asked_;
+  const ProfileCallback& progress_;
+  const std::atomic<bool>* cancel_;
+  ProfileInputs inputs_;
+  ModelPool pool_;
+  std::optional<RunFolder> folder_;
+  HeadRanking ranking_;
+  std::deque<Cell> cells_;         // original and optimized of each pruning level, in turn
+  std::optional<Cell> reference_;  // the dense original, when 0 % is not among the levels
+  std::optional<Cell> again_;      // the dense original once more: A/A
+  std::deque<Cell> level_cells_;
+  ProfileResult result_;
+};
+
+ModelOptions ProfileRun::level_options(int level) const {
+  ModelOptions options;  // the level's own choices: types asked for by name belong to one level
+  options.level = level;
+  options.threads = asked_.threads;
+  options.isa = asked_.isa;
+  options.agency = asked_.agency;
+  return options;
+}
+
+// Bad weights, an unknown instruction set or a level that cannot run are found here, before the
+// run's folder is made.
+void ProfileRun::check_models() {
+  report("preparing models");
+  prepare(context(), dense_original());
+  prepare(context(), optimized_cell(asked_, 0, {}));
+  if (!options_.test_all_optimization_levels) return;
+  for (int level = 0; level < kLevels; ++level) {
+    prepare(context(), optimized_cell(level_options(level), 0, {}));
+  }
+}
+
+CellContext ProfileRun::context() {
+  CellContext context;
+  context.pool = &pool_;
+  context.tokenizer = inputs_.tokenizer.get();
+  for (const auto& prompt : inputs_.prompts) context.work.prompts.push_back(prompt.tokens);
+  context.work.generated_tokens = options_.generated_tokens;
+  context.work.temperature = options_.temperature;
+  context.work.seed = options_.seed;
+  context.cancel = cancel_;
+  return context;
+}
+
+void ProfileRun::test_loading() {
+  const Cell baseline = dense_original();
+  result_.loading = sentinel::test_loading(
+      inputs_.model, baseline.options, baseline.options, asked_,
+      std::min(options_.iterations, kLoadingRounds),
+      [this](int done, int total) { report("loading", done, total); }, cancel_);
+}
+
+void ProfileRun::rank() {
+  report("ranking heads", 0, 0, options_.strategy);
+  const auto& strategy = find_ranking_strategy(options_.strategy);
+  const auto model = prepare(context(), dense_original());
+  ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
+                                   options_.seed, cancel_});
+  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, ranking_.scores, {}};
+  for (const HeadId id : ranking_.order) {
+    strategy_result.removal_order.emplace_back(id.layer, id.head);
+  }
+  result_.strategy = std::move(strategy_result);
+}
+
+void ProfileRun::make_cells() {
+  const auto levels = parse_pruning_levels(options_.pruning_levels);
+  for (const int percent : levels) {
+    const auto heads = heads_to_remove(ranking_, percent);
+    cells_.push_back(original_cell(asked_, percent, heads));
+    cells_.push_back(optimized_cell(asked_, percent, heads));
+  }
+  if (levels.front() != 0) reference_ = dense_original();
+  again_ = dense_original();
+  if (!options_.test_all_optimization_levels) return;
+  const auto heads = heads_to_remove(ranking_, kLevelsTestPruning);
+  for (int level = 0; level < kLevels; ++level) {
+    level_cells_.push_back(optimized_cell(level_options(level), kLevelsTestPruning, heads));
+  }
+}
+
+std::vector<Cell*> ProfileRun::all_cells() {
+  std::vector<Cell*> cells;
+  if (reference_) cells.push_back(&*reference_);
+  for (Cell& cell : cells_) cells.push_back(&cell);
+  // The second dense original runs amid the others, not beside its twin.
+  if (again_) cells.insert(cells.begin() + static_cast<int64_t>(cells.size() / 2), &*again_);
+  for (Cell& cell : level_cells_) cells.push_back(&cell);
+  return cells;
+}
+
+void ProfileRun::time() {
+  time_cells(context(), all_cells(), options_.warmup, options_.iterations,
+             cell_progress("timing"));
+}
+
+void ProfileRun::quality() {
+  EvalOptions eval;
+  eval.max_windows = options_.max_eval_windows;
+  eval.tokenizer = inputs_.tokenizer.get();
+  eval.cancel = cancel_;
+  const auto& tokens = inputs_.text.tokens;
+  const auto windows = eval_windows(tokens, inputs_.checkpoint->config().context_length,
+                                    eval.max_windows);
+  result_.quality_protocol = {{"text", inputs_.text.path},
+                              {"text_sha256", inputs_.text.sha256},
+                              {"window", inputs_.checkpoint->config().context_length},
+                              {"windows", windows.size()}};
+  report("quality of the dense original");
+  const auto dense = prepare(context(), dense_original());
+  const BaseLogits base(*dense, tokens, eval);
+  if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
+  measure_quality(context(), all_cells(), tokens, eval, base, cell_progress("quality"));
+}
+
+// Cells that were timed at least once go into the result.
+void ProfileRun::collect() {
+  for (const Cell& cell : cells_) {
+    if (!cell.timed()) continue;
+    auto& runs = cell.variant == "original" ? result_.original : result_.optimized;
+    runs[cell.pruning_level] = cell.run;
+  }
+  if (reference_ && reference_->timed()) result_.aa_first = reference_->run;
+  if (const auto it = result_.original.find(0); it != result_.original.end()) {
+    result_.aa_first = it->second;
+  }
+  if (again_ && again_->timed()) result_.aa_second = again_->run;
+  for (const Cell& cell : level_cells_) {
+    if (cell.timed()) result_.levels[cell.run.level] = cell.run;
+  }
+  result_.recommendation = recommend(result_);
+}
+
+void ProfileRun::save() {
+  collect();
+  folder_->save(result_);
+}
+
+void ProfileRun::measure() {
+  result_.environment.update(measure_machine());
+  save();
+  test_loading();
+  save();
+  rank();
+  make_cells();
+  save();
+  time();
+  save();
+  quality();
+  save();
+}
+
+ProfileResult ProfileRun::run() {
+  check_models();
+  const Moment moment = current_moment();
+  folder_.emplace(options_.output_dir, moment.compact, options_.output_prefix);
+  result_.timestamp = moment.seconds;
+  result_.environment = describe_environment(moment);
+  result_.args = args_json(options_);
+  result_.args["model_name"] = inputs_.model;
+  result_.prompts = to_json(inputs_.prompts);
+  result_.run_folder = folder_->path().string();
+  result_.result_file = folder_->result_file().string();
+  try {
+    measure();
+  } catch (const Error& error) {
+    result_.interrupted = error.kind() == ErrorKind::interrupted;
+    save();
+    if (!result_.interrupted) throw;
+  }
+  return result_;
+}
+
+}  // namespace
+
+ProfileResult run_profile(const ProfileOptions& options, const ProfileCallback& progress,
+                          const std::atomic<bool>* cancel) {
+  check_options(options);
+  return ProfileRun(options, progress, cancel).run();
+}
+
+}  // namespace sentinel

@@ -1,0 +1,114 @@
+// sentinel profile
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "app/report/profile_json.h"
+#include "app/report/profile_tables.h"
+#include "app/sweep/profile_run.h"
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+
+namespace sentinel::cli {
+namespace {
+
+struct ProfileArguments {
+  ModelArguments model;
+  ProfileOptions options;
+};
+
+void add_measurement_options(CLI::App& command, ProfileOptions& options) {
+  add_option(command, "device", options.device, "cpu")->capture_default_str();
+  add_option(command, "pruning_levels", options.pruning_levels, "percentages of all heads")
+      ->capture_default_str();
+  add_option(command, "strategy", options.strategy,
+             "which heads go first: random, magnitude or output")
+      ->capture_default_str();
+  add_option(command, "sequence_length", options.sequence_length,
+             "prompt tokens: prompts are cut or continued with real text; 0: as they are")
+      ->capture_default_str();
+  add_option(command, "generated_tokens", options.generated_tokens, "new tokens per sequence")
+      ->capture_default_str();
+  add_option(command, "batch_size", options.batch_size, "sequences at a time")
+      ->capture_default_str();
+  add_option(command, "iterations", options.iterations, "timed generations per cell")
+      ->capture_default_str();
+  add_option(command, "warmup", options.warmup, "untimed generations per cell before them")
+      ->capture_default_str();
+  add_option(command, "temperature", options.temperature, "of sampling; 0: greedy")
+      ->capture_default_str();
+  add_option(command, "seed", options.seed, "of sampling and of strategy random")->capture_default_str();
+  add_option(command, "profile_mode", options.profile_mode, "basic")->capture_default_str();
+  add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
+           "also measure levels 0 to 3 at 30 % pruning");
+}
+
+void add_file_options(CLI::App& command, ProfileOptions& options) {
+  add_option(command, "output_dir", options.output_dir, "parent of the run's folder")
+      ->capture_default_str();
+  add_option(command, "output_prefix", options.output_prefix,
+             "in front of the result file's name, followed by _");
+  add_option(command, "custom_prompts", options.custom_prompts,
+             "file with one prompt per line (default: built-in ones)")
+      ->type_name("FILE");
+  add_option(command, "text", options.text,
+             "text to measure quality on (default: texts/validation.txt)")
+      ->type_name("FILE");
+  add_option(command, "calibration", options.calibration,
+             "text for strategies that calibrate (default: texts/calibration.txt)")
+      ->type_name("FILE");
+  add_option(command, "max_eval_windows", options.max_eval_windows,
+             "windows of the text that quality is measured on; 0: all")
+      ->capture_default_str();
+}
+
+// Live on a terminal; elsewhere one line per stage.
+class StageReporter {
+ public:
+  void operator()(const ProfileProgress& now) {
+    if (!terminal_) {
+      if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
+      stage_ = now.stage;
+      return;
+    }
+    std::string text = now.stage;
+    if (now.total > 0) text += fmt::format(" {}/{}", now.done + 1, now.total);
+    if (!now.detail.empty()) text += ": " + now.detail;
+    progress_.update(text);
+  }
+  void clear() { progress_.clear(); }
+
+ private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  std::string stage_;
+  Progress progress_;
+};
+
+int run_command(const RunContext& context, ProfileArguments& arguments) {
+  ProfileOptions options = arguments.options;
+  options.model_name = arguments.model.model;
+  options.model_options = model_options(arguments.model);
+  StageReporter reporter;
+  const ProfileResult result = run_profile(
+      options, [&](const ProfileProgress& now) { reporter(now); }, context.interrupted);
+  reporter.clear();
+  context.emit(to_json(result));
+  if (!context.json) std::fputs(console_report(result).c_str(), stdout);
+  return result.interrupted ? kExitInterrupted : kExitOk;
+}
+
+}  // namespace
+
+Runner setup_profile(CLI::App& command) {
+  const auto arguments = std::make_shared<ProfileArguments>();
+  add_model_options(command, arguments->model);
+  add_measurement_options(command, arguments->options);
+  add_file_options(command, arguments->options);
+  return [arguments](const RunContext& context) { return run_command(context, *arguments); };
+}
+
+}  // namespace sentinel::cli
