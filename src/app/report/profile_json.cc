@@ -168,6 +168,7 @@ json to_json(const ProfileResult& result) {
     for (const auto& [layer, head] : strategy.removal_order) order.push_back({layer, head});
     out["pruning_strategy"] = {{"name", strategy.name},
                                {"definition", strategy.definition},
+                               {"calibration", strategy.calibration},
                                {"scores", strategy.scores},
                                {"removal_order", order}};
   }

@@ -75,6 +75,7 @@ struct LoadingResult {
 
 struct StrategyResult {
   std::string name, definition;
+  nlohmann::json calibration;                     // text, text_sha256, tokens; null without
   std::vector<std::vector<double>> scores;        // [layer][head]
   std::vector<std::pair<int, int>> removal_order; // (layer, head)
 };

@@ -108,18 +108,18 @@ std::string describe(const Pick& pick) {
 
 std::string console_report(const ProfileResult& result) {
   std::string out;
-  if (result.loading) out += "Model loading\n" + loading_table(*result.loading).plain() + "\n";
+  if (result.loading) out += fmt::format("Model loading\n{}\n", loading_table(*result.loading).plain());
   if (!result.original.empty() || !result.optimized.empty()) {
     out += fmt::format("Pruning comparison (strategy {})\n",
                        result.strategy ? result.strategy->name : "-");
     out += pruning_table(result).plain() + noise_note(result) + "\n\n";
   }
   if (!result.levels.empty()) {
-    out += "Optimization levels\n" + levels_table(result).plain() + "\n";
+    out += fmt::format("Optimization levels\n{}\n", levels_table(result).plain());
   }
   if (!result.recommendation.empty()) {
     out += "Recommendation for this machine\n";
-    for (const auto& pick : result.recommendation) out += "  " + describe(pick) + "\n";
+    for (const auto& pick : result.recommendation) out += fmt::format("  {}\n", describe(pick));
     out += "\n";
   }
   if (result.interrupted) out += "Interrupted: what was measured until then is kept.\n";

@@ -57,12 +57,12 @@ std::string performance_section(const ProfileResult& result) {
     table.rows.push_back({fmt::format("{} %", level), format_number(a, 2), format_number(b, 2),
                           fmt::format("{:.2f}x", b / a)});
   }
-  std::string out = "## Pruning Performance\n\n" + table.markdown();
+  std::string out = fmt::format("## Pruning Performance\n\n{}", table.markdown());
   out += "\nEmitted tokens per second of the whole generation, prompt included; medians.\n"
          "Original: the plain transformer with the heads removed from memory. Optimized: the "
          "adaptive model with the same heads closed.\n";
-  out += "\n### Speed and quality\n\n" + pruning_table(result).markdown();
-  out += "\n" + noise_note(result) + "\n\n";
+  out += fmt::format("\n### Speed and quality\n\n{}\n{}\n\n", pruning_table(result).markdown(),
+                     noise_note(result));
   return out;
 }
 
@@ -95,10 +95,10 @@ std::string reproduce_section(const ProfileResult& result) {
   std::string command = "sentinel profile";
   for (const auto& [name, value] : result.args.items()) {
     if (value.is_null() || value == json(false) || value == json("")) continue;
-    command += " --" + name;
-    if (value != json(true)) {
-      command += " " + shell_quoted(value.is_string() ? value.get<std::string>() : value.dump());
-    }
+    command += fmt::format(" --{}", name);
+    if (value == json(true)) continue;
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    command += fmt::format(" {}", shell_quoted(text));
   }
   return fmt::format("## Reproduce This Test\n\n```bash\n{}\n```\n", command);
 }
@@ -111,11 +111,11 @@ std::string summary_markdown(const ProfileResult& result) {
   if (result.interrupted) out += "**Interrupted**: only what was measured until then.\n\n";
   out += environment_section(result);
   if (result.loading) {
-    out += "## Model Loading\n\n" + loading_table(*result.loading).markdown() + "\n";
+    out += fmt::format("## Model Loading\n\n{}\n", loading_table(*result.loading).markdown());
   }
   if (!result.original.empty() || !result.optimized.empty()) out += performance_section(result);
   if (!result.levels.empty()) {
-    out += "## Optimization Levels\n\n" + levels_table(result).markdown() + "\n";
+    out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
   }
   return out + visualization_section() + recommendation_section(result) +
          reproduce_section(result);

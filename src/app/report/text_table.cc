@@ -60,7 +60,7 @@ std::string TextTable::markdown() const {
     for (const auto& cell : cells) {
       std::string escaped;
       for (const char c : cell) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
-      out += " " + escaped + " |";
+      out += fmt::format(" {} |", escaped);
     }
     out += "\n";
   };
@@ -77,7 +77,7 @@ std::string format_number(double value, int decimals) {
   std::string text = fmt::format("{:.{}f}", value, decimals);
   size_t end = std::min(text.find('.'), text.size());
   const size_t begin = text[0] == '-' ? 1 : 0;
-  for (; end > begin + 3; end -= 3) text.insert(end - 3, ",");
+  for (; end > begin + 3; end -= 3) text.insert(end - 3, 1, ',');
   return text;
 }
 

@@ -1,18 +1,17 @@
 #include "app/sweep/environment.h"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <chrono>
+#include <cmath>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
 
+#include "app/machine/machine.h"
 #include "base/build_info.h"
-#include "base/cpu_features.h"
-#include "base/thread_pool.h"
 
 namespace sentinel {
 namespace {
@@ -23,7 +22,7 @@ using nlohmann::json;
 int physical_cores(int logical) {
   std::set<std::pair<int, int>> cores;
   for (int cpu = 0; cpu < logical; ++cpu) {
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const std::string folder = fmt::format("/sys/devices/system/cpu/cpu{}/topology/", cpu);
     int package = 0, core = 0;
     if ((std::ifstream(folder + "physical_package_id") >> package) &&
         (std::ifstream(folder + "core_id") >> core)) {
@@ -41,12 +40,6 @@ std::string formatted(std::time_t seconds, const char* format) {
   return {text, n};
 }
 
-std::string operating_system() {
-  utsname name{};
-  if (uname(&name) != 0) return "unknown";
-  return std::string(name.sysname) + " " + name.release + " " + name.machine;
-}
-
 }  // namespace
 
 Moment current_moment() {
@@ -58,28 +51,47 @@ Moment current_moment() {
 
 json describe_environment(const Moment& moment) {
   const int logical = static_cast<int>(sysconf(_SC_NPROCESSORS_CONF));
-  const CpuFeatures cpu = detect_cpu_features();
+  const MachineDescription machine = describe_machine();
   json caches = json::array();
-  for (const auto& cache : cache_sizes()) {
+  for (const auto& cache : machine.caches) {
     caches.push_back({{"level", cache.level}, {"bytes", cache.bytes}});
   }
-  const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-                        static_cast<double>(sysconf(_SC_PAGESIZE));
   return {{"timestamp", moment.seconds},
           {"date", moment.iso},
           {"device", "cpu"},
           {"cpu_info",
            {{"count", physical_cores(logical)},
             {"logical_count", logical},
-            {"usable_count", ThreadPool::available_cores()}}},
-          {"memory_total_gb", memory / 1e9},
-          {"cpu_model", cpu.model_name},
+            {"usable_count", machine.cores}}},
+          {"memory_total_gb", machine.memory_gb},
+          {"cpu_model", machine.cpu_model},
           {"caches", caches},
-          {"instruction_sets", cpu.names()},
-          {"operating_system", operating_system()},
+          {"instruction_sets", machine.cpu_features},
+          {"kernel_sets", machine.isas},
+          {"huge_pages", machine.huge_pages},
+          {"operating_system", machine.system},
           {"compiler", build_compiler()},
           {"build_type", build_type()},
           {"commit", build_commit()}};
+}
+
+json to_json(const MachineSpeed& speed) {
+  json points = json::array();
+  for (const auto& point : speed.read) {
+    points.push_back({{"footprint_bytes", std::llround(point.footprint_mb * (1 << 20))},
+                      {"bytes_per_second", point.gbps * 1e9}});
+  }
+  return {{"threads", speed.threads},
+          {"isa", speed.isa},
+          {"fma_gflops", speed.fma_gflops},
+          {"read", points}};
+}
+
+double bandwidth_for(const MachineSpeed& speed, int64_t bytes) {
+  for (const auto& point : speed.read) {
+    if (point.footprint_mb * (1 << 20) >= static_cast<double>(bytes)) return point.gbps * 1e9;
+  }
+  return speed.read.empty() ? 0 : speed.read.back().gbps * 1e9;
 }
 
 }  // namespace sentinel

@@ -1,8 +1,11 @@
 // The machine and the build that a result was measured on.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "app/machine/machine.h"
 
 namespace sentinel {
 
@@ -15,5 +18,11 @@ Moment current_moment();
 
 // The environment section, without the measured bandwidth.
 nlohmann::json describe_environment(const Moment& moment);
+
+nlohmann::json to_json(const MachineSpeed& speed);
+
+// Bytes per second that these threads read from a working set of this size: of the smallest measured
+// footprint that holds it, of the largest for what is larger still. 0 when nothing was measured.
+double bandwidth_for(const MachineSpeed& speed, int64_t bytes);
 
 }  // namespace sentinel

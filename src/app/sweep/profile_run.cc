@@ -17,6 +17,7 @@ namespace sentinel {
 namespace {
 
 constexpr int kLoadingRounds = 3;
+constexpr int kBandwidthRounds = 2;
 constexpr int kLevelsTestPruning = 30;  // percent, as in the old tool
 constexpr int kLevels = 4;
 
@@ -36,6 +37,7 @@ class ProfileRun {
  private:
   void check_models();
   void measure();
+  void measure_bandwidth();
   void test_loading();
   void rank();
   void make_cells();
@@ -66,6 +68,7 @@ class ProfileRun {
   ProfileInputs inputs_;
   ModelPool pool_;
   std::optional<RunFolder> folder_;
+  MachineSpeed machine_{};
   HeadRanking ranking_;
   std::deque<Cell> cells_;         // original and optimized of each pruning level, in turn
   std::optional<Cell> reference_;  // the dense original, when 0 % is not among the levels
@@ -103,8 +106,19 @@ CellContext ProfileRun::context() {
   context.work.generated_tokens = options_.generated_tokens;
   context.work.temperature = options_.temperature;
   context.work.seed = options_.seed;
+  context.bandwidth = [this](int64_t bytes) { return bandwidth_for(machine_, bytes); };
   context.cancel = cancel_;
   return context;
+}
+
+// With the threads and the instruction set that the optimized variant really runs on.
+void ProfileRun::measure_bandwidth() {
+  report("measuring the machine");
+  const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
+  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_);
+  if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
+  machine_ = speeds.front();
+  result_.environment["measured_bandwidth"] = to_json(machine_);
 }
 
 void ProfileRun::test_loading() {
@@ -121,7 +135,12 @@ void ProfileRun::rank() {
   const auto model = prepare(context(), dense_original());
   ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
                                    options_.seed, cancel_});
-  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, ranking_.scores, {}};
+  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
+  if (strategy.calibrates) {
+    strategy_result.calibration = nlohmann::json{{"text", inputs_.calibration.path},
+                                                 {"text_sha256", inputs_.calibration.sha256},
+                                                 {"tokens", inputs_.calibration.tokens.size()}};
+  }
   for (const HeadId id : ranking_.order) {
     strategy_result.removal_order.emplace_back(id.layer, id.head);
   }
@@ -165,12 +184,11 @@ void ProfileRun::quality() {
   eval.tokenizer = inputs_.tokenizer.get();
   eval.cancel = cancel_;
   const auto& tokens = inputs_.text.tokens;
-  const auto windows = eval_windows(tokens, inputs_.checkpoint->config().context_length,
-                                    eval.max_windows);
-  result_.quality_protocol = {{"text", inputs_.text.path},
-                              {"text_sha256", inputs_.text.sha256},
-                              {"window", inputs_.checkpoint->config().context_length},
-                              {"windows", windows.size()}};
+  const auto windows = eval_windows(inputs_.checkpoint->config(), tokens, eval);
+  result_.quality_protocol = nlohmann::json{{"text", inputs_.text.path},
+                                            {"text_sha256", inputs_.text.sha256},
+                                            {"window", windows.front().size()},
+                                            {"windows", windows.size()}};
   report("quality of the dense original");
   const auto dense = prepare(context(), dense_original());
   const BaseLogits base(*dense, tokens, eval);
@@ -202,7 +220,7 @@ void ProfileRun::save() {
 }
 
 void ProfileRun::measure() {
-  result_.environment.update(measure_machine());
+  measure_bandwidth();
   save();
   test_loading();
   save();

@@ -63,7 +63,7 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
 
 // R x P tile of accumulators over all segments; `panels` are P panel indices.
 template <int R, int P>
-inline void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
+[[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
   Vec16 acc[R][P];
   for (auto& lane : acc) {
     for (Vec16& v : lane) v = Vec16::zero();
