@@ -1,0 +1,119 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/bench/bench.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/result_json.h"
+#include "cli/table.h"
+
+namespace sentinel::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  BenchOptions bench;
+};
+
+nlohmann::json to_json(const BenchRow& row) {
+  nlohmann::json document = model_json(row.info);
+  document["test"] = row.test;
+  document["n_prompt"] = row.n_prompt;
+  document["n_gen"] = row.n_gen;
+  document["n_depth"] = row.n_depth;
+  document["batch"] = row.batch;
+  document["n_threads"] = row.n_threads;
+  document["heads_closed_percent"] = row.heads_closed_percent;
+  document["heads_active"] = row.heads_active;
+  document["avg_ts"] = row.avg_ts;
+  document["stddev_ts"] = row.stddev_ts;
+  document["median_ts"] = row.median_ts;
+  document["samples_ts"] = row.samples_ts;
+  document["step_ms"] = {
+      {"p50", row.step_ms_p50}, {"p90", row.step_ms_p90}, {"p99", row.step_ms_p99}};
+  document["bytes_per_token"] = row.bytes_per_token;
+  document["bandwidth_gbps"] = row.bandwidth_gbps;
+  document["bandwidth_fraction"] = row.bandwidth_fraction;
+  document["machine_gbps"] = row.machine_gbps;
+  document["flops_fraction"] = row.flops_fraction;
+  document["machine_gflops"] = row.machine_gflops;
+  document["peak_rss_mb"] = row.peak_rss_mb;
+  return document;
+}
+
+void print_rows(const BenchResult& result) {
+  std::vector<std::vector<std::string>> table = {
+      {"test", "batch", "threads", "level", "weights", "isa", "closed", "t/s", "+-", "median",
+       "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of FMA", "RSS MB"}};
+  for (const BenchRow& r : result.rows) {
+    table.push_back(
+        {r.test, std::to_string(r.batch), std::to_string(r.n_threads), std::to_string(r.info.level),
+         to_string(r.info.weights), r.info.isa, fmt::format("{}%", r.heads_closed_percent),
+         fmt::format("{:.1f}", r.avg_ts), fmt::format("{:.1f}", r.stddev_ts),
+         fmt::format("{:.1f}", r.median_ts), fmt::format("{:.3f}", r.step_ms_p50),
+         fmt::format("{:.3f}", r.step_ms_p99), fmt::format("{:.2f}", r.bytes_per_token / 1e6),
+         fmt::format("{:.1f}", r.bandwidth_gbps),
+         fmt::format("{:.0f}%", r.bandwidth_fraction * 100),
+         fmt::format("{:.0f}%", r.flops_fraction * 100), fmt::format("{:.0f}", r.peak_rss_mb)});
+  }
+  fmt::print("{}", format_table(table));
+  if (result.interrupted) fmt::print("(interrupted)\n");
+}
+
+int run_command(Arguments arguments, const RunContext& context) {
+  BenchOptions options = arguments.bench;
+  options.model = model_options(arguments.model);
+  options.cancel = context.interrupted;
+  const auto checkpoint = open_checkpoint(arguments.model.model);
+  Progress progress;
+  const BenchResult result = run_bench(checkpoint, options, [&](const BenchProgress& p) {
+    progress.update(fmt::format("run {}/{}  {}", p.done + 1, p.total, p.test));
+  });
+  progress.clear();
+  nlohmann::json rows = nlohmann::json::array();
+  for (const BenchRow& row : result.rows) rows.push_back(to_json(row));
+  context.emit({{"model", checkpoint->origin()},
+                {"rows", rows},
+                {"repetitions", options.repetitions},
+                {"warmup", options.warmup},
+                {"seed", options.seed},
+                {"interrupted", result.interrupted}});
+  if (!context.json) print_rows(result);
+  return result.interrupted ? kExitInterrupted : kExitOk;
+}
+
+}  // namespace
+
+Runner setup_bench(CLI::App& command) {
+  auto a = std::make_shared<Arguments>();
+  BenchOptions& bench = a->bench;
+  add_model_options(command, a->model, false);
+  const auto list = [&](const std::string& names, std::vector<int>& values, const char* help) {
+    return add_option(command, names, values, help)
+        ->delimiter(',')
+        ->take_all()
+        ->allow_extra_args(false)
+        ->type_name("N,...");
+  };
+  list("-p,n_prompt", bench.prompts, "prefill tests: prompt tokens; 0: none (default: 512)");
+  list("-n,n_gen", bench.generations, "decode tests: tokens; 0: none (default: 128)");
+  list("-d,n_depth", bench.depths, "tokens already in the context")->default_str("0");
+  list("-b,batch", bench.batches, "sequences at a time")->default_str("1");
+  list("-t,threads", bench.threads, "worker threads (default: all cores)");
+  list("heads_closed", bench.heads_closed, "percent of heads switched off, chosen at random")
+      ->default_str("0");
+  add_option(command, "-r,repetitions", bench.repetitions, "timed runs of every row, interleaved")
+      ->type_name("N")
+      ->capture_default_str();
+  add_option(command, "warmup", bench.warmup, "untimed runs of every row before")
+      ->type_name("N")
+      ->capture_default_str();
+  add_option(command, "seed", bench.seed, "of the tokens and of the choice of heads")
+      ->type_name("N")
+      ->capture_default_str();
+  return [a](const RunContext& context) { return run_command(*a, context); };
+}
+
+}  // namespace sentinel::cli

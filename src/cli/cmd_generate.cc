@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "app/generate/generate_text.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/result_json.h"
+
+namespace sentinel::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  std::optional<std::string> prompt;
+  std::string prompt_file;
+  GenerateOptions generate;
+  std::optional<uint64_t> seed;
+  std::string close_heads;
+};
+
+std::string read_stdin() {
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+std::string prompt_text(const Arguments& arguments) {
+  if (arguments.prompt) return *arguments.prompt;
+  if (arguments.prompt_file == "-") return read_stdin();
+  if (!arguments.prompt_file.empty()) return read_file(arguments.prompt_file);
+  throw usage_error("give a prompt with --prompt TEXT or --prompt_file FILE (\"-\" for stdin)");
+}
+
+nlohmann::json to_json(const Generation& result, const std::vector<int32_t>& prompt,
+                       const ModelInfo& info, uint64_t seed) {
+  nlohmann::json document = model_json(info);
+  document["prompt_tokens"] = prompt;
+  document["tokens"] = result.tokens;
+  document["text"] = result.text;
+  document["stop_reason"] = to_string(result.stop_reason);
+  document["tokenize_ms"] = result.timings.tokenize_ms;
+  document["first_token_ms"] = result.timings.first_token_ms;
+  document["sampling_ms"] = result.timings.sampling_ms;
+  document["step_ns"] = result.timings.step_ns;
+  document["prefill_tokens_per_second"] = result.timings.prefill_tokens_per_second();
+  document["decode_tokens_per_second"] = result.timings.decode_tokens_per_second();
+  document["seed"] = seed;
+  return document;
+}
+
+void print_speed(const Generation& result, const ModelInfo& info, uint64_t seed) {
+  const GenerateTimings& timings = result.timings;
+  fmt::print(stderr,
+             "{} tokens ({}); first token {:.1f} ms, prefill {:.0f} tokens/s, decode {:.0f} "
+             "tokens/s; level {}, {} threads, {}, {}; seed {}\n",
+             result.tokens.size(), to_string(result.stop_reason), timings.first_token_ms,
+             timings.prefill_tokens_per_second(), timings.decode_tokens_per_second(), info.level,
+             info.threads, info.isa, to_string(info.weights), seed);
+}
+
+int run_generate(Arguments arguments, const RunContext& context) {
+  const auto heads = parse_heads(arguments.close_heads);
+  const std::string prompt = prompt_text(arguments);
+  Sampler(arguments.generate.sampling, 1);  // bad options fail before the model is loaded
+  const OpenedModel opened = open_model(arguments.model);
+  close_heads(*opened.model, heads);
+  const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
+  arguments.generate.sampling.seed = seed;
+  arguments.generate.cancel = context.interrupted;
+  TextCallback show;
+  if (!context.json) {
+    fmt::print("{}", prompt);
+    std::fflush(stdout);
+    show = [](int32_t, std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+      return std::ferror(stdout) == 0;
+    };
+  }
+  std::vector<int32_t> prompt_tokens;
+  const Generation result = generate_text(*opened.model, *opened.tokenizer, prompt,
+                                          arguments.generate, show, &prompt_tokens);
+  if (!context.json) fmt::print("\n");
+  std::fflush(stdout);
+  if (!context.json) print_speed(result, opened.model->info(), seed);
+  context.emit(to_json(result, prompt_tokens, opened.model->info(), seed));
+  return result.stop_reason == StopReason::interrupted ? kExitInterrupted : kExitOk;
+}
+
+}  // namespace
+
+Runner setup_generate(CLI::App& command) {
+  auto a = std::make_shared<Arguments>();
+  SamplingOptions& sampling = a->generate.sampling;
+  add_model_options(command, a->model);
+  add_option(command, "-p,prompt", a->prompt, "text to continue")->type_name("TEXT");
+  add_option(command, "prompt_file", a->prompt_file, "file that holds it; - for standard input")
+      ->type_name("FILE")
+      ->excludes("--prompt");
+  add_option(command, "-n,max_new_tokens", a->generate.max_new_tokens, "tokens to write at most")
+      ->type_name("N")
+      ->capture_default_str();
+  add_option(command, "temperature", sampling.temperature, "0 is greedy")
+      ->type_name("T")
+      ->capture_default_str();
+  add_option(command, "top_k", sampling.top_k, "choose among the K likeliest; 0: all")
+      ->type_name("K")
+      ->capture_default_str();
+  add_option(command, "top_p", sampling.top_p, "... that make up this share; 1: all")
+      ->type_name("P")
+      ->capture_default_str();
+  add_option(command, "repetition_penalty", sampling.repetition_penalty, "1: none")
+      ->type_name("X")
+      ->capture_default_str();
+  add_option(command, "seed", a->seed, "of the random choices (default: a new one, reported)")
+      ->type_name("N");
+  add_option(command, "stop", a->generate.stop, "end before this text; may be repeated")
+      ->type_name("TEXT")
+      ->take_all()
+      ->allow_extra_args(false);
+  add_flag(command, "ignore_eos", a->generate.ignore_eos, "go on after the end-of-text token");
+  add_option(command, "close_heads", a->close_heads, "heads to switch off, as layer:head,...")
+      ->type_name("HEADS");
+  return [a](const RunContext& context) { return run_generate(*a, context); };
+}
+
+}  // namespace sentinel::cli
