@@ -1,0 +1,285 @@
+#include "app/sweep/profile_run.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "app/prune/ranking.h"
+#include "app/report/profile_json.h"
+#include "app/sweep/schema_check.h"
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sentinel {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+const std::string kRoot = SENTINEL_SOURCE_DIR;
+constexpr int kMiniHeads = 64;
+
+class ProfileRunTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() /
+              fmt::format("sentinel-profile-{}-{}", getpid(),
+                          ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(folder_);
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  // The smallest run that has every part.
+  ProfileOptions tiny() const {
+    ProfileOptions options;
+    options.model_name = kRoot + "/models/sentinel-mini";
+    options.text = kRoot + "/texts/validation.txt";
+    options.calibration = kRoot + "/texts/calibration.txt";
+    options.model_options.threads = 2;
+    options.pruning_levels = "0,50";
+    options.strategy = "magnitude";
+    options.sequence_length = 12;
+    options.generated_tokens = 3;
+    options.iterations = 2;
+    options.warmup = 0;
+    options.max_eval_windows = 1;
+    options.output_dir = folder_.string();
+    return options;
+  }
+  // The only run in the output folder.
+  fs::path run_folder() const {
+    fs::path found;
+    for (const auto& entry : fs::directory_iterator(folder_)) {
+      EXPECT_TRUE(found.empty()) << entry.path();
+      found = entry.path();
+    }
+    return found;
+  }
+  json saved(const std::string& prefix = "") const {
+    return read_json(run_folder() / "data" / (prefix + "full_model_profiling.json"));
+  }
+
+  fs::path folder_;
+};
+
+std::string join(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  return text;
+}
+
+std::string schema_errors(const json& document) {
+  testing::SchemaCheck check(read_json(kRoot + "/docs/result_schema.json"));
+  return join(check.errors(document));
+}
+
+TEST_F(ProfileRunTest, WritesAResultFileThatFollowsTheSchema) {
+  ProfileOptions options = tiny();
+  options.output_prefix = "mine";
+  options.batch_size = 2;
+  const ProfileResult result = run_profile(options);
+  const json document = saved("mine_");
+  EXPECT_EQ(schema_errors(document), "");
+  for (const char* section : {"model_loading", "pruning_strategy", "pruning_comparison", "aa_test",
+                              "quality_protocol"}) {
+    EXPECT_TRUE(document.contains(section)) << section;
+  }
+  for (const char* folder : {"charts", "data", "csv_reports"}) {
+    EXPECT_TRUE(fs::is_directory(run_folder() / folder)) << folder;
+  }
+  EXPECT_EQ(document["recommendation"].size(), 3u);
+  EXPECT_EQ(result.run_folder, run_folder().string());
+  EXPECT_FALSE(document["interrupted"]);
+}
+
+TEST_F(ProfileRunTest, TheSchemaCheckFindsWhatIsWrong) {
+  run_profile(tiny());
+  json document = saved();
+  document["pruning_comparison"]["original"]["0"].erase("kl_mean");
+  document["pruning_comparison"]["original"]["50"]["tokens_per_second"] = "fast";
+  document["pruning_comparison"]["optimized"]["0"]["level"] = 7;
+  document["aa_test"]["first"]["variant"] = "other";
+  document["surprise"] = 1;
+  testing::SchemaCheck check(read_json(kRoot + "/docs/result_schema.json"));
+  EXPECT_EQ(check.errors(document).size(), 5u) << join(check.errors(document));
+}
+
+TEST_F(ProfileRunTest, CellsHoldWhatRan) {
+  ProfileOptions options = tiny();
+  options.pruning_levels = "50,0,30";
+  options.strategy = "random";
+  options.seed = 7;
+  const ProfileResult result = run_profile(options);
+  ASSERT_EQ(result.original.size(), 3u);
+  ASSERT_EQ(result.optimized.size(), 3u);
+  for (const auto* runs : {&result.original, &result.optimized}) {
+    for (const auto& [percent, run] : *runs) {
+      const int removed = removal_count(kMiniHeads, percent);
+      EXPECT_EQ(run.heads_active, kMiniHeads - removed) << run.variant << percent;
+      EXPECT_EQ(run.heads_pruned.size(), static_cast<size_t>(removed));
+      EXPECT_EQ(run.level, 1);
+      EXPECT_EQ(run.threads, 2);
+      EXPECT_EQ(run.prompt_tokens, 12);
+      EXPECT_EQ(run.seed, 7u);
+      EXPECT_EQ(run.generation_times.size(), 2u);
+      EXPECT_EQ(run.step_times.size(), 4u);
+      EXPECT_EQ(run.tokens_generated, (std::vector<int>{3, 3}));
+      EXPECT_FALSE(run.generated_text.empty());
+      ASSERT_TRUE(run.quality.has_value());
+      EXPECT_TRUE(std::isfinite(run.quality->perplexity));
+      EXPECT_TRUE(std::isfinite(run.quality->kl_mean));
+      EXPECT_EQ(run.agency_stats.is_null(), run.variant == "original");
+    }
+  }
+  EXPECT_LT(result.original.at(50).weight_bytes, result.original.at(0).weight_bytes);
+  EXPECT_EQ(result.optimized.at(50).weight_bytes, result.optimized.at(0).weight_bytes);
+  EXPECT_LT(result.optimized.at(50).bytes_per_token, result.optimized.at(0).bytes_per_token);
+}
+
+// The same heads removed from memory and closed at run time are the same function.
+TEST_F(ProfileRunTest, RemovedAndClosedHeadsAgreeInTextAndQuality) {
+  const ProfileResult result = run_profile(tiny());
+  for (const int percent : {0, 50}) {
+    const RunResult& original = result.original.at(percent);
+    const RunResult& optimized = result.optimized.at(percent);
+    EXPECT_EQ(original.generated_text, optimized.generated_text);
+    EXPECT_NEAR(original.quality->nll_mean, optimized.quality->nll_mean, 1e-4);
+  }
+  EXPECT_NEAR(result.original.at(0).quality->perplexity_delta_percent, 0, 1e-4);
+  EXPECT_GT(result.original.at(50).quality->perplexity_delta_percent, 1);
+  EXPECT_DOUBLE_EQ(result.original.at(0).quality->top1_agreement, 1);
+}
+
+TEST_F(ProfileRunTest, MeasuresTheDenseOriginalTwiceEvenWithoutLevelZero) {
+  ProfileOptions options = tiny();
+  options.pruning_levels = "70";
+  const ProfileResult result = run_profile(options);
+  EXPECT_EQ(result.original.count(0), 0u);
+  ASSERT_TRUE(result.aa_first && result.aa_second);
+  EXPECT_EQ(result.aa_first->heads_active, kMiniHeads);
+  EXPECT_EQ(result.aa_second->heads_active, kMiniHeads);
+  EXPECT_NE(result.aa_first->generation_times, result.aa_second->generation_times);
+  EXPECT_EQ(schema_errors(saved()), "");
+}
+
+TEST_F(ProfileRunTest, LevelZeroRunsTheReference) {
+  ProfileOptions options = tiny();
+  options.model_options.level = 0;
+  options.pruning_levels = "0";
+  options.iterations = 1;
+  options.text = (folder_.parent_path() / (folder_.filename().string() + ".txt")).string();
+  std::ofstream(options.text) << "The old man sat by the fire and said nothing for a long time.";
+  const ProfileResult result = run_profile(options);
+  fs::remove(options.text);
+  EXPECT_EQ(result.original.at(0).level, 0);
+  EXPECT_EQ(result.optimized.at(0).level, 0);
+  EXPECT_FALSE(result.optimized.at(0).kv_cache);
+}
+
+// Stops at a stage, as Ctrl-C would.
+ProfileResult interrupted_at(const ProfileOptions& options, const std::string& stage, int done) {
+  std::atomic<bool> cancel = false;
+  return run_profile(
+      options,
+      [&](const ProfileProgress& now) {
+        if (now.stage == stage && now.done >= done) cancel = true;
+      },
+      &cancel);
+}
+
+TEST_F(ProfileRunTest, InterruptKeepsWhatWasMeasured) {
+  const ProfileResult result = interrupted_at(tiny(), "timing", 7);
+  EXPECT_TRUE(result.interrupted);
+  const json document = saved();
+  EXPECT_TRUE(document["interrupted"]);
+  EXPECT_EQ(schema_errors(document), "");
+  EXPECT_TRUE(document.contains("model_loading"));
+  const json& run = document["pruning_comparison"]["original"]["0"];
+  EXPECT_GE(run["generation_times"].size(), 1u);
+  EXPECT_TRUE(run["perplexity"].is_null());
+  EXPECT_TRUE(document["recommendation"].empty());
+  EXPECT_TRUE(fs::is_regular_file(run_folder() / "summary.md"));
+}
+
+TEST_F(ProfileRunTest, InterruptAtAnyStageLeavesAValidFile) {
+  for (const char* stage : {"measuring the machine", "loading", "ranking heads", "quality"}) {
+    fs::remove_all(folder_);
+    EXPECT_TRUE(interrupted_at(tiny(), stage, 0).interrupted) << stage;
+    EXPECT_EQ(schema_errors(saved()), "") << stage;
+  }
+}
+
+TEST_F(ProfileRunTest, UnwritableFolderIsFoundBeforeMeasuring) {
+  std::ofstream(folder_) << "a file in the way";
+  ProfileOptions options = tiny();
+  options.output_dir = (folder_ / "below").string();
+  bool measured = false;
+  try {
+    run_profile(options, [&](const ProfileProgress& now) { measured |= now.stage == "timing"; });
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    EXPECT_NE(std::string(error.what()).find(folder_.string()), std::string::npos);
+  }
+  EXPECT_FALSE(measured);
+}
+
+TEST_F(ProfileRunTest, NeverWritesIntoAnExistingRun) {
+  const ProfileOptions options = tiny();
+  const auto first = run_profile(options).run_folder;
+  const auto second = run_profile(options).run_folder;
+  EXPECT_NE(first, second);
+}
+
+struct BadOption {
+  const char* name;
+  void (*spoil)(ProfileOptions& options);
+};
+class BadOptionTest : public ProfileRunTest, public ::testing::WithParamInterface<BadOption> {};
+
+TEST_P(BadOptionTest, IsRefusedAndNothingIsWritten) {
+  ProfileOptions options = tiny();
+  GetParam().spoil(options);
+  try {
+    run_profile(options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.kind() == ErrorKind::usage || error.kind() == ErrorKind::bad_input);
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos);
+  }
+  EXPECT_FALSE(fs::exists(folder_));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    , BadOptionTest,
+    ::testing::Values(
+        BadOption{"model", [](auto& o) { o.model_name = "/no/such/model"; }},
+        BadOption{"device", [](auto& o) { o.device = "cuda"; }},
+        BadOption{"mode", [](auto& o) { o.profile_mode = "sideways"; }},
+        BadOption{"levels", [](auto& o) { o.pruning_levels = "0,30,"; }},
+        BadOption{"levels_range", [](auto& o) { o.pruning_levels = "0,101"; }},
+        BadOption{"levels_twice", [](auto& o) { o.pruning_levels = "30,30"; }},
+        BadOption{"levels_text", [](auto& o) { o.pruning_levels = "3x"; }},
+        BadOption{"strategy", [](auto& o) { o.strategy = "psychic"; }},
+        BadOption{"context", [](auto& o) { o.sequence_length = 511; }},
+        BadOption{"huge_sequence", [](auto& o) { o.sequence_length = 2000000000; }},
+        BadOption{"tokens", [](auto& o) { o.generated_tokens = 0; }},
+        BadOption{"batch", [](auto& o) { o.batch_size = 0; }},
+        BadOption{"iterations", [](auto& o) { o.iterations = 0; }},
+        BadOption{"warmup", [](auto& o) { o.warmup = -1; }},
+        BadOption{"level", [](auto& o) { o.model_options.level = 7; }},
+        BadOption{"isa", [](auto& o) { o.model_options.isa = "mmx"; }},
+        BadOption{"prefix", [](auto& o) { o.output_prefix = "../x"; }},
+        BadOption{"prompts", [](auto& o) { o.custom_prompts = "/no/such/prompts.txt"; }},
+        BadOption{"text", [](auto& o) { o.text = "/no/such/text.txt"; }},
+        BadOption{"calibration",
+                  [](auto& o) {
+                    o.strategy = "output";
+                    o.calibration = "/no/such/text.txt";
+                  }}),
+    [](const auto& parameter) { return std::string(parameter.param.name); });
+
+}  // namespace
+}  // namespace sentinel
