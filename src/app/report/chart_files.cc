@@ -46,8 +46,8 @@ class MemoryFile {
     std::string bytes(static_cast<size_t>(lseek(fd_, 0, SEEK_END)), '\0');
     size_t done = 0;
     while (done < bytes.size()) {
-      const ssize_t n = pread(fd_, bytes.data() + done, bytes.size() - done,
-                              static_cast<off_t>(done));
+      const ssize_t n =
+          pread(fd_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
       if (n <= 0) break;
       done += static_cast<size_t>(n);
     }

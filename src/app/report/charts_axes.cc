@@ -23,7 +23,8 @@ double round_step(double value) {
 int exact_decimals(double value) {
   int decimals = 0;
   for (double power = 1; decimals < 6; ++decimals, power *= 10) {
-    if (std::abs(std::round(value * power) - value * power) < 1e-6 * power * std::abs(value)) break;
+    if (std::abs(std::round(value * power) - value * power) <= 1e-6 * power * std::abs(value))
+      break;
   }
   return decimals;
 }
@@ -31,8 +32,8 @@ int exact_decimals(double value) {
 }  // namespace
 
 double Scale::operator()(double value) const {
-  const double share = log ? std::log(value / low) / std::log(high / low)
-                           : (value - low) / (high - low);
+  const double share =
+      log ? std::log(value / low) / std::log(high / low) : (value - low) / (high - low);
   return from + share * (to - from);
 }
 
@@ -70,7 +71,7 @@ std::vector<double> round_ticks(const Scale& scale, int count) {
   if (!scale.log) {
     const double step = round_step((scale.high - scale.low) / count);
     for (double k = std::ceil(scale.low / step - 1e-9); k * step <= scale.high * (1 + 1e-9); ++k) {
-      ticks.push_back(k * step);
+      ticks.push_back(k * step + 0.0);  // never -0
     }
     return ticks;
   }

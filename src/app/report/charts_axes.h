@@ -10,8 +10,8 @@ namespace sentinel {
 
 // Values to pixels.
 struct Scale {
-  double low = 0, high = 1;   // values; low < high, and both positive when `log`
-  double from = 0, to = 1;    // pixels
+  double low = 0, high = 1;  // values; low < high, and both positive when `log`
+  double from = 0, to = 1;   // pixels
   bool log = false;
   double operator()(double value) const;
 };

@@ -7,17 +7,16 @@
 namespace sentinel {
 namespace {
 
-constexpr InkColor kInks[] = {
-    {"text", "#1b1f24", "#e8eaed"},  {"muted", "#565d66", "#a8b0ba"},
-    {"grid", "#dfe3e8", "#333a43"},  {"axis", "#7a828c", "#8a939e"},
-    {"paper", "#ffffff", "#14181d"}, {"series1", "#0067a5", "#5ab4f0"},
-    {"series2", "#c44601", "#ff9a5c"}, {"series3", "#00795a", "#3cc99a"},
-    {"series4", "#92478a", "#dc9ad6"}, {"series5", "#8a6200", "#e6bd4a"},
-    {"series6", "#4a5058", "#c0c7cf"}};
+constexpr InkColor kInks[] = {{"text", "#1b1f24", "#e8eaed"},    {"muted", "#565d66", "#a8b0ba"},
+                              {"grid", "#dfe3e8", "#333a43"},    {"axis", "#7a828c", "#8a939e"},
+                              {"paper", "#ffffff", "#14181d"},   {"series1", "#0067a5", "#5ab4f0"},
+                              {"series2", "#c44601", "#ff9a5c"}, {"series3", "#00795a", "#3cc99a"},
+                              {"series4", "#92478a", "#dc9ad6"}, {"series5", "#8a6200", "#e6bd4a"},
+                              {"series6", "#4a5058", "#c0c7cf"}};
 
 constexpr SeriesStyle kStyles[kSeriesStyles] = {
-    {Ink::series1, "", Marker::circle},          {Ink::series2, "7 3", Marker::square},
-    {Ink::series3, "2 3", Marker::triangle},     {Ink::series4, "9 3 2 3", Marker::diamond},
+    {Ink::series1, "", Marker::circle},           {Ink::series2, "7 3", Marker::square},
+    {Ink::series3, "2 3", Marker::triangle},      {Ink::series4, "9 3 2 3", Marker::diamond},
     {Ink::series5, "4 2 1 2 1 2", Marker::cross}, {Ink::series6, "12 4", Marker::plus}};
 
 // Two decimals at most: a hundredth of a pixel is not seen.
@@ -128,10 +127,10 @@ void Drawing::rect(Spot corner, double width, double height, Ink ink, const std:
 
 void Drawing::tile(Spot corner, double width, double height, const std::string& rgb,
                    const std::string& hover) {
-  body_ += closed(fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"",
-                              num(corner.x), num(corner.y), num(width), num(height),
-                              escape_markup(rgb)),
-                  "rect", hover);
+  body_ +=
+      closed(fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"",
+                         num(corner.x), num(corner.y), num(width), num(height), escape_markup(rgb)),
+             "rect", hover);
 }
 
 void Drawing::text(Spot at, std::string_view text, const TextStyle& style) {
@@ -144,8 +143,8 @@ void Drawing::text(Spot at, std::string_view text, const TextStyle& style) {
   }
   if (style.bold) attributes += " font-weight=\"bold\"";
   if (style.rotate != 0) {
-    attributes += fmt::format(" transform=\"rotate({} {} {})\"", num(style.rotate), num(at.x),
-                              num(at.y));
+    attributes +=
+        fmt::format(" transform=\"rotate({} {} {})\"", num(style.rotate), num(at.x), num(at.y));
   }
   body_ += fmt::format("<text {}>{}</text>\n", attributes, escape_markup(text));
 }
@@ -163,9 +162,9 @@ void Drawing::marker(Spot at, Marker shape, Ink ink, const std::string& hover) {
   };
   switch (shape) {
     case Marker::circle:
-      body_ += closed(fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}", num(x), num(y),
-                                  num(r), fill(ink)),
-                      "circle", hover);
+      body_ += closed(
+          fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}", num(x), num(y), num(r), fill(ink)),
+          "circle", hover);
       break;
     case Marker::square:
       polygon({{x - r, y - r}, {x + r, y - r}, {x + r, y + r}, {x - r, y + r}});
@@ -195,11 +194,11 @@ void Drawing::place(const Drawing& other, Spot at) {
 std::string Drawing::svg() const {
   const std::string id = escape_markup(name_);
   return fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" "
-      "aria-labelledby=\"{0}-title {0}-desc\" width=\"{1}\" height=\"{2}\" "
-      "viewBox=\"0 0 {1} {2}\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n"
-      "<title id=\"{0}-title\">{3}</title>\n<desc id=\"{0}-desc\">{4}</desc>\n"
-      "<rect class=\"paper\" width=\"{1}\" height=\"{2}\" fill=\"#ffffff\"/>\n{5}</svg>\n",
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" aria-label=\"{3}\" "
+      "aria-describedby=\"{0}-desc\" width=\"{1}\" height=\"{2}\" viewBox=\"0 0 {1} {2}\">\n"
+      "<title>{3}</title>\n<desc id=\"{0}-desc\">{4}</desc>\n"
+      "<rect class=\"paper\" width=\"{1}\" height=\"{2}\" fill=\"#ffffff\"/>\n"
+      "<g class=\"shapes\" font-family=\"DejaVu Sans, Verdana, sans-serif\">\n{5}</g>\n</svg>\n",
       id, num(width_), num(height_), escape_markup(title_), escape_markup(description_), body_);
 }
 

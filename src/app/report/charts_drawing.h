@@ -1,7 +1,8 @@
 // The drawing core of all charts: shapes in, SVG text out.
 //
-// Every shape carries its colour twice, as an attribute for files and as a class for pages: a page's
-// style sheet overrides the attributes, so one text serves print, librsvg and a dark web page.
+// Every shape carries its colour twice, as an attribute for files and as a class for pages: a
+// page's style sheet overrides the attributes, so one text serves print, librsvg and a dark web
+// page.
 #pragma once
 
 #include <string>
@@ -13,7 +14,19 @@ namespace sentinel {
 
 // Series colours are told apart by every common kind of colour blindness and have at least 3:1
 // contrast to white; a chart never relies on them alone.
-enum class Ink { text, muted, grid, axis, paper, series1, series2, series3, series4, series5, series6 };
+enum class Ink {
+  text,
+  muted,
+  grid,
+  axis,
+  paper,
+  series1,
+  series2,
+  series3,
+  series4,
+  series5,
+  series6
+};
 inline constexpr int kSeriesStyles = 6;
 
 enum class Marker { circle, square, triangle, diamond, cross, plus };

@@ -20,8 +20,8 @@ struct NamedRun {
 std::vector<NamedRun> named_runs(const ResultFile& file) {
   std::vector<NamedRun> runs;
   for (const ResultRun& run : file.pruning) {
-    runs.push_back({fmt::format("{} {} %", run.series, run.key), run.series == "original" ? 0 : 1,
-                    &run});
+    runs.push_back(
+        {fmt::format("{} {} %", run.series, run.key), run.series == "original" ? 0 : 1, &run});
   }
   for (const ResultRun& run : file.levels) {
     runs.push_back({fmt::format("level {}", run.key), 2, &run});
@@ -70,7 +70,7 @@ Chart quality_speed_chart(const ResultFile& file) {
   XyPlot plot{"quality_speed",
               "Speed against quality",
               {"Tokens per second", spans(speeds)},
-              {"Perplexity (lower is better)", spans(perplexities)},
+              {"Perplexity (lower is better)", spans(perplexities, 3)},
               {}};
   for (int style = 0; style < 3; ++style) {
     PlotSeries series{kStyleNames[style], style, {}, false, true};
@@ -92,8 +92,8 @@ Chart quality_speed_chart(const ResultFile& file) {
 }
 
 Chart step_times_chart(const ResultFile& file) {
-  RangePlot plot{"step_times", "Time of one decode step", "milliseconds", {"p50", "p90", "p99"},
-                 {}};
+  RangePlot plot{
+      "step_times", "Time of one decode step", "milliseconds", {"p50", "p90", "p99"}, {}};
   for (const auto& run : named_runs(file)) {
     if (!std::isfinite(run.run->step_p50)) continue;
     plot.ranges.push_back({run.name, {run.run->step_p50, run.run->step_p90, run.run->step_p99}});
@@ -123,8 +123,8 @@ Chart roofline_chart(const ResultFile& file) {
       if (std::isfinite(run.run->bandwidth_fraction)) {
         hover += fmt::format(": {:.0f} % of the limit", 100 * run.run->bandwidth_fraction);
       }
-      series.points.push_back(
-          {run.run->bytes_per_step / kMb, rate, kNotMeasured, kNotMeasured, "", hover});
+      series.points.push_back({run.run->bytes_per_step / kMb, rate, kNotMeasured, kNotMeasured,
+                               style == 2 ? run.name : "", hover});
     }
     if (!series.points.empty()) plot.series.push_back(std::move(series));
   }

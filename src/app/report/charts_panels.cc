@@ -13,9 +13,7 @@ namespace {
 
 constexpr double kMargin = 12, kRow = 24, kBar = 15;
 
-ReportCell cell(double value) {
-  return std::isfinite(value) ? ReportCell(value) : ReportCell();
-}
+ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
 
 double widest_label(const std::vector<std::string>& labels, double most) {
   double widest = 0;
@@ -25,7 +23,7 @@ double widest_label(const std::vector<std::string>& labels, double most) {
 
 std::string value_text(const Bar& bar, int decimals) {
   std::string text = format_number(bar.value, decimals);
-  if (!bar.note.empty()) text += "  " + bar.note;
+  if (!bar.note.empty()) text += ", " + bar.note;
   return text;
 }
 
@@ -44,7 +42,8 @@ void draw_bar(Drawing& drawing, const Bar& bar, const std::string& text, const S
     }
     text_from = std::max(end, high);
   }
-  drawing.text({text_from + 7, top + kBar - 3}, text, {Anchor::start, 11, Ink::text});
+  drawing.text({text_from + 7, top + kBar - 3}, text,
+               {Anchor::start, 11, Ink::text, false, 0, true});
 }
 
 // Returns the lower end.
@@ -67,15 +66,15 @@ double draw_panel(Drawing& drawing, const BarPanel& panel, double label_width, d
   scale.from = kMargin + label_width + 10;
   scale.to = std::max(scale.from + 60, kChartWidth - kMargin - text_room - 8);
   double y = top + 22;
+  if (std::isfinite(panel.reference)) {  // below the texts
+    const double x = scale(panel.reference), rows = static_cast<double>(panel.bars.size());
+    drawing.line({x, top + 18}, {x, y + kRow * rows - 5}, {Ink::muted, 1.2, "4 3"});
+  }
   for (const Bar& bar : panel.bars) {
     drawing.text({scale.from - 8, y + kBar - 3}, fit_text(bar.label, label_width, 12),
                  {Anchor::end, 12, Ink::text});
     draw_bar(drawing, bar, value_text(bar, panel.decimals), scale, y);
     y += kRow;
-  }
-  if (std::isfinite(panel.reference)) {
-    const double x = scale(panel.reference);
-    drawing.line({x, top + 18}, {x, y - 5}, {Ink::muted, 1.2, "4 3"});
   }
   drawing.line({scale.from, top + 18}, {scale.from, y - 5}, {Ink::axis, 1, ""});
   return y + 8;
@@ -95,12 +94,14 @@ std::string describe(const BarPlot& plot) {
 }
 
 ReportTable data_of(const BarPlot& plot) {
-  ReportTable table{plot.name, plot.title,
-                    {{"Panel"}, {"Label"}, {"Value", 3}, {"Low", 3}, {"High", 3}, {"Note"}}, {}};
+  ReportTable table{plot.name,
+                    plot.title,
+                    {{"Panel"}, {"Label"}, {"Value", 3}, {"Low", 3}, {"High", 3}, {"Note"}},
+                    {}};
   for (const BarPanel& panel : plot.panels) {
     for (const Bar& bar : panel.bars) {
-      table.rows.push_back({panel.title, bar.label, cell(bar.value), cell(bar.low),
-                            cell(bar.high), bar.note});
+      table.rows.push_back(
+          {panel.title, bar.label, cell(bar.value), cell(bar.low), cell(bar.high), bar.note});
     }
   }
   return table;
@@ -314,9 +315,9 @@ Chart draw(const HeatMap& map) {
     }
   }
   drawing.set_alternative(
-      map.title, fmt::format("{} by {} and {}: {} x {} values from {:.4g} to {:.4g}.", map.unit,
-                             map.row_name, map.column_name, map.values.size(), layout.columns,
-                             layout.low, layout.high));
+      map.title,
+      fmt::format("{} by {} and {}: {} x {} values from {:.4g} to {:.4g}.", map.unit, map.row_name,
+                  map.column_name, map.values.size(), layout.columns, layout.low, layout.high));
   return chart;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "app/report/charts.h"
+#include "app/report/charts_axes.h"
 
 namespace sentinel {
 namespace {
@@ -85,7 +86,7 @@ void add_measured(const ResultFile& file, std::vector<Chart>& charts) {
 
 Chart loading_chart(const ResultFile& file, const std::string& name) {
   BarPanel time{"Loading time (s)", 3, {}}, size{"Parameters (millions)", 2, {}},
-      memory{"Memory (MB)", 1, {}};
+      memory{"Memory (MiB)", 1, {}};
   const auto bar = [](const LoadedModel& model, double value) {
     return Bar{model.name, value, kNotMeasured, kNotMeasured, "", style_of(model.name)};
   };
@@ -124,19 +125,29 @@ Chart memory_chart(const ResultFile& file) {
   const BarPanel panels[] = {
       memory_panel(file, "Weights held (MB)", &ResultRun::weight_bytes, kMb),
       memory_panel(file, "Peak resident memory of the process (MB)", &ResultRun::peak_rss_mb, 1)};
-  for (const BarPanel& panel : panels) {
-    if (!panel.bars.empty()) plot.panels.push_back(panel);
+  for (BarPanel panel : panels) {
+    const auto& bars = panel.bars;
+    const bool same = std::all_of(bars.begin(), bars.end(),
+                                  [&](const Bar& bar) { return bar.value == bars[0].value; });
+    if (bars.size() > 1 && same) {  // one process, one peak: a column of twins says no more
+      panel.bars.resize(1);
+      panel.bars[0].label = "every run";
+    }
+    if (!panel.bars.empty()) plot.panels.push_back(std::move(panel));
   }
   if (plot.panels.empty()) {  // a file of the Python system
-    plot.panels.push_back(memory_panel(file, "Resident memory before warm-up (MB)",
-                                       &ResultRun::cpu_memory_mb, 1));
+    plot.panels.push_back(
+        memory_panel(file, "Resident memory before warm-up (MB)", &ResultRun::cpu_memory_mb, 1));
   }
   return draw(plot);
 }
 
 Chart memory_over_time_chart(const ResultFile& file) {
-  XyPlot plot{"memory_over_time", "Memory over time", {"Seconds"}, {"Resident memory (MB)", false,
-              true}, {}};
+  XyPlot plot{"memory_over_time",
+              "Memory over time",
+              {"Seconds"},
+              {"Resident memory (MB)", false, true},
+              {}};
   PlotSeries series{"resident memory", 0, {}, true, false};
   std::string stage;
   for (const MemorySample& sample : file.memory_samples) {
@@ -153,7 +164,7 @@ Chart models_chart(const ResultFile& file) {
   BarPanel size{"Parameters (millions), adaptive", 1, {}};
   for (const ComparedModel& model : file.models) {
     std::string note;
-    if (std::isfinite(model.growth_percent)) note = fmt::format("{:+.1f} %", model.growth_percent);
+    if (std::isfinite(model.growth_percent)) note = fmt::format("{:+.2g} %", model.growth_percent);
     size.bars.push_back({model.name, model.adaptive_parameters / 1e6, kNotMeasured, kNotMeasured,
                          note, kOptimized});
   }
@@ -165,9 +176,8 @@ Chart models_chart(const ResultFile& file) {
                     [](const ComparedModel& model) { return model.load_time; }),
        models_panel(file, "Tokens per second", 1,
                     [](const ComparedModel& model) { return model.run.tokens_per_second; }),
-       models_panel(file, "First token (ms)", 1, [](const ComparedModel& model) {
-         return model.run.first_token_time * 1e3;
-       })}});
+       models_panel(file, "First token (ms)", 1,
+                    [](const ComparedModel& model) { return model.run.first_token_time * 1e3; })}});
 }
 
 Chart growth_chart(const ResultFile& file) {
@@ -176,10 +186,14 @@ Chart growth_chart(const ResultFile& file) {
     return a.baseline_parameters < b.baseline_parameters;
   });
   BarPanel panel{"Parameters added by the adaptive model (%), smallest model first", 2, {}};
+  double largest = 0;
+  for (const ComparedModel& model : models) {
+    if (std::isfinite(model.growth_percent)) largest = std::max(largest, model.growth_percent);
+  }
+  panel.decimals = decimals_for(largest);
   for (const ComparedModel& model : models) {
     panel.bars.push_back({model.name, model.growth_percent, kNotMeasured, kNotMeasured,
-                          fmt::format("of {:.4g} M", model.baseline_parameters / 1e6),
-                          kOptimized});
+                          fmt::format("of {:.4g} M", model.baseline_parameters / 1e6), kOptimized});
   }
   return draw(BarPlot{"parameter_growth", "Growth by model size", {panel}});
 }

@@ -22,8 +22,7 @@ struct Box {
 
 class XyPainter {
  public:
-  explicit XyPainter(const XyPlot& plot)
-      : plot_(plot), drawing_(plot.name, kChartWidth, kHeight) {}
+  explicit XyPainter(const XyPlot& plot) : plot_(plot), drawing_(plot.name, kChartWidth, kHeight) {}
 
   Drawing paint() {
     drawing_.text({kMargin, 22}, plot_.title, {Anchor::start, 14, Ink::text, true});
@@ -110,8 +109,8 @@ class XyPainter {
   }
 
   double offset(size_t index) const {
-    return plot_.dodge * (static_cast<double>(index) -
-                          static_cast<double>(plot_.series.size() - 1) / 2);
+    return plot_.dodge *
+           (static_cast<double>(index) - static_cast<double>(plot_.series.size() - 1) / 2);
   }
   bool drawable(const PlotPoint& point) const {
     return std::isfinite(point.x) && std::isfinite(point.y) && (!x_.log || point.x > 0) &&
@@ -154,9 +153,9 @@ class XyPainter {
       const Spot at = spot(point, dx);
       const double width = text_width(point.label, kLabelSize);
       const std::pair<Spot, Anchor> places[] = {
-          {{at.x, at.y - 9}, Anchor::middle},  {{at.x, at.y + 18}, Anchor::middle},
-          {{at.x + 8, at.y + 4}, Anchor::start}, {{at.x - 8, at.y + 4}, Anchor::end},
-          {{at.x + 6, at.y - 9}, Anchor::start}, {{at.x - 6, at.y - 9}, Anchor::end},
+          {{at.x, at.y - 9}, Anchor::middle},     {{at.x, at.y + 18}, Anchor::middle},
+          {{at.x + 8, at.y + 4}, Anchor::start},  {{at.x - 8, at.y + 4}, Anchor::end},
+          {{at.x + 6, at.y - 9}, Anchor::start},  {{at.x - 6, at.y - 9}, Anchor::end},
           {{at.x + 6, at.y + 16}, Anchor::start}, {{at.x - 6, at.y + 16}, Anchor::end}};
       for (const auto& [place, anchor] : places) {
         const double left = anchor == Anchor::start    ? place.x
@@ -195,17 +194,19 @@ int column_decimals(const XyPlot& plot, double PlotPoint::*member) {
   return decimals_for(largest);
 }
 
-ReportCell cell(double value) {
-  return std::isfinite(value) ? ReportCell(value) : ReportCell();
-}
+ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
 
 ReportTable data_of(const XyPlot& plot) {
   const int x_decimals = plot.x.ticks.empty() ? column_decimals(plot, &PlotPoint::x) : 0;
   const int y_decimals = column_decimals(plot, &PlotPoint::y);
   ReportTable table{plot.name,
                     plot.title,
-                    {{"Series"}, {"Label"}, {plot.x.title, x_decimals}, {plot.y.title, y_decimals},
-                     {"Low", y_decimals}, {"High", y_decimals}},
+                    {{"Series"},
+                     {"Label"},
+                     {plot.x.title, x_decimals},
+                     {plot.y.title, y_decimals},
+                     {"Low", y_decimals},
+                     {"High", y_decimals}},
                     {}};
   for (const PlotSeries& series : plot.series) {
     for (const PlotPoint& point : series.points) {
@@ -248,7 +249,8 @@ Chart combine(const std::string& name, const std::string& title, const std::vect
   }
   double height = 0;
   for (const double row : heights) height += row;
-  Chart chart{name, Drawing(name, kChartWidth * columns, height),
+  Chart chart{name,
+              Drawing(name, kChartWidth * columns, height),
               {name, title, {{"Chart"}, {"Label"}, {"Value", 3}}, {}}};
   std::string description;
   double y = 0;

@@ -33,7 +33,7 @@ struct PlotSeries {
 };
 struct Axis {
   std::string title;
-  bool log = false;               // only positive values are drawn
+  bool log = false;  // only positive values are drawn
   bool from_zero = false;
   std::vector<double> ticks = {};  // empty: chosen
 };

@@ -83,8 +83,8 @@ Chart speedup_chart(const ResultFile& file) {
   for (const ResultRun& run : file.pruning) {
     const ResultRun* original = find_run(file.pruning, "original", run.key);
     if (run.series != "optimized" || !original || !(original->tokens_per_second > 0)) continue;
-    panel.bars.push_back({fmt::format("{} % pruned", run.key),
-                          run.tokens_per_second / original->tokens_per_second});
+    panel.bars.push_back(
+        {fmt::format("{} % pruned", run.key), run.tokens_per_second / original->tokens_per_second});
   }
   return draw(BarPlot{"speedup", "Speed-up by pruning level", {panel}});
 }
@@ -97,13 +97,13 @@ Chart pruning_performance_chart(const ResultFile& file) {
   const auto figure = [&](const char* title, const char* unit, double ResultRun::*member) {
     return draw(figure_plot(file, title, title, unit, member));
   };
-  Chart chart = combine(
-      "pruning_performance", "Performance by pruning level",
-      {draw(speed_plot(file, "speed")),
-       figure("Generation time by pruning level", "Seconds", &ResultRun::generation_time),
-       speedup_chart(file),
-       figure("First token by pruning level", "Seconds", &ResultRun::first_token_time)},
-      2);
+  Chart chart =
+      combine("pruning_performance", "Performance by pruning level",
+              {draw(speed_plot(file, "speed")),
+               figure("Generation time by pruning level", "Seconds", &ResultRun::generation_time),
+               speedup_chart(file),
+               figure("First token by pruning level", "Seconds", &ResultRun::first_token_time)},
+              2);
   for (const ReportTable& table : export_tables(file)) {
     if (table.name == "pruning_comparison") chart.data = table;
   }
@@ -113,8 +113,8 @@ Chart pruning_performance_chart(const ResultFile& file) {
 Chart levels_chart(const ResultFile& file) {
   BarPanel panel{"Tokens per second", 1, {}};
   for (const ResultRun& run : file.levels) {
-    panel.bars.push_back({fmt::format("Level {}", run.key), run.tokens_per_second,
-                          run.speed_low(), run.speed_high(), quality_note(run), 1});
+    panel.bars.push_back({fmt::format("Level {}", run.key), run.tokens_per_second, run.speed_low(),
+                          run.speed_high(), quality_note(run), 1});
   }
   std::stable_sort(panel.bars.begin(), panel.bars.end(),
                    [](const Bar& a, const Bar& b) { return a.value > b.value; });

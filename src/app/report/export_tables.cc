@@ -13,9 +13,7 @@ using Columns = std::vector<ReportColumn>;
 
 constexpr double kMiB = 1024.0 * 1024.0;  // what the old tool's "MB" of loading were
 
-ReportCell cell(double value) {
-  return std::isfinite(value) ? ReportCell(value) : ReportCell();
-}
+ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
 
 std::string capitalized(std::string text) {
   if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] -= 'a' - 'A';
@@ -84,17 +82,16 @@ ReportTable pruning_table(const ResultFile& file) {
 }
 
 ReportTable levels_table(const ResultFile& file) {
-  ReportTable table{"optimization_levels",
-                    "Optimization Levels",
-                    {{"Optimization Level", 0}, {"Tokens per Second", 2},
-                     {"First Token Time (s)", 4}},
-                    {}};
+  ReportTable table{
+      "optimization_levels",
+      "Optimization Levels",
+      {{"Optimization Level", 0}, {"Tokens per Second", 2}, {"First Token Time (s)", 4}},
+      {}};
   const bool gpu = any_value(file.levels, &ResultRun::gpu_memory_mb);
   if (gpu) table.columns.push_back({"GPU Memory (MB)", 1});
   table.columns.push_back({"CPU Memory (MB)", 1});
   for (const ResultRun& run : file.levels) {
-    table.rows.push_back(
-        {cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time)});
+    table.rows.push_back({cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time)});
     if (gpu) table.rows.back().push_back(cell(run.gpu_memory_mb));
     table.rows.back().push_back(cell(run.cpu_memory_mb));
   }
@@ -236,10 +233,9 @@ ReportTable profile_levels_table(const ResultFile& file) {
                      {"Memory Usage (MB)", 1}},
                     {}};
   for (const ResultRun& run : file.levels) {
-    const double memory =
-        std::isfinite(run.gpu_memory_mb) ? run.gpu_memory_mb : run.cpu_memory_mb;
-    table.rows.push_back({cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time),
-                          cell(memory)});
+    const double memory = std::isfinite(run.gpu_memory_mb) ? run.gpu_memory_mb : run.cpu_memory_mb;
+    table.rows.push_back(
+        {cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time), cell(memory)});
   }
   return table;
 }

@@ -15,7 +15,7 @@ using nlohmann::json;
 
 constexpr RunField kRunFields[] = {
     {"tokens_per_second", "Tokens per Second", &ResultRun::tokens_per_second, 2},
-    {"noise_percent", "Speed +- (%)", &ResultRun::noise_percent, 1},
+    {"noise_percent", "Speed Noise (%)", &ResultRun::noise_percent, 1},
     {"avg_generation_time", "Generation Time (s)", &ResultRun::generation_time, 4},
     {"first_token_time", "First Token Time (s)", &ResultRun::first_token_time, 4},
     {"prefill_tokens_per_second", "Prefill Tokens per Second",
@@ -177,15 +177,14 @@ void read_integration(const Node& root, ResultFile& file) {
 }
 
 void read_loading(const Node& root, ResultFile& file) {
-  constexpr std::pair<const char*, const char*> kKinds[] = {
-      {"baseline_model", "Baseline"}, {"original_model", "Original"},
-      {"optimized_model", "Optimized"}};
+  constexpr std::pair<const char*, const char*> kKinds[] = {{"baseline_model", "Baseline"},
+                                                            {"original_model", "Original"},
+                                                            {"optimized_model", "Optimized"}};
   for (const auto& [key, name] : kKinds) {
     const Node load = root.at("model_loading").at(key);
     if (!load) continue;
     file.loading.push_back({name, load.at("load_time").number(),
-                            load.at("parameter_count").number(),
-                            load.at("memory_usage").number()});
+                            load.at("parameter_count").number(), load.at("memory_usage").number()});
   }
 }
 
@@ -195,10 +194,10 @@ void read_throughput(const Node& root, ResultFile& file) {
   for (const auto& [key, node] : section.members()) {
     constexpr std::string_view kPrefix = "prompt_";
     if (!key.starts_with(kPrefix) || !node) continue;
-    prompts.emplace_back(key_number(key.substr(kPrefix.size()), node),
-                         PromptSpeed{node.at("prompt").text(),
-                                     node.at("tokens_per_second").number(),
-                                     node.at("avg_generation_time").number()});
+    prompts.emplace_back(
+        key_number(key.substr(kPrefix.size()), node),
+        PromptSpeed{node.at("prompt").text(), node.at("tokens_per_second").number(),
+                    node.at("avg_generation_time").number()});
   }
   std::sort(prompts.begin(), prompts.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -362,11 +361,12 @@ ResultFile read_result(json document, const std::string& name) {
   read_recommendation(root, file);
   read_heads(root, file);
   read_roof(root, file);
-  file.aa_percent =
-      std::abs(root.descend("aa_test/difference_percent/tokens_per_second").number());
+  file.aa_percent = std::abs(root.descend("aa_test/difference_percent/tokens_per_second").number());
   if (!has_measurements(file)) {
-    throw bad_input("{}: no measurements in it (pruning_comparison, optimization_levels, "
-                    "model_loading, ...); give a full_model_profiling.json", printable(name));
+    throw bad_input(
+        "{}: no measurements in it (pruning_comparison, optimization_levels, "
+        "model_loading, ...); give a full_model_profiling.json",
+        printable(name));
   }
   return file;
 }
