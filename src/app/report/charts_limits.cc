@@ -85,7 +85,7 @@ Chart quality_speed_chart(const ResultFile& file) {
   PlotSeries line{"Pareto front", 5, {}, true, false};
   for (const auto& run : front) {
     line.points.push_back({run.run->tokens_per_second, run.run->perplexity});
-    line.points.back().hover = run.name;
+    line.points.back().name = run.name;
   }
   if (line.points.size() > 1) plot.series.push_back(std::move(line));
   return draw(plot);
@@ -111,7 +111,7 @@ Chart roofline_chart(const ResultFile& file) {
   PlotSeries limit{"limit: measured read bandwidth", 5, {}, true, false};
   for (const auto& [bytes, rate] : file.roof.read) {
     limit.points.push_back({bytes / kMb, rate / kGb});
-    limit.points.back().hover = fmt::format("limit at {:.4g} MB", bytes / kMb);
+    limit.points.back().name = fmt::format("limit at {:.4g} MB", bytes / kMb);
   }
   plot.series.push_back(std::move(limit));
   for (int style = 0; style < 3; ++style) {
@@ -119,12 +119,12 @@ Chart roofline_chart(const ResultFile& file) {
     for (const auto& run : named_runs(file)) {
       const double rate = run.run->bytes_per_step / (run.run->step_p50 / 1e3) / kGb;
       if (run.style != style || !(rate > 0) || !std::isfinite(rate)) continue;
-      std::string hover = run.name;
+      std::string name = run.name;
       if (std::isfinite(run.run->bandwidth_fraction)) {
-        hover += fmt::format(": {:.0f} % of the limit", 100 * run.run->bandwidth_fraction);
+        name += fmt::format(": {:.0f} % of the limit", 100 * run.run->bandwidth_fraction);
       }
       series.points.push_back({run.run->bytes_per_step / kMb, rate, kNotMeasured, kNotMeasured,
-                               style == 2 ? run.name : "", hover});
+                               style == 2 ? run.name : "", name});
     }
     if (!series.points.empty()) plot.series.push_back(std::move(series));
   }

@@ -152,7 +152,7 @@ Chart memory_over_time_chart(const ResultFile& file) {
   std::string stage;
   for (const MemorySample& sample : file.memory_samples) {
     series.points.push_back({sample.seconds, sample.rss_mb});
-    series.points.back().hover = sample.series;
+    series.points.back().name = sample.series;
     if (sample.series != stage) series.points.back().label = sample.series;
     stage = sample.series;
   }

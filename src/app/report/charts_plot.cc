@@ -135,13 +135,18 @@ class XyPainter {
     if (series.connected) drawing_.polyline(spots, {style.ink, 2, style.dash});
   }
 
+  static std::string hover(const PlotSeries& series, const PlotPoint& point) {
+    return fmt::format("{}{}{}: {:.4g} at {:.4g}", series.name, point.name.empty() ? "" : ", ",
+                       point.name, point.y, point.x);
+  }
+
   void markers(const PlotSeries& series, double dx) {
     if (!series.markers) return;
     const SeriesStyle style = series_style(series.style);
     for (const PlotPoint& point : series.points) {
       if (!drawable(point)) continue;
       const Spot at = spot(point, dx);
-      drawing_.marker(at, style.marker, style.ink, point.hover);
+      drawing_.marker(at, style.marker, style.ink, hover(series, point));
       taken_.push_back({at.x - 5, at.y - 5, at.x + 5, at.y + 5});
     }
   }
@@ -210,7 +215,7 @@ ReportTable data_of(const XyPlot& plot) {
                     {}};
   for (const PlotSeries& series : plot.series) {
     for (const PlotPoint& point : series.points) {
-      table.rows.push_back({series.name, point.hover.empty() ? point.label : point.hover,
+      table.rows.push_back({series.name, point.name.empty() ? point.label : point.name,
                             cell(point.x), cell(point.y), cell(point.low), cell(point.high)});
     }
   }

@@ -22,8 +22,8 @@ struct Chart {
 struct PlotPoint {
   double x, y;
   double low = kNotMeasured, high = kNotMeasured;  // interval of y
-  std::string label;                               // beside the point, where there is room
-  std::string hover;
+  std::string label = {};                          // beside the point, where there is room
+  std::string name = {};  // of what was measured: in the table, and while the pointer is on it
 };
 struct PlotSeries {
   std::string name;

@@ -43,8 +43,6 @@ XyPlot figure_plot(const ResultFile& file, const std::string& name, const std::s
     for (const ResultRun& run : file.pruning) {
       if (run.series != kSeries[i]) continue;
       series.points.push_back({static_cast<double>(run.key), run.*member});
-      series.points.back().hover =
-          fmt::format("{} at {} %: {:.4g}", run.series, run.key, run.*member);
     }
     if (!series.points.empty()) plot.series.push_back(std::move(series));
   }
@@ -60,8 +58,6 @@ XyPlot speed_plot(const ResultFile& file, const std::string& name) {
       PlotPoint point{static_cast<double>(run.key), run.tokens_per_second, run.speed_low(),
                       run.speed_high()};
       if (i == 1) point.label = speedup_text(find_run(file.pruning, "original", run.key), run);
-      point.hover = fmt::format("{} at {} %: {:.4g} tokens/s {}", run.series, run.key,
-                                run.tokens_per_second, point.label);
       series.points.push_back(std::move(point));
     }
     if (!series.points.empty()) plot.series.push_back(std::move(series));

@@ -61,10 +61,10 @@ footer{margin-top:40px;padding-bottom:28px;color:var(--muted);font-size:.86rem}
 @media (max-width:600px){main,header,footer{padding-left:16px;padding-right:16px}
  body{font-size:15px}h1{font-size:1.35rem}figure{padding:4px}
  table.facts th{white-space:normal}}
-@media print{body{font-size:11pt}nav,.copy,.raw{display:none}
+@media print{body{font-size:11pt}nav,.copy,#raw{display:none}
  .charts{columns:2}figure,.cards li,tr{break-inside:avoid}
- details:not([open]){display:none}.scroll{overflow:visible}table{font-size:8pt}
- th,td{padding:3px 5px}h2{break-after:avoid}th button::after{content:""}}
+ details:not([open]){display:none}.scroll{overflow:visible}table{font-size:6.5pt}
+ th,td{padding:2px 3px}h2{break-after:avoid}th button::after{content:""}}
 )css";
 
 constexpr const char* kScript = R"js(
