@@ -91,6 +91,9 @@ build() {
   local preset=$1 cache fresh=()
   shift
   cache=$root/build/$preset/CMakeCache.txt
+  if [[ -e $root/build/$preset && ! -w $root/build/$preset ]]; then
+    die "build/$preset belongs to $(stat -c %U "$root/build/$preset"): run as that user or remove it"
+  fi
   # A tree that was copied or moved brings a cache that CMake refuses.
   if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
     fresh=(--fresh)

@@ -82,7 +82,7 @@ json make_config(const RandomCheckpoint& spec) {
           {"n_ctx", spec.context},
           {"vocab_size", spec.vocab},
           {"layer_norm_epsilon", 1e-5},
-          {"initializer_range", kStddev},
+          {"initializer_range", 0.02},
           {"bos_token_id", spec.vocab - 1},
           {"eos_token_id", spec.vocab - 1},
           {"tie_word_embeddings", true},

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/checkpoint/checkpoint_test_util.h"
 
 namespace sentinel {
 namespace {
@@ -17,14 +18,7 @@ RandomCheckpoint small() {
   return {.layers = 3, .heads = 4, .d_model = 64, .vocab = 1000, .context = 32, .seed = 5};
 }
 
-class RandomCheckpointTest : public testing::Test {
- protected:
-  void SetUp() override { fs::create_directories(folder_); }
-  void TearDown() override { fs::remove_all(folder_); }
-  fs::path folder_ = fs::path(testing::TempDir()) /
-                     fmt::format("random_checkpoint_{}",
-                                 testing::UnitTest::GetInstance()->current_test_info()->name());
-};
+class RandomCheckpointTest : public test::FolderTest {};
 
 TEST_F(RandomCheckpointTest, OpensWithTheAskedShapeAndSpread) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16}) {

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
@@ -74,8 +75,7 @@ int run_generate(Arguments arguments, const RunContext& context) {
   arguments.generate.cancel = context.interrupted;
   TextCallback show;
   if (!context.json) {
-    fmt::print("{}", prompt);
-    std::fflush(stdout);
+    if (isatty(STDOUT_FILENO)) fmt::print("{}", prompt);  // a pipe gets the new text alone
     show = [](int32_t, std::string_view text) {
       std::fwrite(text.data(), 1, text.size(), stdout);
       std::fflush(stdout);

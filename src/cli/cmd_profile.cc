@@ -41,7 +41,8 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
       ->capture_default_str();
   add_option(command, "temperature", options.temperature, "of sampling; 0: greedy")
       ->capture_default_str();
-  add_option(command, "seed", options.seed, "of sampling and of strategy random")->capture_default_str();
+  add_option(command, "seed", options.seed, "of sampling and of strategy random")
+      ->capture_default_str();
   add_option(command, "profile_mode", options.profile_mode, "basic")->capture_default_str();
   add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
            "also measure levels 0 to 3 at 30 % pruning");

@@ -38,8 +38,9 @@ int level_from_environment() {
   return *level;
 }
 
-// Shows "--max_new_tokens" and hides its twin "--max-new-tokens".
-class OneSpelling : public CLI::Formatter {
+// Shows "--max_new_tokens", hides its twin "--max-new-tokens", and puts the default behind the
+// description.
+class PlainHelp : public CLI::Formatter {
  public:
   std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
     if (is_positional) return CLI::Formatter::make_option_name(option, is_positional);
@@ -50,6 +51,13 @@ class OneSpelling : public CLI::Formatter {
       if (name.find('-') == std::string::npos) append("--" + name);
     }
     return text;
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_type_size() == 0 ? "" : " " + option->get_type_name();
+  }
+  std::string make_option_desc(const CLI::Option* option) const override {
+    const std::string& value = option->get_default_str();
+    return option->get_description() + (value.empty() ? "" : " (default: " + value + ")");
   }
 };
 
@@ -163,8 +171,8 @@ void close_heads(Model& model, const std::vector<HeadId>& heads) {
 }
 
 std::shared_ptr<CLI::Formatter> help_formatter() {
-  auto formatter = std::make_shared<OneSpelling>();
-  formatter->column_width(34);
+  auto formatter = std::make_shared<PlainHelp>();
+  formatter->column_width(36);
   return formatter;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/tables.h"
+#include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
 namespace {
@@ -11,16 +12,44 @@ namespace {
 struct Entry {
   const char* name;
   bool (*supported)(const CpuFeatures&);
-  const KernelTable& (*table)();
+  KernelTable (*table)(const CpuFeatures&);
 };
+
+#if defined(__x86_64__)
+constexpr int kBf16 = static_cast<int>(WeightType::bf16);
+constexpr int kInt8 = static_cast<int>(WeightType::int8);
+constexpr int kInt4 = static_cast<int>(WeightType::int4);
+
+// AVX-512 with the dot-product extensions this CPU has.
+KernelTable avx512_with_extensions(const CpuFeatures& features) {
+  KernelTable table = avx512_kernels();
+  if (features.avx512_bf16) table.linear[kBf16] = linear_bf16_dot;
+  if (features.avx512_vnni) {
+    table.linear[kInt8] = linear_int8_vnni;
+    table.linear[kInt4] = linear_int4_vnni;
+  }
+  return table;
+}
+
+KernelTable amx_kernels(const CpuFeatures& features) {
+  KernelTable table = avx512_with_extensions(features);
+  table.isa = "amx";
+  table.linear[kBf16] = linear_bf16_amx;
+  table.linear[kInt8] = linear_int8_amx;
+  table.linear[kInt4] = linear_int4_amx;
+  return table;
+}
+#endif
 
 // Priority order, best first.
 const Entry kEntries[] = {
 #if defined(__x86_64__)
-    {"avx512", [](const CpuFeatures& f) { return f.avx512; }, avx512_kernels},
-    {"avx2", [](const CpuFeatures& f) { return f.avx2; }, avx2_kernels},
+    {"amx", [](const CpuFeatures& f) { return f.amx; }, amx_kernels},
+    {"avx512", [](const CpuFeatures& f) { return f.avx512; }, avx512_with_extensions},
+    {"avx2", [](const CpuFeatures& f) { return f.avx2; },
+     [](const CpuFeatures&) { return avx2_kernels(); }},
 #endif
-    {"scalar", [](const CpuFeatures&) { return true; }, scalar_kernels},
+    {"scalar", [](const CpuFeatures&) { return true; }, [](const CpuFeatures&) { return scalar_kernels(); }},
 };
 
 std::string joined(const std::vector<std::string>& names) {
@@ -39,7 +68,7 @@ std::vector<std::string> available_isas(const CpuFeatures& features) {
   return names;
 }
 
-const KernelTable& select_kernels(const CpuFeatures& features, const std::string& name) {
+KernelTable select_kernels(const CpuFeatures& features, const std::string& name) {
   std::string wanted = name;
   if (wanted.empty()) {
     const char* env = std::getenv("SENTINEL_ISA");
@@ -47,7 +76,7 @@ const KernelTable& select_kernels(const CpuFeatures& features, const std::string
   }
   for (const Entry& entry : kEntries) {
     if (!wanted.empty() && wanted != entry.name) continue;
-    if (entry.supported(features)) return entry.table();
+    if (entry.supported(features)) return entry.table(features);
     if (!wanted.empty()) {
       throw usage_error("isa: this CPU cannot run \"{}\"; choose one of {}", wanted,
                         joined(available_isas(features)));

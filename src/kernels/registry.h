@@ -14,6 +14,6 @@ std::vector<std::string> available_isas(const CpuFeatures& features);
 
 // `name` empty: the environment's SENTINEL_ISA, and if that is empty too the best available.
 // Error (usage) for an unknown name or one this CPU cannot run.
-const KernelTable& select_kernels(const CpuFeatures& features, const std::string& name);
+KernelTable select_kernels(const CpuFeatures& features, const std::string& name);
 
 }  // namespace sentinel

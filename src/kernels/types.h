@@ -11,7 +11,8 @@ enum class WeightType : uint8_t { f32, bf16, int8, int4 };
 enum class KvType : uint8_t { f32, bf16, int8 };
 enum class Activation : uint8_t { gelu_tanh, gelu_erf, relu };
 
-constexpr int kPanel = 16;  // outputs that stand side by side in every packed layout
+constexpr int kPanel = 16;     // outputs that stand side by side in every packed layout
+constexpr int kHeadUnit = 32;  // head dimensions are padded to this: int4 groups never straddle
 
 // A run of K that a product reads: `k` inputs from x_offset on, their weights from weight_offset
 // (bytes) on in each panel. A skip list is the list of runs that are left.
@@ -29,15 +30,43 @@ enum class Epilogue : uint8_t {
   relu,
 };
 
+constexpr int kQuantBlock = 256;  // inputs that share one int8 scale
+constexpr int kSumBlock = 32;     // inputs whose quantised sum is kept; also the int4 weight group
+constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
+
+// Rows of inputs in the form that a weight type multiplies with.
+//   f32, bf16: the numbers. int8 and int4 weights: int8 numbers, x = scale[k / 256] * q, and the
+//   sums of q over each 32 and each 256 inputs (weights are stored unsigned, w + 128 or w + 8: the sums undo it).
+struct Operand {
+  std::byte* data;
+  int64_t stride;        // bytes from row to row
+  float* scales;         // [rows, scales_stride]
+  int64_t scales_stride;
+  int32_t* block_sums;   // [rows, scales_stride]: of each 256 inputs
+  int32_t* sums;         // [rows, sums_stride]
+  int64_t sums_stride;
+};
+
+struct PrepareArgs {
+  const float* x;  // [rows, x_stride]
+  int64_t x_stride;
+  int rows;
+  int k;                    // inputs of a row; from k on up to k_padded the operand is 0
+  int k_padded;             // multiple of 64
+  const Segment* segments;  // the inputs in use; the rest of the operand is 0. Null: all
+  int n_segments;
+  Operand out;
+};
+
 // y[r, p*16 + c] (+)= sum over segments, k of x[r, x_offset + k] * W[p][k][c]  (+ bias[p*16 + c]).
 struct LinearArgs {
   const std::byte* weights;  // panel 0
   int64_t panel_stride;      // bytes from panel to panel
-  const Segment* segments;
+  const float* weight_scales;  // int8: one per output
+  const Segment* segments;   // ascending in x_offset, which is a multiple of 32
   int n_segments;            // 0 is allowed: the product is 0
   const int32_t* panels;     // the panels to compute, or null: 0, 1, 2, ...
-  const float* x;            // [rows, x_stride]
-  int64_t x_stride;
+  Operand x;
   int rows;
   float* y;                  // [rows, y_stride]
   int64_t y_stride;
@@ -54,8 +83,13 @@ struct SoftmaxSums {
 
 struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512", "amx"
-  // Computes panels[begin..end) (or panels begin..end) for all rows.
-  void (*linear_f32)(const LinearArgs& args, int64_t begin, int64_t end);
+  // By weight type: computes panels[begin..end) (or panels begin..end) for all rows.
+  void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
+  // By weight type: x to operand; null for f32, which is multiplied as it is.
+  void (*prepare[4])(const PrepareArgs& args);
+  // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's bytes.
+  // column_scales [16]: int8 only. Null for f32, whose panels are the rows.
+  void (*encode[4])(const float* rows, int64_t k, const float* column_scales, std::byte* panel);
   // out[r, 0..n) = (x - mean) / sqrt(var + eps) * weight + bias; out[r, n..n_padded) = 0.
   void (*layer_norm)(const float* x, int64_t x_stride, const float* weight, const float* bias,
                      float eps, int rows, int n, int n_padded, float* out, int64_t out_stride);

@@ -22,15 +22,18 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.panel_stride = layer.qkv.panel_stride;
     args.segments = &segment;
     args.n_segments = 1;
-    args.x = inputs + int64_t{first} * context.weights.d_model_padded;
-    args.x_stride = context.weights.d_model_padded;
+    args.weight_scales = layer.qkv.scales + first_panel * kPanel;
+    args.x = to_operand(context.kernels, layer.qkv.type,
+                        inputs + int64_t{first} * context.weights.d_model_padded,
+                        context.weights.d_model_padded, rows, context.weights.d_model_padded,
+                        nullptr, 0, rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
     args.rows = rows;
     args.y = kv;
     args.y_stride = int64_t{2} * dp;
     args.n_out = int64_t{2} * dp;
     args.bias = layer.qkv_bias.data() + first_panel * kPanel;
     args.epilogue = Epilogue::store;
-    context.kernels.linear_f32(args, 0, 2 * dp / kPanel);
+    context.kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
     cache.append(sequence, task.layer, slot, first, rows, kv, kv + dp, int64_t{2} * dp);
   }
 }
@@ -54,20 +57,24 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
   const auto visible_padded = static_cast<int>(round_up(visible, kPanel));
   float* scores = workspace.scores + int64_t{thread} * kAttentionRows * workspace.scores_stride;
 
+  const WeightType type = cache.panel_type();
+  const auto linear = context.kernels.linear[static_cast<int>(type)];
+  const Operand space = rows_from(workspace.scratch, int64_t{thread} * kAttentionRows);
+
   const Segment head_segment{0, 0, dp};
   LinearArgs qk{};
-  qk.weights = reinterpret_cast<const std::byte*>(
-      cache.keys(task.group.sequence, task.layer, task.head.slot));
-  qk.panel_stride = int64_t{dp} * kPanel * 4;
+  qk.weights = cache.keys(task.group.sequence, task.layer, task.head.slot);
+  qk.panel_stride = cache.key_panel_stride();
   qk.segments = &head_segment;
   qk.n_segments = 1;
-  qk.x = workspace.qkv + row * workspace.qkv_stride + int64_t{task.head.slot} * 3 * dp;
-  qk.x_stride = workspace.qkv_stride;
+  qk.x = to_operand(context.kernels, type,
+                    workspace.qkv + row * workspace.qkv_stride + int64_t{task.head.slot} * 3 * dp,
+                    workspace.qkv_stride, rows, dp, nullptr, 0, space);
   qk.rows = rows;
   qk.y = scores;
   qk.y_stride = workspace.scores_stride;
   qk.n_out = visible_padded;
-  context.kernels.linear_f32(qk, 0, visible_padded / kPanel);
+  linear(qk, 0, visible_padded / kPanel);
 
   float scale_of_row[kAttentionRows];
   for (int r = 0; r < rows; ++r) {
@@ -79,18 +86,17 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
     workspace.entropy[entry + task.head.head] = std::log(sums.l) - sums.t / sums.l;
   }
 
-  const Segment position_segment{0, 0, visible};
+  const Segment position_segment{0, 0, static_cast<int32_t>(round_up(visible, k_unit(type)))};
   LinearArgs pv = qk;
-  pv.weights = reinterpret_cast<const std::byte*>(
-      cache.values(task.group.sequence, task.layer, task.head.slot));
-  pv.panel_stride = int64_t{cache.capacity()} * kPanel * 4;
+  pv.weights = cache.values(task.group.sequence, task.layer, task.head.slot);
+  pv.panel_stride = cache.value_panel_stride();
   pv.segments = &position_segment;
-  pv.x = scores;
-  pv.x_stride = workspace.scores_stride;
+  pv.x = to_operand(context.kernels, type, scores, workspace.scores_stride, rows, visible_padded,
+                    nullptr, 0, space);
   pv.y = workspace.context + row * workspace.context_stride + int64_t{task.head.slot} * dp;
   pv.y_stride = workspace.context_stride;
   pv.n_out = dp;
-  context.kernels.linear_f32(pv, 0, dp / kPanel);
+  linear(pv, 0, dp / kPanel);
   for (int r = 0; r < rows; ++r) {
     float* out = pv.y + r * workspace.context_stride;
     for (int e = 0; e < dp; ++e) out[e] *= scale_of_row[r];

@@ -8,6 +8,8 @@
 namespace sentinel {
 namespace {
 
+constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
+
 int64_t padded_stride(int64_t n) { return round_up(std::max<int64_t>(n, 1), kPanel) + kPanel; }
 
 Epilogue epilogue_of(Activation activation) {
@@ -82,13 +84,32 @@ class ForwardPass {
     return out;
   }
 
-  LinearArgs linear_args(const PackedMatrix& matrix, const float* x, int64_t x_stride, float* y,
-                         int64_t y_stride, const std::vector<float>& bias) const {
+  // The rows as operands of `type`: private copies for few rows, else shared (and then a barrier).
+  Operand operand(WeightType type, const float* x, int64_t x_stride, int64_t k,
+                  const std::vector<Segment>* segments, int thread) {
+    const bool shared = rows_ > kSmallRows;
+    const Range range = shared ? rows_of(thread) : Range{0, rows_};
+    const Operand space = rows_from(w_.inputs, shared ? 0 : int64_t{thread} * kSmallRows);
+    Operand mine = to_operand(c_.kernels, type, x + range.begin * x_stride, x_stride,
+                              static_cast<int>(range.size()), static_cast<int>(k),
+                              segments ? segments->data() : nullptr,
+                              segments ? static_cast<int>(segments->size()) : 0,
+                              rows_from(space, range.begin));
+    if (!c_.kernels.prepare[static_cast<int>(type)]) {
+      mine.data -= range.begin * mine.stride;
+      return mine;
+    }
+    if (shared) barrier();
+    return space;
+  }
+
+  LinearArgs linear_args(const PackedMatrix& matrix, const Operand& x, float* y, int64_t y_stride,
+                         const std::vector<float>& bias) const {
     LinearArgs args{};
     args.weights = matrix.data;
     args.panel_stride = matrix.panel_stride;
+    args.weight_scales = matrix.scales;
     args.x = x;
-    args.x_stride = x_stride;
     args.rows = static_cast<int>(rows_);
     args.y = y;
     args.y_stride = y_stride;
@@ -98,9 +119,11 @@ class ForwardPass {
     return args;
   }
 
-  void run_linear(const LinearArgs& args, int64_t panels, int thread) const {
+  void run_linear(WeightType type, const LinearArgs& args, int64_t panels, int thread) const {
     const Range range = share(panels, thread, c_.pool.size());
-    if (range.size() > 0) c_.kernels.linear_f32(args, range.begin, range.end);
+    if (range.size() > 0) {
+      c_.kernels.linear[static_cast<int>(type)](args, range.begin, range.end);
+    }
   }
 
   // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo over the active heads.
@@ -115,24 +138,27 @@ class ForwardPass {
     if (plan.keeps_inputs) keep_inputs(l, normed, thread);
 
     const Segment segment{0, 0, static_cast<int32_t>(layer.qkv.k)};
-    LinearArgs qkv = linear_args(layer.qkv, normed, w_.x_stride, w_.qkv, w_.qkv_stride,
-                                 layer.qkv_bias);
+    const Operand x = operand(layer.qkv.type, normed, w_.x_stride, c_.weights.d_model_padded,
+                              nullptr, thread);
+    LinearArgs qkv = linear_args(layer.qkv, x, w_.qkv, w_.qkv_stride, layer.qkv_bias);
     qkv.segments = &segment;
     qkv.n_segments = 1;
     qkv.panels = plan.qkv_panels.data();
-    run_linear(qkv, static_cast<int64_t>(plan.qkv_panels.size()), thread);
+    run_linear(layer.qkv.type, qkv, static_cast<int64_t>(plan.qkv_panels.size()), thread);
     barrier();
     heads(l, plan, thread);
     barrier();
     if (observer_ && thread == 0) observe_attention(l);
 
-    LinearArgs o = linear_args(layer.o, w_.context, w_.context_stride, w_.x, w_.x_stride,
-                               layer.o_bias);
+    const Operand context = operand(layer.o.type, w_.context, w_.context_stride,
+                                    int64_t{layer.n_slots} * c_.weights.head_dim_padded,
+                                    &plan.o_segments, thread);
+    LinearArgs o = linear_args(layer.o, context, w_.x, w_.x_stride, layer.o_bias);
     o.segments = plan.o_segments.data();
     o.n_segments = static_cast<int>(plan.o_segments.size());
     o.n_out = c_.weights.d_model_padded;
     o.epilogue = Epilogue::add;
-    run_linear(o, layer.o.panels, thread);
+    run_linear(layer.o.type, o, layer.o.panels, thread);
   }
 
   void add_bias(const std::vector<float>& bias, int thread) {
@@ -193,21 +219,24 @@ class ForwardPass {
     }
     const float* normed = norm(layer.norm2_weight, layer.norm2_bias, thread);
     const Segment segment{0, 0, static_cast<int32_t>(layer.up.k)};
-    LinearArgs up = linear_args(layer.up, normed, w_.x_stride, w_.ffn, w_.ffn_stride, layer.up_bias);
+    const Operand x = operand(layer.up.type, normed, w_.x_stride, c_.weights.d_model_padded, nullptr,
+                              thread);
+    LinearArgs up = linear_args(layer.up, x, w_.ffn, w_.ffn_stride, layer.up_bias);
     up.segments = &segment;
     up.n_segments = 1;
     up.epilogue = epilogue_of(c_.config.activation);
-    run_linear(up, layer.up.panels, thread);
+    run_linear(layer.up.type, up, layer.up.panels, thread);
     barrier();
     if (observer_ && thread == 0) observe_ffn(l);
 
-    LinearArgs down = linear_args(layer.down, w_.ffn, w_.ffn_stride, w_.x, w_.x_stride,
-                                  layer.down_bias);
+    const Operand hidden = operand(layer.down.type, w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr,
+                                   thread);
+    LinearArgs down = linear_args(layer.down, hidden, w_.x, w_.x_stride, layer.down_bias);
     down.segments = &plan_.layers[l].ffn_segment;
     down.n_segments = 1;
     down.n_out = c_.weights.d_model_padded;
     down.epilogue = Epilogue::add;
-    run_linear(down, layer.down.panels, thread);
+    run_linear(layer.down.type, down, layer.down.panels, thread);
   }
 
   // Observers see all heads in the table's order, without padding; closed ones as zeros.
@@ -268,6 +297,12 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
   ffn_stride = padded_stride(ffn_width);
   scores_stride = padded_stride(capacity);
   const int64_t normed_rows = std::max<int64_t>(max_rows, threads * kSmallRows);
+  const int64_t widest = std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width, capacity});
+  // 2 bytes an input (bf16), 64 more so that rows do not fall on the same cache sets.
+  inputs.stride = scratch.stride = operand_width(widest) * 2 + 64;
+  inputs.scales_stride = scratch.scales_stride = operand_width(widest) / kQuantBlock + 1;
+  inputs.sums_stride = scratch.sums_stride = operand_width(widest) / kSumBlock;
+  const int64_t scratch_rows = threads * kAttentionRows;
   const int64_t sizes[] = {max_rows * x_stride,
                            normed_rows * x_stride,
                            max_rows * qkv_stride,
@@ -275,8 +310,19 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            max_rows * ffn_stride,
                            threads * kAttentionRows * scores_stride,
                            threads * kAttentionRows * 2 * dp,
-                           static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads};
-  float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy};
+                           static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
+                           (normed_rows + kOverread) * inputs.stride / 4,
+                           (scratch_rows + kOverread) * scratch.stride / 4,
+                           normed_rows * inputs.scales_stride,
+                           scratch_rows * scratch.scales_stride,
+                           normed_rows * inputs.sums_stride,
+                           scratch_rows * scratch.sums_stride,
+                           normed_rows * inputs.scales_stride,
+                           scratch_rows * scratch.scales_stride};
+  float *input_data, *scratch_data, *input_sums, *scratch_sums, *input_blocks, *scratch_blocks;
+  float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy,
+                              &input_data, &scratch_data, &inputs.scales, &scratch.scales,
+                              &input_sums, &scratch_sums, &input_blocks, &scratch_blocks};
   int64_t total = 0;
   for (int64_t size : sizes) total += round_up(size, kPanel);
   memory_ = AlignedBuffer(static_cast<size_t>(total) * sizeof(float));
@@ -285,6 +331,26 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
     *pointers[i] = next;
     next += round_up(sizes[i], kPanel);
   }
+  inputs.data = reinterpret_cast<std::byte*>(input_data);
+  scratch.data = reinterpret_cast<std::byte*>(scratch_data);
+  inputs.sums = reinterpret_cast<int32_t*>(input_sums);
+  scratch.sums = reinterpret_cast<int32_t*>(scratch_sums);
+  inputs.block_sums = reinterpret_cast<int32_t*>(input_blocks);
+  scratch.block_sums = reinterpret_cast<int32_t*>(scratch_blocks);
+}
+
+Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,
+                   int rows, int k, const Segment* segments, int n_segments, const Operand& space) {
+  const auto prepare = kernels.prepare[static_cast<int>(type)];
+  if (!prepare) {
+    Operand plain{};
+    plain.data = reinterpret_cast<std::byte*>(const_cast<float*>(x));
+    plain.stride = x_stride * static_cast<int64_t>(sizeof(float));
+    return plain;
+  }
+  const int k_padded = static_cast<int>(operand_width(k));
+  prepare({x, x_stride, rows, k, k_padded, segments, n_segments, space});
+  return space;
 }
 
 void Decoder::forward(const Plan& plan, KvCache& cache, Workspace& workspace,
@@ -306,17 +372,21 @@ void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) 
     LinearArgs args{};
     args.weights = weights.lm_head.data;
     args.panel_stride = weights.lm_head.panel_stride;
+    args.weight_scales = weights.lm_head.scales;
     args.segments = &segment;
     args.n_segments = 1;
-    args.x = normed;
-    args.x_stride = workspace.x_stride;
+    args.x = to_operand(context_.kernels, weights.lm_head.type, normed, workspace.x_stride, rows,
+                        weights.d_model_padded, nullptr, 0,
+                        rows_from(workspace.inputs, int64_t{thread} * kSmallRows));
     args.rows = rows;
     args.y = out;
     args.y_stride = context_.config.vocab_size;
     args.n_out = context_.config.vocab_size;
     args.epilogue = Epilogue::store;
     const Range range = share(weights.lm_head.panels, thread, context_.pool.size());
-    if (range.size() > 0) context_.kernels.linear_f32(args, range.begin, range.end);
+    if (range.size() > 0) {
+      context_.kernels.linear[static_cast<int>(weights.lm_head.type)](args, range.begin, range.end);
+    }
   });
 }
 

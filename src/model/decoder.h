@@ -51,10 +51,27 @@ struct Workspace {
   float* scores;    // [threads, kAttentionRows, scores_stride]
   float* catch_up;  // [threads, kAttentionRows, 2 * head_dim_padded]
   float* entropy;   // [n_layers, max_rows, max_heads], nats
+  Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per thread
+  Operand scratch;  // [threads, kAttentionRows]: queries and probabilities of an attention task
 
  private:
   AlignedBuffer memory_;
 };
+
+// The rows of `operand` from `row` on.
+inline Operand rows_from(const Operand& operand, int64_t row) {
+  Operand out = operand;
+  out.data += row * operand.stride;
+  out.scales += row * operand.scales_stride;
+  out.block_sums += row * operand.scales_stride;
+  out.sums += row * operand.sums_stride;
+  return out;
+}
+
+// What a weight type multiplies with: x itself (f32), or x converted into `space`. `segments` null:
+// all k inputs are in use.
+Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,
+                   int rows, int k, const Segment* segments, int n_segments, const Operand& space);
 
 class Decoder {
  public:

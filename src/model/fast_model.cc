@@ -60,15 +60,20 @@ class FastModel : public Model {
     info_.level = options.level;
     info_.threads = pool_.size();
     info_.isa = kernels_.isa;
-    info_.weights = options.weights.value_or(WeightType::f32);
-    info_.lm_head = options.lm_head.value_or(info_.weights);
-    info_.kv = options.kv.value_or(KvType::f32);
+    const LevelPreset preset = level_preset(options.level);
+    info_.weights = options.weights.value_or(preset.weights);
+    // lm_head follows an explicit choice for the layers, except that 4 bits cost it too much.
+    const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
+    info_.lm_head = options.lm_head.value_or(head);
+    info_.kv = options.kv.value_or(preset.kv);
     info_.agency = options.agency;
-    weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads, pool_);
+    weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
+                            kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
-    info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * 4;
+    info_.kv_bytes_per_token =
+        2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
   }
 
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
@@ -84,7 +89,8 @@ class FastModel : public Model {
     build_plan(weights_, heads_, plan);
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
-    return plan.weight_bytes + active * 2 * weights_.head_dim_padded * 4 * context;
+    return plan.weight_bytes +
+           active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -103,7 +109,7 @@ class FastModel : public Model {
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
-  const KernelTable& kernels_;
+  const KernelTable kernels_;
   ThreadPool pool_;
   HeadTable heads_;
   ModelInfo info_;
@@ -116,7 +122,7 @@ int chunk_rows(int max_sequences, int max_length) {
 
 FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
     : model_(model),
-      cache_(model.context().weights, model.config().d_model, max_sequences, max_length),
+      cache_(model.context().weights, model.info().kv, max_sequences, max_length),
       workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
       lengths_(max_sequences, 0) {
   groups_.reserve(max_sequences);
@@ -140,8 +146,8 @@ void FastSession::forward(std::span<const RowGroup> groups, const int32_t* token
 
 // Utilisation u = 1 - H / ln n of each active head, mean over the rows that see n >= 2 keys.
 void FastSession::track(std::span<const RowGroup> groups) {
-  const int64_t interval = model_.info().level >= 2 ? 8 : 1;
-  if (model_.info().level >= 3 || model_.heads().step() % interval != 0) return;
+  const int interval = level_preset(model_.info().level).tracking_interval;
+  if (interval == 0 || model_.heads().step() % interval != 0) return;
   for (int l = 0; l < model_.config().n_layers; ++l) {
     for (const PlannedHead& head : plan_.layers[l].heads) {
       double sum = 0;

@@ -10,21 +10,28 @@
 
 namespace sentinel {
 
-// Per (sequence, layer, slot):
-//   K: [capacity / 16][head_dim_padded][16]   positions are the outputs of q K^T
-//   V: [head_dim_padded / 16][capacity][16]   positions are the inputs of p V
+WeightType panel_type_of(KvType type);
+int64_t kv_element_bytes(KvType type);
+
+// Per (sequence, layer, slot), in the panel layout of the matching weight type:
+//   K: [capacity / 16] panels over head_dim_padded inputs: positions are the outputs of q K^T
+//   V: [head_dim_padded / 16] panels over capacity inputs: positions are the inputs of p V
 class KvCache {
  public:
-  KvCache(const PackedWeights& weights, int d_model, int max_sequences, int max_length);
+  KvCache(const PackedWeights& weights, KvType type, int max_sequences, int max_length);
 
-  int capacity() const { return capacity_; }  // max_length rounded up to 16
+  WeightType panel_type() const { return panel_type_; }
+
+  int capacity() const { return capacity_; }  // max_length rounded up to 64
   int max_length() const { return max_length_; }
   int max_sequences() const { return max_sequences_; }
 
-  float* keys(int sequence, int layer, int slot) { return part(sequence, layer, slot); }
-  float* values(int sequence, int layer, int slot) {
-    return part(sequence, layer, slot) + int64_t{capacity_} * head_dim_;
+  std::byte* keys(int sequence, int layer, int slot) { return part(sequence, layer, slot); }
+  std::byte* values(int sequence, int layer, int slot) {
+    return part(sequence, layer, slot) + int64_t{capacity_} * head_dim_ * element_bytes_;
   }
+  int64_t key_panel_stride() const { return int64_t{head_dim_} * kPanel * element_bytes_; }
+  int64_t value_panel_stride() const { return int64_t{capacity_} * kPanel * element_bytes_; }
   // How many leading positions of this head are present: a closed head falls behind.
   int& valid(int sequence, int layer, int slot) { return valid_[index(sequence, layer, slot)]; }
 
@@ -40,18 +47,18 @@ class KvCache {
     float* base = inputs_[layer].as<float>();
     return base ? base + int64_t{sequence} * max_length_ * d_model_padded_ : nullptr;
   }
-  int64_t bytes_per_token(int layer_slots_total) const {
-    return int64_t{2} * layer_slots_total * head_dim_ * 4;
-  }
 
  private:
   size_t index(int sequence, int layer, int slot) const {
     return static_cast<size_t>(sequence) * slots_total_ + first_slot_[layer] + slot;
   }
-  float* part(int sequence, int layer, int slot) {
-    return data_.as<float>() + static_cast<int64_t>(index(sequence, layer, slot)) * 2 * capacity_ * head_dim_;
+  std::byte* part(int sequence, int layer, int slot) {
+    return data_.data() + static_cast<int64_t>(index(sequence, layer, slot)) * 2 * capacity_ *
+                              head_dim_ * element_bytes_;
   }
 
+  WeightType panel_type_;
+  int element_bytes_;
   int head_dim_, d_model_padded_, capacity_, max_length_, max_sequences_;
   int slots_total_ = 0;
   std::vector<int> first_slot_;

@@ -23,6 +23,16 @@ WeightType parse_weight_type(std::string_view name);  // Error (usage)
 KvType parse_kv_type(std::string_view name);          // Error (usage)
 AgencyMode parse_agency_mode(std::string_view name);  // Error (usage): off, track, auto
 
+// What a level chooses where the caller does not (DESIGN.md part 3 is the contract; the choice of
+// types follows docs/quantisation.md).
+struct LevelPreset {
+  WeightType weights;
+  WeightType lm_head;
+  KvType kv;
+  int tracking_interval;  // agency is tracked every so many steps; 0: never
+};
+LevelPreset level_preset(int level);  // Error (usage) outside 0..3
+
 // What may be asked for; what is left empty follows from the level (DESIGN.md part 3).
 struct ModelOptions {
   int level = 1;                       // 0..3, else Error (usage)

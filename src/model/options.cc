@@ -40,7 +40,21 @@ constexpr Names<AgencyMode, 3> kAgencyModes{"agency",
                                               {"track", AgencyMode::track},
                                               {"auto", AgencyMode::automatic}}}};
 
+constexpr LevelPreset kPresets[] = {
+    {WeightType::f32, WeightType::f32, KvType::f32, 1},
+    {WeightType::f32, WeightType::f32, KvType::f32, 1},
+    {WeightType::int8, WeightType::int8, KvType::bf16, 8},
+    {WeightType::int4, WeightType::int8, KvType::bf16, 0},
+};
+
 }  // namespace
+
+LevelPreset level_preset(int level) {
+  if (level < 0 || level > 3) {
+    throw usage_error("optimization_level: {} does not exist; choose 0, 1, 2 or 3", level);
+  }
+  return kPresets[level];
+}
 
 const char* to_string(WeightType type) { return kWeightTypes.name(type); }
 const char* to_string(KvType type) { return kKvTypes.name(type); }

@@ -4,17 +4,26 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/error.h"
-
 namespace sentinel {
 
-int64_t k_unit(WeightType type) { return type == WeightType::f32 ? 1 : 64; }
+int64_t k_unit(WeightType type) {
+  switch (type) {
+    case WeightType::f32: return 1;
+    case WeightType::bf16: return 32;
+    case WeightType::int8: return 32;
+    case WeightType::int4: return kInt4Step;
+  }
+  return 1;
+}
 
 int64_t panel_bytes(WeightType type, int64_t k) {
   switch (type) {
     case WeightType::f32: return k * kPanel * 4;
-    default: throw usage_error("weights: {} is not built yet", static_cast<int>(type));
+    case WeightType::bf16: return k * kPanel * 2;
+    case WeightType::int8: return k * kPanel;
+    case WeightType::int4: return k / kInt4Step * 576;  // 8 bytes an input and 2 x 16 f16 scales
   }
+  return 0;
 }
 
 PackedMatrix packed_shape(WeightType type, int64_t n_out, int64_t n_in) {
@@ -28,15 +37,14 @@ PackedMatrix packed_shape(WeightType type, int64_t n_out, int64_t n_in) {
 
 namespace {
 
-// out[k * 16 + c] = source(out_begin + c, in_begin + k); scratch: 16 * n_in floats.
-void read_panel(const MatrixView& source, int64_t out_begin, int64_t in_begin, int64_t n_in,
-                float* out, float* scratch) {
+// out[k * 16 + c] = source(out_begin + c, k) for k < n_in; scratch: 16 * n_in floats.
+void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float* out,
+                float* scratch) {
   const int64_t columns = std::clamp<int64_t>(source.n_out - out_begin, 0, kPanel);
-  const int64_t k = std::clamp<int64_t>(source.n_in - in_begin, 0, n_in);
+  const int64_t k = std::min(source.n_in, n_in);
   const auto size = static_cast<int64_t>(size_of(source.dtype));
-  const std::byte* base =
-      source.data + (out_begin * source.out_stride + in_begin * source.in_stride) * size;
-  std::memset(out, 0, sizeof(float) * n_in * kPanel);
+  const std::byte* base = source.data + out_begin * source.out_stride * size;
+  if (columns < kPanel || k < n_in) std::memset(out, 0, sizeof(float) * n_in * kPanel);
   if (columns == 0 || k == 0) return;
   if (source.out_stride == 1) {
     for (int64_t i = 0; i < k; ++i) {
@@ -66,14 +74,42 @@ bool all_finite(const float* values, int64_t n) {
   return total == 0;
 }
 
+// scales[c] = the largest magnitude in column c / 127.
+void column_scales(const float* rows, int64_t k, float* scales) {
+  float high[kPanel] = {};
+  for (int64_t i = 0; i < k; ++i) {
+    for (int c = 0; c < kPanel; ++c) high[c] = std::max(high[c], std::fabs(rows[i * kPanel + c]));
+  }
+  for (int c = 0; c < kPanel; ++c) scales[c] = high[c] / 127;
+}
+
 }  // namespace
 
-bool pack_panel(const MatrixView& source, int64_t out_begin, int64_t in_begin, int64_t n_in,
-                WeightType type, int64_t k_padded, std::byte* panel, float* scratch) {
-  float* rows = type == WeightType::f32 ? reinterpret_cast<float*>(panel) : scratch;
-  read_panel(source, out_begin, in_begin, n_in, rows, scratch + k_padded * kPanel);
-  if (!all_finite(rows, n_in * kPanel)) return false;
-  return true;
+int64_t pack_scratch(const PanelTask& task) {
+  return (static_cast<int64_t>(task.sources.size()) * task.k + task.n_in) * kPanel;
+}
+
+const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, float* scratch) {
+  const auto n = static_cast<int64_t>(task.sources.size());
+  const int64_t part = task.k * kPanel;
+  float* transposing = scratch + n * part;
+  for (int64_t s = 0; s < n; ++s) {
+    float* rows = scratch + s * part;
+    read_panel(*task.sources[s], task.out_begin, task.n_in, rows, transposing);
+    if (!all_finite(rows, task.n_in * kPanel)) return task.sources[s];
+    std::memset(rows + task.n_in * kPanel, 0, sizeof(float) * (task.k - task.n_in) * kPanel);
+  }
+  if (task.type == WeightType::int8) column_scales(scratch, n * task.k, task.scales);
+  const auto encode = kernels.encode[static_cast<int>(task.type)];
+  for (int64_t s = 0; s < n; ++s) {
+    std::byte* panel = task.destination + s * task.destination_stride;
+    if (encode) {
+      encode(scratch + s * part, task.k, task.scales, panel);
+    } else {
+      std::memcpy(panel, scratch + s * part, sizeof(float) * part);
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace sentinel

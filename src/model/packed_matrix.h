@@ -1,10 +1,9 @@
 // Weights in the layout that kernels read: panels of 16 outputs, K innermost-but-one.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <span>
 
 #include "kernels/types.h"
 #include "model/weight_views.h"
@@ -13,30 +12,47 @@ namespace sentinel {
 
 constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-// K is padded to this, so that whole vector and tile steps fit.
+// K is padded to a multiple of this with zero weights.
 int64_t k_unit(WeightType type);
-// Bytes of one panel with `k` inputs (k already a multiple of k_unit).
+// Bytes of k inputs of one panel (k a multiple of k_unit).
 int64_t panel_bytes(WeightType type, int64_t k);
+// Floats (f32), or bytes, that an operand row of k inputs needs in units of inputs: padded so that
+// reads of a padded K stay inside.
+constexpr int64_t operand_width(int64_t k) { return round_up(k, 64) + 64; }
 
 // panels x [k][16]; panel p starts at data + p * panel_stride.
 struct PackedMatrix {
   WeightType type = WeightType::f32;
   std::byte* data = nullptr;
+  float* scales = nullptr;   // int8: [panels * 16]
   int64_t panels = 0;
   int64_t k = 0;             // padded
   int64_t panel_stride = 0;  // bytes
 
   int64_t bytes() const { return panels * panel_stride; }
+  int64_t scale_bytes() const { return type == WeightType::int8 ? panels * kPanel * 4 : 0; }
   std::byte* panel(int64_t p) const { return data + p * panel_stride; }
 };
 
-// Lays out a matrix of n_out x n_in; data is set by place().
+// Lays out a matrix of n_out x n_in; data and scales are set by whoever places it.
 PackedMatrix packed_shape(WeightType type, int64_t n_out, int64_t n_in);
 
-// Packs outputs [out_begin, out_begin + 16) x inputs [in_begin, in_begin + n_in) of `source` (what
-// lies beyond its edges is 0) into one panel. False if a value is NaN or infinite.
-// `scratch` holds at least 32 * (k + 16) floats.
-bool pack_panel(const MatrixView& source, int64_t out_begin, int64_t in_begin, int64_t n_in,
-                WeightType type, int64_t k_padded, std::byte* panel, float* scratch);
+// Sixteen outputs to pack. Several sources stand side by side along K and share the outputs' scales
+// (the heads of Wo); source s goes to destination + s * destination_stride.
+struct PanelTask {
+  std::span<const MatrixView* const> sources;
+  int64_t out_begin;
+  int64_t n_in;  // of each source; what lies beyond a source's edges is 0
+  WeightType type;
+  int64_t k;     // padded
+  std::byte* destination;
+  int64_t destination_stride;
+  float* scales;  // [16], int8 only
+};
+
+// Floats of scratch that pack_panel needs.
+int64_t pack_scratch(const PanelTask& task);
+// Null, or the source that holds NaN or infinity.
+const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, float* scratch);
 
 }  // namespace sentinel

@@ -1,7 +1,9 @@
 #include "model/packed_weights.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <memory>
 
 #include "base/error.h"
 
@@ -22,22 +24,12 @@ std::vector<float> finite_floats(const VectorView& view, int64_t padded = 0) {
   return values;
 }
 
-// One panel to pack: where it comes from and where it goes.
-struct PanelTask {
-  const MatrixView* source;
-  int64_t out_begin;
-  int64_t n_in;
-  WeightType type;
-  int64_t k;
-  std::byte* destination;
-};
-
 class Packer {
  public:
   Packer(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
          const std::vector<HeadId>& removed)
       : config_(checkpoint.config()), view_(checkpoint.view()), body_(body), lm_head_(lm_head) {
-    weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kPanel));
+    weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kHeadUnit));
     weights_.d_model_padded = static_cast<int>(round_up(config_.d_model, kPanel));
     for (int l = 0; l < config_.n_layers; ++l) shape_layer(l, removed);
     weights_.final_norm_weight = finite_floats(view_.final_norm_weight);
@@ -45,29 +37,24 @@ class Packer {
     weights_.lm_head = packed_shape(lm_head_, config_.vocab_size, config_.d_model);
   }
 
-  PackedWeights run(ThreadPool& pool) {
+  // Layer by layer, so that the mapped pages of a packed layer can leave memory at once.
+  PackedWeights run(const Checkpoint& checkpoint, const KernelTable& kernels, ThreadPool& pool) {
     place();
-    list_tasks();
-    std::atomic<size_t> next{0};
-    std::atomic<const MatrixView*> broken{nullptr};
-    int64_t max_k = 0;
-    for (const PanelTask& task : tasks_) max_k = std::max(max_k, std::max(task.k, task.n_in));
-    std::vector<std::vector<float>> scratch(pool.size(), std::vector<float>(32 * (max_k + 16)));
-    pool.run([&](int thread) {
-      constexpr size_t kChunk = 8;
-      for (size_t begin; (begin = next.fetch_add(kChunk)) < tasks_.size();) {
-        for (size_t i = begin; i < std::min(begin + kChunk, tasks_.size()); ++i) {
-          const PanelTask& t = tasks_[i];
-          if (!pack_panel(*t.source, t.out_begin, 0, t.n_in, t.type, t.k, t.destination,
-                          scratch[thread].data())) {
-            broken.store(t.source);
-          }
-        }
-      }
-    });
-    if (broken.load()) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      broken.load()->name);
+    for (int l = 0; l < config_.n_layers; ++l) {
+      tasks_.clear();
+      sources_.clear();
+      list_layer(l);
+      pack_tasks(kernels, pool);
+      checkpoint.release_pages();
+    }
+    constexpr int64_t kHeadPanels = 1024;
+    for (int64_t p = 0; p < weights_.lm_head.panels; p += kHeadPanels) {
+      tasks_.clear();
+      sources_.clear();
+      add_tasks({&view_.lm_head}, weights_.lm_head, p,
+                std::min(kHeadPanels, weights_.lm_head.panels - p), p * kPanel, config_.d_model);
+      pack_tasks(kernels, pool);
+      checkpoint.release_pages();
     }
     return std::move(weights_);
   }
@@ -104,6 +91,27 @@ class Packer {
     weights_.layers.push_back(std::move(layer));
   }
 
+  void pack_tasks(const KernelTable& kernels, ThreadPool& pool) {
+    std::atomic<size_t> next{0};
+    std::atomic<const MatrixView*> broken{nullptr};
+    int64_t scratch_size = 0;
+    for (const PanelTask& task : tasks_) scratch_size = std::max(scratch_size, pack_scratch(task));
+    std::vector<std::vector<float>> scratch(pool.size(), std::vector<float>(scratch_size));
+    pool.run([&](int thread) {
+      constexpr size_t kChunk = 4;
+      for (size_t begin; (begin = next.fetch_add(kChunk)) < tasks_.size();) {
+        for (size_t i = begin; i < std::min(begin + kChunk, tasks_.size()); ++i) {
+          const MatrixView* bad = pack_panel(tasks_[i], kernels, scratch[thread].data());
+          if (bad) broken.store(bad);
+        }
+      }
+    });
+    if (broken.load()) {
+      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+                      broken.load()->name);
+    }
+  }
+
   // The order in memory is the order in which a decode step reads.
   void place() {
     std::vector<std::pair<PackedMatrix*, int64_t>> order;
@@ -115,46 +123,54 @@ class Packer {
     }
     order.emplace_back(&weights_.lm_head, weights_.lm_head.bytes());
     int64_t total = 0;
-    for (const auto& [matrix, bytes] : order) total += round_up(bytes, kAlign);
+    for (const auto& [matrix, bytes] : order) {
+      total += round_up(bytes, kAlign) + round_up(matrix->scale_bytes(), kAlign);
+    }
     weights_.total_bytes = total;
-    weights_.arena = AlignedBuffer(static_cast<size_t>(total));
+    // Tile loads may read, and ignore, up to 1 KiB behind a panel.
+    weights_.arena = AlignedBuffer(static_cast<size_t>(total) + 1024);
     std::byte* next = weights_.arena.data();
     for (const auto& [matrix, bytes] : order) {
       matrix->data = next;
       next += round_up(bytes, kAlign);
+      matrix->scales = reinterpret_cast<float*>(next);
+      next += round_up(matrix->scale_bytes(), kAlign);
     }
   }
 
-  void add_tasks(const MatrixView& source, const PackedMatrix& matrix, std::byte* data,
-                 int64_t panels, int64_t n_in) {
-    for (int64_t p = 0; p < panels; ++p) {
-      tasks_.push_back({&source, p * kPanel, n_in, matrix.type, matrix.k,
-                        data + p * matrix.panel_stride});
+  // Panels [first, first + count) of `matrix` from outputs [out_begin, ...) of the sources.
+  void add_tasks(std::vector<const MatrixView*> sources, const PackedMatrix& matrix, int64_t first,
+                 int64_t count, int64_t out_begin, int64_t n_in, int64_t source_stride = 0) {
+    sources_.push_back(std::make_unique<std::vector<const MatrixView*>>(std::move(sources)));
+    for (int64_t p = 0; p < count; ++p) {
+      tasks_.push_back({*sources_.back(), out_begin + p * kPanel, n_in, matrix.type, matrix.k,
+                        matrix.panel(first + p), source_stride,
+                        matrix.scales + (first + p) * kPanel});
     }
   }
 
-  void list_tasks() {
-    for (int l = 0; l < config_.n_layers; ++l) {
-      const PackedLayer& layer = weights_.layers[l];
-      const LayerView& view = view_.layers[l];
-      const int head_panels = weights_.head_dim_padded / kPanel;
-      for (size_t h = 0; h < layer.slot_of_head.size(); ++h) {
-        const int slot = layer.slot_of_head[h];
-        if (slot < 0) continue;
-        const HeadView& head = view.heads[h];
-        int64_t panel = int64_t{slot} * 3 * head_panels;
-        for (const MatrixView* m : {&head.q, &head.k, &head.v}) {
-          add_tasks(*m, layer.qkv, layer.qkv.panel(panel), head_panels, config_.d_model);
-          panel += head_panels;
-        }
-        add_tasks(head.o, layer.o, layer.o.data + slot * layer.o_block_bytes, layer.o.panels,
-                  weights_.head_dim_padded);
+  void list_layer(int l) {
+    const PackedLayer& layer = weights_.layers[l];
+    const LayerView& view = view_.layers[l];
+    const int head_panels = weights_.head_dim_padded / kPanel;
+    std::vector<const MatrixView*> o_sources;
+    for (size_t h = 0; h < layer.slot_of_head.size(); ++h) {
+      const int slot = layer.slot_of_head[h];
+      if (slot < 0) continue;
+      const HeadView& head = view.heads[h];
+      int64_t panel = int64_t{slot} * 3 * head_panels;
+      for (const MatrixView* m : {&head.q, &head.k, &head.v}) {
+        add_tasks({m}, layer.qkv, panel, head_panels, 0, config_.d_model);
+        panel += head_panels;
       }
-      add_tasks(view.up, layer.up, layer.up.data, layer.up.panels, config_.d_model);
-      add_tasks(view.down, layer.down, layer.down.data, layer.down.panels, layer.ffn_padded);
+      o_sources.push_back(&head.o);
     }
-    add_tasks(view_.lm_head, weights_.lm_head, weights_.lm_head.data, weights_.lm_head.panels,
-              config_.d_model);
+    if (!o_sources.empty()) {
+      add_tasks(o_sources, layer.o, 0, layer.o.panels, 0, weights_.head_dim_padded,
+                layer.o_block_bytes);
+    }
+    add_tasks({&view.up}, layer.up, 0, layer.up.panels, 0, config_.d_model);
+    add_tasks({&view.down}, layer.down, 0, layer.down.panels, 0, layer.ffn_padded);
   }
 
   const ModelConfig& config_;
@@ -162,15 +178,15 @@ class Packer {
   WeightType body_, lm_head_;
   PackedWeights weights_;
   std::vector<PanelTask> tasks_;
+  std::vector<std::unique_ptr<std::vector<const MatrixView*>>> sources_;  // what tasks_ point to
 };
 
 }  // namespace
 
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
-                           const std::vector<HeadId>& removed_heads, ThreadPool& pool) {
-  PackedWeights weights = Packer(checkpoint, body, lm_head, removed_heads).run(pool);
-  checkpoint.release_pages();
-  return weights;
+                           const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
+                           ThreadPool& pool) {
+  return Packer(checkpoint, body, lm_head, removed_heads).run(checkpoint, kernels, pool);
 }
 
 }  // namespace sentinel

@@ -42,6 +42,7 @@ struct PackedWeights {
 
 // Uses every thread of the pool. Error (bad_input) naming the tensor that holds NaN or infinity.
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
-                           const std::vector<HeadId>& removed_heads, ThreadPool& pool);
+                           const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
+                           ThreadPool& pool);
 
 }  // namespace sentinel

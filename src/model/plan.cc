@@ -25,7 +25,7 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
     for (int p = 0; p < panels_per_head; ++p) {
       plan.qkv_panels.push_back(slot * panels_per_head + p);
     }
-    plan.o_segments.push_back({slot * layer.o_block_bytes, slot * dp, static_cast<int32_t>(layer.o.k)});
+    plan.o_segments.push_back({slot * layer.o_block_bytes, slot * dp, dp});
   }
   plan.ffn_segment = {0, 0, static_cast<int32_t>(layer.down.k)};
 }
@@ -35,13 +35,14 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
 void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan) {
   const size_t n = weights.layers.size();
   plan.layers.resize(n);
-  plan.weight_bytes = weights.lm_head.bytes();
+  plan.weight_bytes = weights.lm_head.bytes() + weights.lm_head.scale_bytes();
   for (size_t l = 0; l < n; ++l) {
     const PackedLayer& layer = weights.layers[l];
     plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
     plan.weight_bytes += static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
                          static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
-                         layer.up.bytes() + layer.down.bytes();
+                         layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() +
+                         layer.down.bytes() + layer.down.scale_bytes();
   }
   plan.version = heads.version();
 }

@@ -14,8 +14,6 @@
 namespace sentinel {
 namespace {
 
-constexpr double kMaxFootprintMb = 512;
-
 double memory_bytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
@@ -49,8 +47,9 @@ MachineDescription describe_machine() {
 
 std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
                                           int rounds, const std::atomic<bool>* cancel,
-                                          const std::function<void(double)>& progress) {
-  const double limit_mb = std::min(kMaxFootprintMb, memory_bytes() / 4 / (1 << 20));
+                                          const std::function<void(double)>& progress,
+                                          double max_footprint_mb) {
+  const double limit_mb = std::min(max_footprint_mb, memory_bytes() / 4 / (1 << 20));
   std::vector<std::unique_ptr<MachineProbe>> probes;
   std::vector<MachineSpeed> speeds;
   for (const int t : threads) {

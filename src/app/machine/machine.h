@@ -34,9 +34,11 @@ struct MachineSpeed {
 };
 
 // Measures each thread count in `rounds` interleaved rounds and keeps the best: the machine's
-// limit, not its average. Footprints of 1 MB to 512 MB, as far as a quarter of the memory.
+// limit, not its average. Footprints double from 1 MB to `max_footprint_mb`, or to a quarter of the
+// memory. What was not measured when cancelled stands at 0. Error (usage): bad threads or isa.
 std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const std::string& isa,
                                           int rounds = 3, const std::atomic<bool>* cancel = nullptr,
-                                          const std::function<void(double share)>& progress = {});
+                                          const std::function<void(double share)>& progress = {},
+                                          double max_footprint_mb = 512);
 
 }  // namespace sentinel

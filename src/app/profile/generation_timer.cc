@@ -49,9 +49,10 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
   const int n_sequences = static_cast<int>(work.prompts.size());
   const int length = longest(work) + work.generated_tokens;
   if (length > model.config().context_length) {
-    throw usage_error("a prompt of {} tokens and {} new ones exceed the model's context of {}; "
-                      "lower --sequence_length or --generated_tokens", longest(work),
-                      work.generated_tokens, model.config().context_length);
+    throw usage_error(
+        "a prompt of {} tokens and {} new ones exceed the model's context of {}; "
+        "lower --sequence_length or --generated_tokens",
+        longest(work), work.generated_tokens, model.config().context_length);
   }
   const auto session = model.new_session(n_sequences, length);
   const int vocab = model.config().vocab_size;

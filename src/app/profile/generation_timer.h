@@ -12,16 +12,16 @@ namespace sentinel {
 
 struct GenerationWork {
   std::vector<std::vector<int32_t>> prompts;  // one per sequence, none empty
-  int generated_tokens = 20;                  // of each sequence, >= 1; end-of-text does not stop it
-  double temperature = 0;                     // 0: greedy
-  uint64_t seed = 0;                          // sequence i samples with seed + i
+  int generated_tokens = 20;  // of each sequence, >= 1; end-of-text does not stop it
+  double temperature = 0;     // 0: greedy
+  uint64_t seed = 0;          // sequence i samples with seed + i
 };
 
 // Seconds. Choosing the next token is inside every time but `prefill`.
 struct GenerationTiming {
-  double total = 0;        // prompts in to last token out
-  double prefill = 0;      // the prompts of all sequences
-  double first_token = 0;  // prompts in to the first token of every sequence out
+  double total = 0;             // prompts in to last token out
+  double prefill = 0;           // the prompts of all sequences
+  double first_token = 0;       // prompts in to the first token of every sequence out
   std::vector<double> steps;    // [generated_tokens - 1]
   std::vector<int32_t> tokens;  // the first sequence's new tokens
   int64_t tokens_emitted = 0;   // of all sequences

@@ -14,9 +14,10 @@ constexpr std::array kStrategies = {
     RankingStrategy{"magnitude",
                     "Frobenius norm of the head's weights: sqrt(|Wq|^2 + |Wk|^2 + |Wv|^2 + |Wo|^2)",
                     false, score_magnitude},
-    RankingStrategy{"output",
-                    "mean over calibration tokens of the L2 norm of the head's contribution f g Wo ctx",
-                    true, score_output},
+    RankingStrategy{
+        "output",
+        "mean over calibration tokens of the L2 norm of the head's contribution f g Wo ctx", true,
+        score_output},
 };
 
 }  // namespace
@@ -61,8 +62,10 @@ HeadRanking rank_heads(const RankingStrategy& strategy, const RankingInput& inpu
   for (size_t layer = 0; layer < ranking.scores.size(); ++layer) {
     for (size_t head = 0; head < ranking.scores[layer].size(); ++head) {
       if (std::isfinite(ranking.scores[layer][head])) continue;
-      throw runtime_error("strategy {}: the score of head {} in layer {} is not finite; check the "
-                          "weights of this model", strategy.name, head, layer);
+      throw runtime_error(
+          "strategy {}: the score of head {} in layer {} is not finite; check the "
+          "weights of this model",
+          strategy.name, head, layer);
     }
   }
   ranking.order = removal_order(ranking.scores);

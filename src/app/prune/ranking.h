@@ -20,9 +20,9 @@ using HeadScores = std::vector<std::vector<double>>;
 
 struct RankingInput {
   std::shared_ptr<const Checkpoint> checkpoint;
-  Model* model = nullptr;                 // all heads open; only strategies that calibrate use it
-  std::span<const int32_t> calibration;   // token ids; only strategies that calibrate use them
-  uint64_t seed = 0;                      // only `random` uses it
+  Model* model = nullptr;                // all heads open; only strategies that calibrate use it
+  std::span<const int32_t> calibration;  // token ids; only strategies that calibrate use them
+  uint64_t seed = 0;                     // only `random` uses it
   const std::atomic<bool>* cancel = nullptr;  // may be null; set: Error (interrupted)
 };
 

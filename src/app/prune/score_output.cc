@@ -8,8 +8,8 @@
 namespace sentinel {
 namespace {
 
-// |Wo c|^2 = c' (Wo' Wo) c: with the Gram matrix [head_dim, head_dim] of a head's Wo columns a token
-// costs head_dim^2 instead of d_model * head_dim.
+// |Wo c|^2 = c' (Wo' Wo) c: with the Gram matrix [head_dim, head_dim] of a head's Wo columns a
+// token costs head_dim^2 instead of d_model * head_dim.
 std::vector<float> gram_matrix(const MatrixView& o) {
   const int64_t dim = o.n_in;
   const auto element = static_cast<int64_t>(size_of(o.dtype));
@@ -26,8 +26,7 @@ std::vector<float> gram_matrix(const MatrixView& o) {
 
 class OutputNorms : public Observer {
  public:
-  explicit OutputNorms(const Checkpoint& checkpoint)
-      : head_dim_(checkpoint.config().head_dim) {
+  explicit OutputNorms(const Checkpoint& checkpoint) : head_dim_(checkpoint.config().head_dim) {
     for (const auto& layer : checkpoint.view().layers) {
       auto& grams = grams_.emplace_back();
       for (const auto& head : layer.heads) grams.push_back(gram_matrix(head.o));
@@ -53,7 +52,8 @@ class OutputNorms : public Observer {
   HeadScores means() const {
     HeadScores means = sums_;
     for (size_t layer = 0; layer < means.size(); ++layer) {
-      for (double& mean : means[layer]) mean /= static_cast<double>(std::max<int64_t>(rows_[layer], 1));
+      for (double& mean : means[layer])
+        mean /= static_cast<double>(std::max<int64_t>(rows_[layer], 1));
     }
     return means;
   }

@@ -20,15 +20,16 @@ json to_json(const Percentiles& p) {
 }
 
 json to_json(const LoadResult& load) {
-  return {{"load_time", number(median(load.load_times))},
+  return {{"load_time", number(median_of(load.load_times))},
           {"load_times", load.load_times},
           {"memory_usage", load.memory_bytes},
           {"parameter_count", load.parameter_count}};
 }
 
 void add_quality(json& run, const std::optional<QualityFigures>& quality) {
-  const char* names[] = {"perplexity", "perplexity_delta_percent", "nll_mean", "bits_per_byte",
-                         "kl_mean", "kl_p99", "top1_agreement"};
+  const char* names[] = {
+      "perplexity",    "perplexity_delta_percent", "nll_mean", "bits_per_byte", "kl_mean", "kl_p99",
+      "top1_agreement"};
   for (const char* name : names) run[name] = nullptr;
   run["tokens_scored"] = 0;
   if (!quality) return;
@@ -74,16 +75,16 @@ json aa_test(const ProfileResult& result) {
             {"decode_tokens_per_second",
              difference(decode_tokens_per_second(a), decode_tokens_per_second(b))},
             {"first_token_time",
-             difference(median(a.first_token_times), median(b.first_token_times))}}}};
+             difference(median_of(a.first_token_times), median_of(b.first_token_times))}}}};
 }
 
 void add_timing(json& out, const RunResult& run) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
-  out["median_generation_time"] = number(median(run.generation_times));
+  out["median_generation_time"] = number(median_of(run.generation_times));
   out["tokens_per_second"] = number(tokens_per_second(run));
   out["noise_percent"] = number(noise_percent(run));
-  out["first_token_time"] = number(median(run.first_token_times));
+  out["first_token_time"] = number(median_of(run.first_token_times));
   out["first_token_times"] = run.first_token_times;
   out["prefill_times"] = run.prefill_times;
   out["decode_times"] = run.decode_times;
@@ -106,7 +107,7 @@ json levels_section(const std::map<int, RunResult>& levels) {
     entry["memory_usage"] = {{"cpu", {{"percent", nullptr}, {"rss_mb", number(run.peak_rss_mb)}}}};
     comparison[std::to_string(level)] = {
         {"tokens_per_second", number(tokens_per_second(run))},
-        {"first_token_latency", number(median(run.first_token_times))}};
+        {"first_token_latency", number(median_of(run.first_token_times))}};
   }
   out["comparison"] = comparison;
   return out;
@@ -147,12 +148,9 @@ json to_json(const RunResult& run) {
 }
 
 json to_json(const ProfileResult& result) {
-  json out = {{"schema_version", kResultSchemaVersion},
-              {"environment", result.environment},
-              {"timestamp", result.timestamp},
-              {"args", result.args},
-              {"interrupted", result.interrupted},
-              {"prompts", result.prompts},
+  json out = {{"schema_version", kResultSchemaVersion}, {"environment", result.environment},
+              {"timestamp", result.timestamp},          {"args", result.args},
+              {"interrupted", result.interrupted},      {"prompts", result.prompts},
               {"run_folder", result.run_folder}};
   if (!result.quality_protocol.is_null()) out["quality_protocol"] = result.quality_protocol;
   if (result.loading) {

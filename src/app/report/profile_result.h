@@ -25,23 +25,23 @@ struct QualityFigures {
   double perplexity_delta_percent = 0;  // against the dense original
   double nll_mean = 0;                  // nats per token
   double bits_per_byte = 0;
-  double kl_mean = 0, kl_p99 = 0;       // nats per token
-  double top1_agreement = 0;            // share of tokens, 0..1
+  double kl_mean = 0, kl_p99 = 0;  // nats per token
+  double top1_agreement = 0;       // share of tokens, 0..1
   int64_t tokens_scored = 0;
 };
 
 // One cell of a comparison. Each sample vector holds one element per timed generation.
 struct RunResult {
-  std::string variant;     // "original" or "optimized", read back from the model
-  int pruning_level = 0;   // percent of all heads
-  int level = 0;           // optimisation level, read back
+  std::string variant;    // "original" or "optimized", read back from the model
+  int pruning_level = 0;  // percent of all heads
+  int level = 0;          // optimisation level, read back
   int threads = 0;
   std::string isa, weights, kv, agency;
   bool kv_cache = true;
   uint64_t seed = 0;
 
-  int prompt_tokens = 0;       // per sequence, longest
-  int64_t prompt_total = 0;    // over the batch
+  int prompt_tokens = 0;     // per sequence, longest
+  int64_t prompt_total = 0;  // over the batch
   int batch_size = 1;
   std::vector<double> generation_times;   // s, prompt in to last token out
   std::vector<double> prefill_times;      // s, the prompts of all sequences
@@ -75,14 +75,14 @@ struct LoadingResult {
 
 struct StrategyResult {
   std::string name, definition;
-  nlohmann::json calibration;                     // text, text_sha256, tokens; null without
-  std::vector<std::vector<double>> scores;        // [layer][head]
-  std::vector<std::pair<int, int>> removal_order; // (layer, head)
+  nlohmann::json calibration;                      // text, text_sha256, tokens; null without
+  std::vector<std::vector<double>> scores;         // [layer][head]
+  std::vector<std::pair<int, int>> removal_order;  // (layer, head)
 };
 
 // One configuration of the recommendation, by the RUN it came from.
 struct Pick {
-  std::string title;    // "fastest"
+  std::string title;  // "fastest"
   std::string variant;
   int pruning_level = 0, level = 0;
   double tokens_per_second = 0, speedup = 0;  // against the dense original
@@ -108,16 +108,19 @@ struct ProfileResult {
 };
 
 // Derived figures: one definition for every table and file. NaN where nothing was measured.
-double median(std::vector<double> values);
-double percentile(std::vector<double> values, double fraction);  // nearest rank
+double median_of(std::vector<double> values);
+double percentile_of(std::vector<double> values, double fraction);  // nearest rank
 double tokens_per_second(const RunResult& run);          // emitted, all sequences, incl. prefill
 double prefill_tokens_per_second(const RunResult& run);  // prompt tokens of all sequences
 double decode_tokens_per_second(const RunResult& run);   // tokens after the first, all sequences
-double bandwidth_fraction(const RunResult& run);         // of the machine's own, 0..1 and rarely above
+double bandwidth_fraction(const RunResult& run);  // of the machine's own, 0..1 and rarely above
 Percentiles step_ms(const RunResult& run);
 // Half-width of an interval around the median of generation_times that holds the true median with
 // about 95 %, in percent of the median: 2 standard errors from the median absolute deviation.
 double noise_percent(const RunResult& run);
+// What two cells of this result must differ by to differ at all, percent: the A/A difference or the
+// typical interval around the difference of two cells, whichever is larger. NaN without either.
+double difference_noise_percent(const ProfileResult& result);
 // |a - b| / mean in percent of the two cells' tokens per second; NaN without both.
 double aa_difference_percent(const ProfileResult& result);
 

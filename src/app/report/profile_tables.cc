@@ -16,7 +16,7 @@ std::vector<std::string> run_cells(const RunResult& run) {
   return {format_number(prefill_tokens_per_second(run), 0),
           format_number(decode_tokens_per_second(run), 1),
           format_number(tokens_per_second(run), 1),
-          format_number(median(run.first_token_times) * 1e3, 2),
+          format_number(median_of(run.first_token_times) * 1e3, 2),
           format_number(q ? q->perplexity : kNaN, 3),
           format_change(q ? q->perplexity_delta_percent : kNaN),
           format_number(q ? q->kl_mean : kNaN, 4),
@@ -25,8 +25,8 @@ std::vector<std::string> run_cells(const RunResult& run) {
 }
 
 const std::vector<std::string> kRunColumns = {
-    "Prefill tok/s", "Decode tok/s", "Overall tok/s", "First token ms", "Perplexity",
-    "Change",        "KL",           "Agree %",       "Weights MB"};
+    "Prefill tok/s", "Decode tok/s", "Total tok/s", "First ms", "Perplexity",
+    "Change",        "KL",           "Agree %",     "MB"};
 
 void add_row(TextTable& table, std::vector<std::string> front, const RunResult& run) {
   const auto cells = run_cells(run);
@@ -44,7 +44,7 @@ TextTable run_table(std::vector<std::string> front) {
 TextTable loading_table(const LoadingResult& loading) {
   TextTable table{{"Model Type", "Loading Time (s)", "Parameters", "Memory"}, {}};
   const auto add = [&](const char* name, const LoadResult& load) {
-    table.rows.push_back({name, format_number(median(load.load_times), 3),
+    table.rows.push_back({name, format_number(median_of(load.load_times), 3),
                           format_number(static_cast<double>(load.parameter_count), 0),
                           format_bytes(static_cast<double>(load.memory_bytes))});
   };
@@ -64,13 +64,16 @@ TextTable pruning_table(const ProfileResult& result) {
       const auto it = runs->find(level);
       if (it == runs->end()) continue;
       const auto& run = it->second;
-      add_row(table, {fmt::format("{} %", level), run.variant,
-                      fmt::format("{}/{}", run.heads_active, run.heads_total)}, run);
+      add_row(table,
+              {fmt::format("{} %", level), run.variant,
+               fmt::format("{}/{}", run.heads_active, run.heads_total)},
+              run);
     }
   }
   if (result.aa_second) {
     const auto& run = *result.aa_second;
-    add_row(table, {"0 %", "original (A/A)", fmt::format("{}/{}", run.heads_active, run.heads_total)},
+    add_row(table,
+            {"0 %", "original (A/A)", fmt::format("{}/{}", run.heads_active, run.heads_total)},
             run);
   }
   return table;
@@ -79,8 +82,10 @@ TextTable pruning_table(const ProfileResult& result) {
 TextTable levels_table(const ProfileResult& result) {
   TextTable table = run_table({"Level", "Pruning", "Weights", "Agency"});
   for (const auto& [level, run] : result.levels) {
-    add_row(table, {std::to_string(level), fmt::format("{} %", run.pruning_level), run.weights,
-                    run.agency}, run);
+    add_row(
+        table,
+        {std::to_string(level), fmt::format("{} %", run.pruning_level), run.weights, run.agency},
+        run);
   }
   return table;
 }
@@ -88,8 +93,10 @@ TextTable levels_table(const ProfileResult& result) {
 std::string noise_note(const ProfileResult& result) {
   const double aa = aa_difference_percent(result);
   if (!std::isfinite(aa)) return "Noise: not measured (the A/A row is missing).";
-  return fmt::format("Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
-                     "smaller differences between rows mean nothing.", aa);
+  return fmt::format(
+      "Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
+      "differences between rows below {:.1f} % mean nothing.",
+      aa, difference_noise_percent(result));
 }
 
 std::string describe(const Pick& pick) {
@@ -97,18 +104,20 @@ std::string describe(const Pick& pick) {
   if (pick.quality) {
     cost = fmt::format("perplexity {} ({}), KL {:.4f}, top-1 agreement {:.1f} %",
                        format_number(pick.quality->perplexity, 3),
-                       format_change(pick.quality->perplexity_delta_percent),
-                       pick.quality->kl_mean, 100 * pick.quality->top1_agreement);
+                       format_change(pick.quality->perplexity_delta_percent), pick.quality->kl_mean,
+                       100 * pick.quality->top1_agreement);
   }
-  return fmt::format("{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
-                     "(+-{:.1f} %); {}", pick.title, pick.variant, pick.pruning_level, pick.level,
-                     format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent,
-                     cost);
+  return fmt::format(
+      "{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
+      "(+-{:.1f} %); {}",
+      pick.title, pick.variant, pick.pruning_level, pick.level,
+      format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent, cost);
 }
 
 std::string console_report(const ProfileResult& result) {
   std::string out;
-  if (result.loading) out += fmt::format("Model loading\n{}\n", loading_table(*result.loading).plain());
+  if (result.loading)
+    out += fmt::format("Model loading\n{}\n", loading_table(*result.loading).plain());
   if (!result.original.empty() || !result.optimized.empty()) {
     out += fmt::format("Pruning comparison (strategy {})\n",
                        result.strategy ? result.strategy->name : "-");

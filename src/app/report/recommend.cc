@@ -17,8 +17,8 @@ double perplexity_ratio(const RunResult& run) {
 
 double noise_between(const RunResult& a, const RunResult& b, double aa_percent) {
   const double noise_a = noise_percent(a), noise_b = noise_percent(b);
-  const double pair = std::hypot(std::isfinite(noise_a) ? noise_a : 0.0,
-                                 std::isfinite(noise_b) ? noise_b : 0.0);
+  const double pair =
+      std::hypot(std::isfinite(noise_a) ? noise_a : 0.0, std::isfinite(noise_b) ? noise_b : 0.0);
   return std::max(pair, std::isfinite(aa_percent) ? aa_percent : 0.0);
 }
 

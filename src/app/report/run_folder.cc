@@ -20,7 +20,8 @@ RunFolder::RunFolder(const fs::path& output_dir, const std::string& stamp,
   std::error_code error;
   // create_directory says false for what is there already, so that two runs never share a folder.
   for (int n = 1;; ++n) {
-    path_ = output_dir / (n == 1 ? fmt::format("run_{}", stamp) : fmt::format("run_{}_{}", stamp, n));
+    path_ =
+        output_dir / (n == 1 ? fmt::format("run_{}", stamp) : fmt::format("run_{}_{}", stamp, n));
     const bool made = fs::create_directory(path_, error);
     check(error);
     if (made) break;

@@ -13,6 +13,13 @@ using nlohmann::json;
 
 std::string text_of(const json& object, const char* key) {
   if (!object.contains(key) || object[key].is_null()) return "-";
+  if (object[key].is_array()) {
+    std::string list;
+    for (const auto& item : object[key]) {
+      list += fmt::format("{}{}", list.empty() ? "" : ", ", text_of({{"item", item}}, "item"));
+    }
+    return list;
+  }
   return object[key].is_string() ? object[key].get<std::string>() : object[key].dump();
 }
 
@@ -27,9 +34,9 @@ std::string environment_section(const ProfileResult& result) {
   line("Model", text_of(args, "model_name"));
   line("Optimization Level", text_of(args, "optimization_level"));
   line("Pruning Levels Tested", text_of(args, "pruning_levels"));
-  line("Pruning Strategy", result.strategy ? fmt::format("{} ({})", result.strategy->name,
-                                                         result.strategy->definition)
-                                           : text_of(args, "strategy"));
+  line("Pruning Strategy",
+       result.strategy ? fmt::format("{} ({})", result.strategy->name, result.strategy->definition)
+                       : text_of(args, "strategy"));
   line("Processor", text_of(env, "cpu_model"));
   line("Instruction Sets", text_of(env, "instruction_sets"));
   line("Compiler", text_of(env, "compiler"));
@@ -58,17 +65,16 @@ std::string performance_section(const ProfileResult& result) {
                           fmt::format("{:.2f}x", b / a)});
   }
   std::string out = fmt::format("## Pruning Performance\n\n{}", table.markdown());
-  out += "\nEmitted tokens per second of the whole generation, prompt included; medians.\n"
-         "Original: the plain transformer with the heads removed from memory. Optimized: the "
-         "adaptive model with the same heads closed.\n";
+  out +=
+      "\nEmitted tokens per second of the whole generation, prompt included; medians.\n"
+      "Original: the plain transformer with the heads removed from memory. Optimized: the "
+      "adaptive model with the same heads closed.\n";
   out += fmt::format("\n### Speed and quality\n\n{}\n{}\n\n", pruning_table(result).markdown(),
                      noise_note(result));
   return out;
 }
 
-std::string visualization_section() {
-  return "## Visualizations\n\nNone in this run.\n\n";
-}
+std::string visualization_section() { return "## Visualizations\n\nNone in this run.\n\n"; }
 
 std::string recommendation_section(const ProfileResult& result) {
   std::string out = "## Recommendations\n\n";
@@ -82,9 +88,11 @@ std::string recommendation_section(const ProfileResult& result) {
 
 // Single quotes for the shell, so that a path with blanks or quotes can be pasted.
 std::string shell_quoted(const std::string& text) {
-  const bool plain = !text.empty() && text.find_first_not_of(
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@") ==
-      std::string::npos;
+  const bool plain =
+      !text.empty() &&
+      text.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@") ==
+          std::string::npos;
   if (plain) return text;
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -117,8 +125,7 @@ std::string summary_markdown(const ProfileResult& result) {
   if (!result.levels.empty()) {
     out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
   }
-  return out + visualization_section() + recommendation_section(result) +
-         reproduce_section(result);
+  return out + visualization_section() + recommendation_section(result) + reproduce_section(result);
 }
 
 }  // namespace sentinel

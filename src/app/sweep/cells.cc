@@ -18,8 +18,10 @@ void check_cancel(const CellContext& context) {
 
 [[noreturn]] void mismatch(const Cell& cell, const char* what, const std::string& asked,
                            const std::string& ran) {
-  throw runtime_error("{} at {} % pruning: {} {} was asked for, but {} runs; nothing is reported "
-                      "under a wrong name", cell.variant, cell.pruning_level, what, asked, ran);
+  throw runtime_error(
+      "{} at {} % pruning: {} {} was asked for, but {} runs; nothing is reported "
+      "under a wrong name",
+      cell.variant, cell.pruning_level, what, asked, ran);
 }
 
 void check_info(const Cell& cell, const ModelInfo& info) {

@@ -16,10 +16,10 @@
 namespace sentinel {
 
 struct Cell {
-  std::string variant;         // "original" or "optimized"
+  std::string variant;  // "original" or "optimized"
   int pruning_level = 0;
-  ModelOptions options;        // as asked; removed_heads when the heads leave memory
-  std::vector<HeadId> heads;   // the pruned ones
+  ModelOptions options;       // as asked; removed_heads when the heads leave memory
+  std::vector<HeadId> heads;  // the pruned ones
   RunResult run;
   bool timed() const { return !run.generation_times.empty(); }
 };
@@ -44,8 +44,9 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell);
 
 using CellProgress = std::function<void(int done, int total, const Cell& cell)>;
 
-// `warmup` untimed rounds, then `iterations` timed ones; a round visits every cell once, in turn, so
-// that drift of the machine falls on all alike. Error (interrupted): the cells keep what they have.
+// `warmup` untimed rounds, then `iterations` timed ones; a round visits every cell once, in turn,
+// so that drift of the machine falls on all alike. Error (interrupted): the cells keep what they
+// have.
 void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
                 const CellProgress& progress);
 

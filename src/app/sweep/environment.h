@@ -21,8 +21,9 @@ nlohmann::json describe_environment(const Moment& moment);
 
 nlohmann::json to_json(const MachineSpeed& speed);
 
-// Bytes per second that these threads read from a working set of this size: of the smallest measured
-// footprint that holds it, of the largest for what is larger still. 0 when nothing was measured.
+// Bytes per second that these threads read from a working set of this size: of the smallest
+// measured footprint that holds it, of the largest for what is larger still. 0 when nothing was
+// measured.
 double bandwidth_for(const MachineSpeed& speed, int64_t bytes);
 
 }  // namespace sentinel

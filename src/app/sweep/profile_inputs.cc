@@ -26,9 +26,10 @@ TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, con
 
 void check_room(const ProfileOptions& options, int prompt_tokens, int context) {
   if (int64_t{prompt_tokens} + options.generated_tokens <= context) return;
-  throw usage_error("a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
-                    "--sequence_length or --generated_tokens", prompt_tokens,
-                    options.generated_tokens, context);
+  throw usage_error(
+      "a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
+      "--sequence_length or --generated_tokens",
+      prompt_tokens, options.generated_tokens, context);
 }
 
 }  // namespace
@@ -45,8 +46,7 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
   if (find_ranking_strategy(options.strategy).calibrates) {
-    inputs.calibration =
-        open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    inputs.calibration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
     auto& tokens = inputs.calibration.tokens;
     tokens.resize(std::min(tokens.size(), kCalibrationWindows * static_cast<size_t>(context)));
   }

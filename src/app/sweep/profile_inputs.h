@@ -22,11 +22,12 @@ struct ProfileInputs {
   std::shared_ptr<const Checkpoint> checkpoint;
   std::unique_ptr<Tokenizer> tokenizer;
   TokenizedText text;
-  TokenizedText calibration;  // empty unless the strategy calibrates; at most 8 full windows
+  TokenizedText calibration;    // empty unless the strategy calibrates; at most 8 full windows
   std::vector<Prompt> prompts;  // [batch_size]
 };
 
-// Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the context.
+// Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the
+// context.
 ProfileInputs open_inputs(const ProfileOptions& options);
 
 }  // namespace sentinel

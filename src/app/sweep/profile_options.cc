@@ -34,8 +34,10 @@ std::vector<int> parse_pruning_levels(const std::string& text) {
     int level = -1;
     const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), level);
     if (error != std::errc() || end != item.data() + item.size() || level < 0 || level > 100) {
-      throw usage_error("--pruning_levels: \"{}\" is not a whole percentage from 0 to 100; give a "
-                        "list as in 0,30,50,70", printable(item));
+      throw usage_error(
+          "--pruning_levels: \"{}\" is not a whole percentage from 0 to 100; give a "
+          "list as in 0,30,50,70",
+          printable(item));
     }
     if (std::find(levels.begin(), levels.end(), level) != levels.end()) {
       throw usage_error("--pruning_levels: {} is listed twice", level);
@@ -80,35 +82,34 @@ nlohmann::json args_json(const ProfileOptions& options) {
   const auto text_or_null = [](const std::string& text) {
     return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
   };
-  nlohmann::json args = {
-      {"model_name", options.model_name},
-      {"device", options.device},
-      {"optimization_level", model.level},
-      {"pruning_levels", options.pruning_levels},
-      {"profile_mode", options.profile_mode},
-      {"sequence_length", options.sequence_length},
-      {"batch_size", options.batch_size},
-      {"generated_tokens", options.generated_tokens},
-      {"test_all_optimization_levels", options.test_all_optimization_levels},
-      {"iterations", options.iterations},
-      {"warmup", options.warmup},
-      {"temperature", options.temperature},
-      {"seed", options.seed},
-      {"strategy", options.strategy},
-      {"agency", to_string(model.agency)},
-      {"output_dir", options.output_dir},
-      {"output_prefix", options.output_prefix},
-      {"custom_prompts", text_or_null(options.custom_prompts)},
-      {"text", text_or_null(options.text)},
-      {"calibration", text_or_null(options.calibration)},
-      {"max_eval_windows", options.max_eval_windows},
-      {"isa", text_or_null(model.isa)},
-      // Part of the old tool's list; these tests are not in this version.
-      {"multi_model_comparison", false},
-      {"compare_models", nullptr},
-      {"model_family", nullptr},
-      {"cpu_specific_optimizations", false},
-      {"memory_profile", false}};
+  nlohmann::json args = {{"model_name", options.model_name},
+                         {"device", options.device},
+                         {"optimization_level", model.level},
+                         {"pruning_levels", options.pruning_levels},
+                         {"profile_mode", options.profile_mode},
+                         {"sequence_length", options.sequence_length},
+                         {"batch_size", options.batch_size},
+                         {"generated_tokens", options.generated_tokens},
+                         {"test_all_optimization_levels", options.test_all_optimization_levels},
+                         {"iterations", options.iterations},
+                         {"warmup", options.warmup},
+                         {"temperature", options.temperature},
+                         {"seed", options.seed},
+                         {"strategy", options.strategy},
+                         {"agency", to_string(model.agency)},
+                         {"output_dir", options.output_dir},
+                         {"output_prefix", options.output_prefix},
+                         {"custom_prompts", text_or_null(options.custom_prompts)},
+                         {"text", text_or_null(options.text)},
+                         {"calibration", text_or_null(options.calibration)},
+                         {"max_eval_windows", options.max_eval_windows},
+                         {"isa", text_or_null(model.isa)},
+                         // Part of the old tool's list; these tests are not in this version.
+                         {"multi_model_comparison", false},
+                         {"compare_models", nullptr},
+                         {"model_family", nullptr},
+                         {"cpu_specific_optimizations", false},
+                         {"memory_profile", false}};
   args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
   args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
   args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;

@@ -11,26 +11,27 @@
 namespace sentinel {
 
 struct ProfileOptions {
-  std::string model_name;       // folder, file or hub name; empty: the bundled model
+  std::string model_name;  // folder, file or hub name; empty: the bundled model
   std::string device = "cpu";
-  ModelOptions model_options;   // of the optimized variant
+  ModelOptions model_options;                 // of the optimized variant
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
   std::string strategy = "output";
-  int sequence_length = 64;     // prompts are cut or extended to it; <= 0: as they are
+  int sequence_length = 64;  // prompts are cut or extended to it; <= 0: as they are
   int generated_tokens = 20;
   int batch_size = 1;
-  int iterations = 5;           // timed generations per cell
-  int warmup = 2;               // untimed ones
-  double temperature = 0;       // 0: greedy
-  uint64_t seed = 0;            // of sampling and of strategy random
+  int iterations = 5;      // timed generations per cell
+  int warmup = 2;          // untimed ones
+  double temperature = 0;  // 0: greedy
+  uint64_t seed = 0;       // of sampling and of strategy random
   std::string profile_mode = "basic";
   bool test_all_optimization_levels = false;
   std::string output_dir = "profiling_results/full_model";
   std::string output_prefix;
-  std::string custom_prompts;   // file, one prompt per line; empty: built-in ones
-  std::string text;             // file to measure quality on; empty: texts/validation.txt
-  std::string calibration;      // file for strategies that calibrate; empty: texts/calibration.txt
-  int max_eval_windows = 8;     // 0: the whole text
+  std::string custom_prompts;  // file, one prompt per line; empty: built-in ones
+  std::string text;            // file to measure quality on; empty: texts/validation.txt
+  std::string calibration;     // file for strategies that calibrate; empty: texts/calibration.txt
+  int max_eval_windows = 8;    // 0: the whole text
+  double max_footprint_mb = 512;  // of the bandwidth measured, 2^20 bytes; 0: not measured
 };
 
 // "0,30,50" -> {0, 30, 50}, ascending. Error (usage): none, not a whole number from 0 to 100,

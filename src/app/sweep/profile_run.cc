@@ -9,7 +9,7 @@
 #include "app/report/run_folder.h"
 #include "app/sweep/cells.h"
 #include "app/sweep/environment.h"
-#include "app/sweep/loading_test.h"
+#include "app/sweep/model_loading.h"
 #include "app/sweep/profile_inputs.h"
 #include "base/error.h"
 
@@ -55,9 +55,9 @@ class ProfileRun {
   }
   CellProgress cell_progress(const char* stage) {
     return [this, stage](int done, int total, const Cell& cell) {
-      report(stage, done, total,
-             fmt::format("{} {} %, level {}", cell.variant, cell.pruning_level,
-                         cell.options.level));
+      report(
+          stage, done, total,
+          fmt::format("{} {} %, level {}", cell.variant, cell.pruning_level, cell.options.level));
     };
   }
 
@@ -113,9 +113,11 @@ CellContext ProfileRun::context() {
 
 // With the threads and the instruction set that the optimized variant really runs on.
 void ProfileRun::measure_bandwidth() {
+  if (options_.max_footprint_mb <= 0) return;
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
-  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_);
+  const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
+                                      options_.max_footprint_mb);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);
@@ -123,7 +125,7 @@ void ProfileRun::measure_bandwidth() {
 
 void ProfileRun::test_loading() {
   const Cell baseline = dense_original();
-  result_.loading = sentinel::test_loading(
+  result_.loading = time_loading(
       inputs_.model, baseline.options, baseline.options, asked_,
       std::min(options_.iterations, kLoadingRounds),
       [this](int done, int total) { report("loading", done, total); }, cancel_);
@@ -135,7 +137,8 @@ void ProfileRun::rank() {
   const auto model = prepare(context(), dense_original());
   ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
                                    options_.seed, cancel_});
-  StrategyResult strategy_result{ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
+  StrategyResult strategy_result{
+      ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
   if (strategy.calibrates) {
     strategy_result.calibration = nlohmann::json{{"text", inputs_.calibration.path},
                                                  {"text_sha256", inputs_.calibration.sha256},
@@ -174,8 +177,7 @@ std::vector<Cell*> ProfileRun::all_cells() {
 }
 
 void ProfileRun::time() {
-  time_cells(context(), all_cells(), options_.warmup, options_.iterations,
-             cell_progress("timing"));
+  time_cells(context(), all_cells(), options_.warmup, options_.iterations, cell_progress("timing"));
 }
 
 void ProfileRun::quality() {

@@ -11,15 +11,15 @@
 namespace sentinel {
 
 struct ProfileProgress {
-  std::string stage;   // "loading", "ranking heads", "timing", "quality", ...
+  std::string stage;  // "loading", "ranking heads", "timing", "quality", ...
   int done = 0, total = 0;
   std::string detail;  // what is measured now
 };
 using ProfileCallback = std::function<void(const ProfileProgress&)>;
 
-// Checks everything that can be checked, makes the run folder, measures stage by stage, and rewrites
-// the result file and summary.md after each. When `cancel` (may be null) becomes true the run stops
-// soon, keeps what was measured and returns with `interrupted` set.
+// Checks everything that can be checked, makes the run folder, measures stage by stage, and
+// rewrites the result file and summary.md after each. When `cancel` (may be null) becomes true the
+// run stops soon, keeps what was measured and returns with `interrupted` set.
 //
 // Error (usage, bad_input): nothing has been written. Error (runtime): what was measured is kept.
 ProfileResult run_profile(const ProfileOptions& options, const ProfileCallback& progress = nullptr,

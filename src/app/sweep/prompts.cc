@@ -30,8 +30,7 @@ std::vector<std::string> read_prompts(const std::string& path) {
 }
 
 std::vector<Prompt> make_prompts(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
-                                 int count, int sequence_length,
-                                 std::span<const int32_t> filler) {
+                                 int count, int sequence_length, std::span<const int32_t> filler) {
   std::vector<Prompt> prompts;
   for (int i = 0; i < count; ++i) {
     Prompt prompt;
@@ -42,8 +41,10 @@ std::vector<Prompt> make_prompts(const Tokenizer& tokenizer, const std::vector<s
     if (sequence_length > 0) {
       const auto length = static_cast<size_t>(sequence_length);
       if (prompt.tokens.size() < length && filler.empty()) {
-        throw usage_error("--sequence_length {}: the text has no tokens to continue the prompt "
-                          "with; give another --text", sequence_length);
+        throw usage_error(
+            "--sequence_length {}: the text has no tokens to continue the prompt "
+            "with; give another --text",
+            sequence_length);
       }
       for (size_t next = 0; prompt.tokens.size() < length; ++next) {
         prompt.tokens.push_back(filler[next % filler.size()]);

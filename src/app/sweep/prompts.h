@@ -22,9 +22,9 @@ std::vector<std::string> builtin_prompts();
 // Non-empty lines of the file. Error (bad_input): missing file, no prompt in it.
 std::vector<std::string> read_prompts(const std::string& path);
 
-// `count` prompts, taking the texts in turn. With sequence_length > 0 each is cut to it or continued
-// with consecutive tokens of `filler` (real text), from its start again when that runs out.
-// Error (usage): a prompt without tokens, or nothing to continue with.
+// `count` prompts, taking the texts in turn. With sequence_length > 0 each is cut to it or
+// continued with consecutive tokens of `filler` (real text), from its start again when that runs
+// out. Error (usage): a prompt without tokens, or nothing to continue with.
 std::vector<Prompt> make_prompts(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
                                  int count, int sequence_length, std::span<const int32_t> filler);
 

@@ -45,8 +45,8 @@ class SchemaCheck {
       return check(value, root_.at(json::json_pointer(pointer)), where);
     }
     static const std::set<std::string> known = {
-        "$schema", "title", "description", "$defs", "type", "properties", "required", "items",
-        "enum", "minimum", "maximum", "additionalProperties"};
+        "$schema",  "title", "description", "$defs",   "type",    "properties",
+        "required", "items", "enum",        "minimum", "maximum", "additionalProperties"};
     for (const auto& [keyword, unused] : schema.items()) {
       if (!known.contains(keyword)) fail(where, fmt::format("schema keyword {}", keyword));
     }

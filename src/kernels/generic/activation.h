@@ -36,6 +36,8 @@ inline Vec16 activate(Epilogue epilogue, Vec16 x) {
   }
 }
 
+inline int64_t panel_index(const LinearArgs& a, int64_t i) { return a.panels ? a.panels[i] : i; }
+
 // Finishes one accumulator: bias, activation or addition, and the store of the columns that exist.
 inline void finish(const LinearArgs& a, Vec16 sum, const float* bias, float* y, int64_t columns) {
   if (bias) sum = sum + Vec16::load(bias);

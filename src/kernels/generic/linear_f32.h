@@ -16,7 +16,9 @@ constexpr int kBlockRows = 192;
 constexpr int kMaxSegments = 128;
 constexpr int kPrefetchBytes = 2048;
 
-inline int64_t panel_index(const LinearArgs& a, int64_t i) { return a.panels ? a.panels[i] : i; }
+inline const float* row_floats(const LinearArgs& a, int64_t row) {
+  return reinterpret_cast<const float*>(a.x.data + row * a.x.stride);
+}
 
 inline const float* panel_weights(const LinearArgs& a, int64_t panel) {
   return reinterpret_cast<const float*>(a.weights + panel * a.panel_stride);
@@ -26,6 +28,7 @@ inline const float* panel_weights(const LinearArgs& a, int64_t panel) {
 template <int R, int U>
 inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
   const float* base = panel_weights(a, panel);
+  const int64_t ld = a.x.stride / 4;
   Vec16 acc[R][U];
   for (auto& lane : acc) {
     for (Vec16& v : lane) v = Vec16::zero();
@@ -33,7 +36,7 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
   for (int s = 0; s < a.n_segments; ++s) {
     const Segment& segment = a.segments[s];
     const float* w = base + segment.weight_offset / 4;
-    const float* x = a.x + row * a.x_stride + segment.x_offset;
+    const float* x = row_floats(a, row) + segment.x_offset;
     int k = 0;
     for (; k + U <= segment.k; k += U, w += U * kPanel) {
 #pragma GCC unroll 8
@@ -42,14 +45,14 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
         const Vec16 weight = Vec16::load(w + u * kPanel);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
-          acc[r][u] = fma(weight, Vec16::set1(x[r * a.x_stride + k + u]), acc[r][u]);
+          acc[r][u] = fma(weight, Vec16::set1(x[r * ld + k + u]), acc[r][u]);
         }
       }
     }
     for (; k < segment.k; ++k, w += kPanel) {
       const Vec16 weight = Vec16::load(w);
       for (int r = 0; r < R; ++r) {
-        acc[r][0] = fma(weight, Vec16::set1(x[r * a.x_stride + k]), acc[r][0]);
+        acc[r][0] = fma(weight, Vec16::set1(x[r * ld + k]), acc[r][0]);
       }
     }
   }
@@ -70,13 +73,13 @@ template <int R, int P>
   }
   const float* base[P];
   for (int p = 0; p < P; ++p) base[p] = panel_weights(a, panels[p]);
-  const int64_t ld = a.x_stride;
+  const int64_t ld = a.x.stride / 4;
   for (int s = 0; s < a.n_segments; ++s) {
     const Segment& segment = a.segments[s];
     // Every third row has its pointer: rows between are ld and 2 ld away, which x86 addresses
     // without a register of their own.
     const float* x[(R + 2) / 3];
-    for (int g = 0; g < (R + 2) / 3; ++g) x[g] = a.x + (row + 3 * g) * ld + segment.x_offset;
+    for (int g = 0; g < (R + 2) / 3; ++g) x[g] = row_floats(a, row + 3 * g) + segment.x_offset;
     const float* w[P];
     for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset / 4;
     for (int k = 0; k < segment.k; ++k) {

@@ -71,7 +71,7 @@ fs::path find_snapshot(const fs::path& model, std::string_view revision) {
   std::error_code error;
   const std::string commit = read_ref(model / "refs" / revision);
   const fs::path snapshots = model / "snapshots";
-  const fs::path named = snapshots / (commit.empty() ? std::string(revision) : commit);
+  fs::path named = snapshots / (commit.empty() ? std::string(revision) : commit);
   if (fs::is_directory(named, error)) return named;
   std::vector<fs::path> all;
   for (const auto& entry : fs::directory_iterator(snapshots, error)) all.push_back(entry.path());

@@ -1,7 +1,7 @@
 #include "model/checkpoint/shard_index.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -59,9 +59,10 @@ void ShardIndex::check(const std::string& file,
     }
   }
   if (entries.size() == tensors_in_file_.at(file)) return;
+  std::set<std::string_view> present;
+  for (const auto& entry : entries) present.insert(entry.name);
   for (const auto& [tensor, mapped] : file_of_tensor_) {
-    const auto is_it = [&](const SafetensorsEntry& entry) { return entry.name == tensor; };
-    if (mapped == file && std::find_if(entries.begin(), entries.end(), is_it) == entries.end()) {
+    if (mapped == file && !present.contains(tensor)) {
       throw bad_input("{}: tensor \"{}\" is not in {}; download the model again", where_,
                       printable(tensor), file);
     }

@@ -104,6 +104,7 @@ std::vector<CheckpointTensor> TensorTable::used() const {
   std::sort(ordered.begin(), ordered.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<CheckpointTensor> tensors;
+  tensors.reserve(ordered.size());
   for (auto& [order, tensor] : ordered) tensors.push_back(std::move(tensor));
   return tensors;
 }

@@ -26,8 +26,16 @@ size_t contraction_length(std::string_view text, size_t begin) {
 
 }  // namespace
 
-Pretokenizer::Pretokenizer() : classes_(UnicodeClasses::get()) {
-  for (uint32_t c = 0; c < ascii_.size(); ++c) ascii_[c] = classes_[c];
+Pretokenizer::Pretokenizer() {
+  for (size_t c = 0; c < ascii_.size(); ++c) {
+    const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool is_number = c >= '0' && c <= '9';
+    const bool is_space = c == ' ' || (c >= '\t' && c <= '\r');
+    ascii_[c] = is_letter   ? CharClass::letter
+                : is_number ? CharClass::number
+                : is_space  ? CharClass::space
+                            : CharClass::other;
+  }
 }
 
 inline Pretokenizer::Char Pretokenizer::char_at(std::string_view text, size_t position) const {
@@ -35,7 +43,7 @@ inline Pretokenizer::Char Pretokenizer::char_at(std::string_view text, size_t po
   if (byte < 0x80) return {ascii_[byte], 1};
   const Utf8Char c = decode_utf8(text.data() + position, text.size() - position);
   if (c.code_point == kInvalidCodePoint) return {CharClass::other, 1};
-  return {classes_[c.code_point], c.length};
+  return {UnicodeClasses::get()[c.code_point], c.length};
 }
 
 inline size_t Pretokenizer::run_end(std::string_view text, size_t position,

@@ -29,7 +29,7 @@ class Pretokenizer {
   size_t run_end(std::string_view text, size_t position, CharClass char_class) const;
   size_t space_piece_end(std::string_view text, size_t begin) const;
 
-  const UnicodeClasses& classes_;
+  // A table of its own, so that ASCII text does not wait for the Unicode data to be built.
   std::array<CharClass, 128> ascii_;
 };
 

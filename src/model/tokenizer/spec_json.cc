@@ -1,22 +1,11 @@
 #include "model/tokenizer/spec_json.h"
 
 #include <limits>
-#include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
 
 namespace sentinel::spec_json {
 using nlohmann::json;
-
-json parse_object(std::string_view text, const std::string& name) {
-  if (text.empty()) throw bad_input("{}: the file is empty; copy or download it again", name);
-  json document = parse_json(text, name);
-  if (!document.is_object()) {
-    throw bad_input("{}: not a JSON object; copy or download the file again", name);
-  }
-  return document;
-}
 
 const json& get(const json& object, const char* key) {
   static const json null;
@@ -49,20 +38,6 @@ int32_t get_id(const json& value, std::string_view token, const std::string& nam
         printable(value.dump(-1, ' ', true, json::error_handler_t::replace), 40), kMax);
   }
   return static_cast<int32_t>(value.get<uint64_t>());
-}
-
-std::vector<BpeSpec::Entry> get_vocab(const json& object, const std::string& name) {
-  if (!object.is_object() || object.empty()) {
-    throw bad_input("{}: no vocabulary of the form {{\"token\": id}}; download the file again",
-                    name);
-  }
-  std::vector<BpeSpec::Entry> vocab;
-  vocab.reserve(object.size());
-  for (const auto& [text, id] : object.items()) {
-    if (text.empty()) throw bad_input("{}: the vocabulary has an empty token", name);
-    vocab.push_back({text, get_id(id, text, name)});
-  }
-  return vocab;
 }
 
 AddedToken get_added_token(const json& object, const std::string& name) {

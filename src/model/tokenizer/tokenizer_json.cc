@@ -120,27 +120,10 @@ void check_model(const json& model, const std::string& name) {
   }
 }
 
-// "a b" or ["a", "b"]
-std::pair<std::string, std::string> read_merge(const json& merge, size_t index,
-                                               const std::string& name) {
-  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
-  }
-  if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
-    const size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
-      return {text.substr(0, space), text.substr(space + 1)};
-    }
-  }
-  throw bad_input("{}: merge {} is not two tokens: {}; download the file again", name, index,
-                  printable(merge.dump(-1, ' ', true, json::error_handler_t::replace)));
-}
-
 }  // namespace
 
 BpeSpec parse_tokenizer_json(std::string_view text, const std::string& name) {
-  const json root = spec_json::parse_object(text, name);
+  auto [root, vocab, merges] = spec_json::parse(text, name, spec_json::Layout::tokenizer_json);
   const json& model = get(root, "model");
   BpeSpec spec;
   spec.vocab_file = spec.merges_file = name;
@@ -150,14 +133,13 @@ BpeSpec parse_tokenizer_json(std::string_view text, const std::string& name) {
   check_post_processor(root, name);
   check_decoder(root, name);
 
-  spec.vocab = spec_json::get_vocab(get(model, "vocab"), name);
-  spec.ignore_merges = get_bool(model, "ignore_merges", false, name);
-  const json& merges = get(model, "merges");
-  if (!merges.is_array()) throw bad_input("{}: the model has no list of merges", name);
-  spec.merges.reserve(merges.size());
-  for (const json& merge : merges) {
-    spec.merges.push_back(read_merge(merge, spec.merges.size(), name));
+  if (vocab.empty()) throw bad_input("{}: the model has no vocabulary; download it again", name);
+  if (!get(model, "merges").is_array()) {
+    throw bad_input("{}: the model has no list of merges; download it again", name);
   }
+  spec.vocab = std::move(vocab);
+  spec.merges = std::move(merges);
+  spec.ignore_merges = get_bool(model, "ignore_merges", false, name);
   const json& added_tokens = get(root, "added_tokens");
   if (!added_tokens.is_null() && !added_tokens.is_array()) {
     throw bad_input("{}: \"added_tokens\" must be a list", name);

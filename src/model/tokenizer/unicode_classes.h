@@ -19,7 +19,7 @@ class UnicodeClasses {
     return blocks_[index_[code_point / kBlock] * kBlock + code_point % kBlock];
   }
 
-  // Constant data: built at the first call (some 10 ms), never changed, shared by all threads.
+  // Constant data: built at the first call (some 20 ms), never changed, shared by all threads.
   static const UnicodeClasses& get();
 
  private:

@@ -64,14 +64,18 @@ BpeSpec parse_vocab_and_merges(std::string_view vocab_json, const std::string& v
   BpeSpec spec;
   spec.vocab_file = vocab_name;
   spec.merges_file = merges_name;
-  spec.vocab = spec_json::get_vocab(spec_json::parse_object(vocab_json, vocab_name), vocab_name);
+  spec.vocab = spec_json::parse(vocab_json, vocab_name, spec_json::Layout::vocab_json).vocab;
+  if (spec.vocab.empty()) {
+    throw bad_input("{}: no vocabulary of the form {{\"token\": id}}; download it again",
+                    vocab_name);
+  }
   spec.merges = parse_merges(merges, merges_name);
   add_special("<|endoftext|>", spec);
   return spec;
 }
 
 void apply_tokenizer_config(std::string_view text, const std::string& name, BpeSpec& spec) {
-  const json config = spec_json::parse_object(text, name);
+  const json config = spec_json::parse(text, name, spec_json::Layout::config).root;
   spec.add_prefix_space = spec_json::get_bool(config, "add_prefix_space", false, name);
   const json& added_tokens = get(config, "added_tokens_decoder");
   if (!added_tokens.is_null() && !added_tokens.is_object()) {

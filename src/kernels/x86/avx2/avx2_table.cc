@@ -1,14 +1,23 @@
 // The kernels of instruction set "avx2": the generic ones on its Vec16.
 #include "kernels/x86/avx2/vec16.h"
 //
+#include "kernels/generic/encode.h"
 #include "kernels/generic/linear_f32.h"
+#include "kernels/generic/linear_low.h"
 #include "kernels/generic/norm_softmax.h"
+#include "kernels/generic/operand.h"
 #include "kernels/tables.h"
 
 namespace sentinel {
 
 const KernelTable& avx2_kernels() {
-  static constexpr KernelTable kTable = {"avx2", linear_f32, layer_norm, softmax};
+  static constexpr KernelTable kTable = {
+      "avx2",
+      {linear_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
+      {nullptr, prepare_bf16, prepare_int8, prepare_int8},
+      {nullptr, encode_bf16, encode_int8, encode_int4},
+      layer_norm,
+      softmax};
   return kTable;
 }
 

@@ -47,6 +47,77 @@ struct Vec16 {
   }
 };
 
+// These as in ref/vec16.h.
+template <int kShift, int kBits>
+inline Vec16 load_bits(const void* p) {
+  const auto* words = static_cast<const __m256i*>(p);
+  const auto part = [](__m256i w) {
+    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w, kShift),
+                                               _mm256_set1_epi32((1 << kBits) - 1)));
+  };
+  return {part(_mm256_loadu_si256(words)), part(_mm256_loadu_si256(words + 1))};
+}
+template <int kHigh>
+inline Vec16 load_bf16_half(const void* p) {
+  const auto* words = static_cast<const __m256i*>(p);
+  const auto part = [](__m256i w) {
+    return _mm256_castsi256_ps(kHigh ? _mm256_and_si256(w, _mm256_set1_epi32(int(0xffff0000U)))
+                                     : _mm256_slli_epi32(w, 16));
+  };
+  return {part(_mm256_loadu_si256(words)), part(_mm256_loadu_si256(words + 1))};
+}
+inline Vec16 load_f16(const void* p) {
+  const auto* halves = static_cast<const __m128i*>(p);
+  return {_mm256_cvtph_ps(_mm_loadu_si128(halves)), _mm256_cvtph_ps(_mm_loadu_si128(halves + 1))};
+}
+inline void store_int8(Vec16 a, void* p) {
+  const __m256i pairs = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)), 0xd8);
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+  _mm_storeu_si128(static_cast<__m128i*>(p), bytes);
+}
+inline void store_bf16(Vec16 a, void* p) {
+  const auto rounded = [](__m256 x) {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    return _mm256_srli_epi32(
+        _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+  };
+  _mm256_storeu_si256(static_cast<__m256i*>(p),
+                      _mm256_permute4x64_epi64(
+                          _mm256_packus_epi32(rounded(a.lo), rounded(a.hi)), 0xd8));
+}
+
+inline void store_f16(Vec16 a, void* p) {
+  auto* halves = static_cast<__m128i*>(p);
+  const auto clamped = [](__m256 x) {
+    return _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-65504)), _mm256_set1_ps(65504));
+  };
+  _mm_storeu_si128(halves, _mm256_cvtps_ph(clamped(a.lo), 0));
+  _mm_storeu_si128(halves + 1, _mm256_cvtps_ph(clamped(a.hi), 0));
+}
+inline void store_quads(const Vec16 q[4], void* p) {
+  const auto word = [](__m256 a, __m256 b, __m256 c, __m256 d) {
+    const __m256i low = _mm256_or_si256(_mm256_cvtps_epi32(a),
+                                        _mm256_slli_epi32(_mm256_cvtps_epi32(b), 8));
+    const __m256i high = _mm256_or_si256(_mm256_slli_epi32(_mm256_cvtps_epi32(c), 16),
+                                         _mm256_slli_epi32(_mm256_cvtps_epi32(d), 24));
+    return _mm256_or_si256(low, high);
+  };
+  auto* words = static_cast<__m256i*>(p);
+  _mm256_storeu_si256(words, word(q[0].lo, q[1].lo, q[2].lo, q[3].lo));
+  _mm256_storeu_si256(words + 1, word(q[0].hi, q[1].hi, q[2].hi, q[3].hi));
+}
+inline Vec16 round_nearest(Vec16 a) {
+  constexpr int kMode = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+  return {_mm256_round_ps(a.lo, kMode), _mm256_round_ps(a.hi, kMode)};
+}
+inline Vec16 where_less(Vec16 c, Vec16 d, Vec16 a, Vec16 b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(c.lo, d.lo, _CMP_LT_OQ)),
+          _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(c.hi, d.hi, _CMP_LT_OQ))};
+}
+
 inline Vec16 operator+(Vec16 a, Vec16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline Vec16 operator-(Vec16 a, Vec16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline Vec16 operator*(Vec16 a, Vec16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }

@@ -26,6 +26,50 @@ struct Vec16 {
   }
 };
 
+// These as in ref/vec16.h.
+template <int kShift, int kBits>
+inline Vec16 load_bits(const void* p) {
+  const __m512i words = _mm512_srli_epi32(_mm512_loadu_si512(p), kShift);
+  return {_mm512_cvtepi32_ps(_mm512_and_si512(words, _mm512_set1_epi32((1 << kBits) - 1)))};
+}
+template <int kHigh>
+inline Vec16 load_bf16_half(const void* p) {
+  const __m512i words = _mm512_loadu_si512(p);
+  return {_mm512_castsi512_ps(kHigh ? _mm512_and_si512(words, _mm512_set1_epi32(int(0xffff0000U)))
+                                    : _mm512_slli_epi32(words, 16))};
+}
+inline Vec16 load_f16(const void* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
+}
+inline void store_int8(Vec16 a, void* p) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
+inline void store_bf16(Vec16 a, void* p) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded =
+      _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  _mm256_storeu_si256(static_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
+}
+
+inline void store_f16(Vec16 a, void* p) {
+  const __m512 limit = _mm512_set1_ps(65504);
+  const __m512 clamped = _mm512_min_ps(_mm512_max_ps(a.v, _mm512_sub_ps(_mm512_setzero_ps(), limit)), limit);
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(clamped, 0));
+}
+inline void store_quads(const Vec16 q[4], void* p) {
+  __m512i word = _mm512_cvtps_epi32(q[0].v);
+  word = _mm512_or_si512(word, _mm512_slli_epi32(_mm512_cvtps_epi32(q[1].v), 8));
+  word = _mm512_or_si512(word, _mm512_slli_epi32(_mm512_cvtps_epi32(q[2].v), 16));
+  word = _mm512_or_si512(word, _mm512_slli_epi32(_mm512_cvtps_epi32(q[3].v), 24));
+  _mm512_storeu_si512(p, word);
+}
+inline Vec16 round_nearest(Vec16 a) { return {_mm512_roundscale_ps(a.v, 0)}; }
+inline Vec16 where_less(Vec16 c, Vec16 d, Vec16 a, Vec16 b) {
+  return {_mm512_mask_mov_ps(b.v, _mm512_cmp_ps_mask(c.v, d.v, _CMP_LT_OQ), a.v)};
+}
+
 inline Vec16 operator+(Vec16 a, Vec16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Vec16 operator-(Vec16 a, Vec16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Vec16 operator*(Vec16 a, Vec16 b) { return {_mm512_mul_ps(a.v, b.v)}; }

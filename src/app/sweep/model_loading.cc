@@ -1,4 +1,4 @@
-#include "app/sweep/loading_test.h"
+#include "app/sweep/model_loading.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -18,7 +18,7 @@ double load_once(const std::string& model, const ModelOptions& options, LoadResu
 
 }  // namespace
 
-LoadingResult test_loading(const std::string& model, const ModelOptions& baseline,
+LoadingResult time_loading(const std::string& model, const ModelOptions& baseline,
                            const ModelOptions& original, const ModelOptions& optimized, int rounds,
                            const std::function<void(int done, int total)>& progress,
                            const std::atomic<bool>* cancel) {
@@ -27,8 +27,8 @@ LoadingResult test_loading(const std::string& model, const ModelOptions& baselin
   const struct {
     const ModelOptions& options;
     LoadResult& result;
-  } kinds[] = {{baseline, result.baseline}, {original, result.original},
-               {optimized, result.optimized}};
+  } kinds[] = {
+      {baseline, result.baseline}, {original, result.original}, {optimized, result.optimized}};
   for (int round = 0; round < rounds; ++round) {
     for (int kind = 0; kind < 3; ++kind) {
       if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");

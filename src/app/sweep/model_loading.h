@@ -13,7 +13,7 @@ namespace sentinel {
 // Baseline: opening the checkpoint and packing plain f32, ready to run. Original and optimized:
 // opening it and making that variant. After one untimed pass the three are loaded in turn, `rounds`
 // times, so that all find the file in the page cache. Error (interrupted).
-LoadingResult test_loading(const std::string& model, const ModelOptions& baseline,
+LoadingResult time_loading(const std::string& model, const ModelOptions& baseline,
                            const ModelOptions& original, const ModelOptions& optimized, int rounds,
                            const std::function<void(int done, int total)>& progress,
                            const std::atomic<bool>* cancel);

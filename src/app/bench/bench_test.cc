@@ -1,0 +1,114 @@
+#include "app/bench/bench.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "app/bench/statistics.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+std::shared_ptr<const Checkpoint> mini() {
+  return Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini");
+}
+
+TEST(Statistics, KnownValues) {
+  const std::vector<double> values = {4, 1, 3, 2};
+  EXPECT_DOUBLE_EQ(mean(values), 2.5);
+  EXPECT_DOUBLE_EQ(median(values), 2.5);
+  EXPECT_DOUBLE_EQ(percentile(values, 1), 4);
+  EXPECT_DOUBLE_EQ(percentile(values, 0), 1);
+  EXPECT_NEAR(sample_stddev(values), 1.2909944, 1e-6);
+  EXPECT_EQ(median({}), 0);
+  EXPECT_EQ(sample_stddev({1}), 0);
+}
+
+TEST(Bench, RowsCoverTheMatrixAndAddUp) {
+  BenchOptions options;
+  options.prompts = {12};
+  options.generations = {5};
+  options.depths = {0, 8};
+  options.batches = {1, 3};
+  options.threads = {1};
+  options.heads_closed = {0, 50};
+  options.repetitions = 2;
+  const BenchResult result = run_bench(mini(), options);
+  ASSERT_EQ(result.rows.size(), 16U);
+  EXPECT_FALSE(result.interrupted);
+  for (const BenchRow& row : result.rows) {
+    EXPECT_EQ(row.samples_ts.size(), 2U);
+    EXPECT_GT(row.median_ts, 0);
+    EXPECT_GT(row.bandwidth_fraction, 0);
+    EXPECT_GT(row.flops_fraction, 0);
+    EXPECT_GT(row.machine_gbps, 0);
+    EXPECT_GT(row.peak_rss_mb, 0);
+    EXPECT_LE(row.step_ms_p50, row.step_ms_p99);
+    EXPECT_EQ(row.n_threads, 1);
+    EXPECT_EQ(row.heads_active, row.heads_closed_percent == 0 ? 64 : 32);
+    EXPECT_NEAR(row.bandwidth_gbps, row.bytes_per_token * row.median_ts / 1e9, 1e-9);
+  }
+  const auto find = [&](const std::string& test, int batch, int closed) {
+    return *std::find_if(result.rows.begin(), result.rows.end(), [&](const BenchRow& row) {
+      return row.test == test && row.batch == batch && row.heads_closed_percent == closed;
+    });
+  };
+  EXPECT_LT(find("tg5", 1, 50).bytes_per_token, find("tg5", 1, 0).bytes_per_token);
+  EXPECT_LT(find("tg5", 1, 0).bytes_per_token, find("tg5@d8", 1, 0).bytes_per_token);
+  EXPECT_LT(find("tg5", 3, 0).bytes_per_token, find("tg5", 1, 0).bytes_per_token / 2);
+  EXPECT_LT(find("pp12", 1, 0).bytes_per_token, find("tg5", 1, 0).bytes_per_token / 11);
+}
+
+TEST(Bench, ACancelFlagEndsItAndKeepsWhatWasMeasured) {
+  BenchOptions options;
+  options.prompts = {4};
+  options.generations = {0};
+  options.threads = {1};
+  options.repetitions = 100;
+  std::atomic<bool> cancel{false};
+  options.cancel = &cancel;
+  const BenchResult result = run_bench(mini(), options, [&](const BenchProgress& p) {
+    if (p.done == 4) cancel = true;
+  });
+  EXPECT_TRUE(result.interrupted);
+  ASSERT_EQ(result.rows.size(), 1U);
+  EXPECT_EQ(result.rows[0].samples_ts.size(), 3U);
+}
+
+TEST(Bench, WhatDoesNotFitIsAnErrorAndDefaultsAreCutToTheContext) {
+  const auto attempt = [](auto change) {
+    BenchOptions options;
+    options.repetitions = 1;
+    options.warmup = 0;
+    change(options);
+    return run_bench(mini(), options);
+  };
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.prompts = {513}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.depths = {600}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.prompts = o.generations = {0}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.threads = {0}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.batches = {0}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.heads_closed = {101}; }), Error);
+  EXPECT_THROW(attempt([](BenchOptions& o) { o.repetitions = 0; }), Error);
+  const BenchResult cut = attempt([](BenchOptions& o) {
+    o.depths = {500};
+    o.threads = {1};
+  });
+  ASSERT_EQ(cut.rows.size(), 2U);
+  EXPECT_EQ(cut.rows[0].test, "pp12@d500");
+  EXPECT_EQ(cut.rows[1].test, "tg12@d500");
+}
+
+TEST(Bench, ALargerShareOfHeadsHoldsTheSmaller) {
+  const ModelConfig config = mini()->config();
+  EXPECT_EQ(random_heads(config, 30, 1).size(), 19U);
+  const auto half = random_heads(config, 50, 1), most = random_heads(config, 70, 1);
+  EXPECT_TRUE(std::equal(half.begin(), half.end(), most.begin()));
+  EXPECT_NE(half, random_heads(config, 50, 2));
+  EXPECT_EQ(half, random_heads(config, 50, 1));
+}
+
+}  // namespace
+}  // namespace sentinel

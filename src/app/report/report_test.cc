@@ -1,0 +1,162 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "app/report/profile_json.h"
+#include "app/report/profile_result.h"
+#include "app/report/profile_tables.h"
+#include "app/report/recommend.h"
+#include "app/report/summary_md.h"
+#include "app/report/text_table.h"
+
+namespace sentinel {
+namespace {
+
+RunResult run_of(const std::string& variant, int percent, std::vector<double> times,
+                 double delta_percent) {
+  RunResult run;
+  run.variant = variant;
+  run.pruning_level = percent;
+  run.level = 1;
+  run.agency = variant == "optimized" ? "track" : "off";
+  run.batch_size = 2;
+  run.prompt_total = 100;
+  run.bytes_per_step = 1000;
+  run.machine_bandwidth = 1e5;
+  for (const double time : times) {
+    run.generation_times.push_back(time);
+    run.prefill_times.push_back(time / 4);
+    run.first_token_times.push_back(time / 4);
+    run.decode_times.push_back(time * 3 / 4);
+    for (int i = 0; i < 3; ++i) run.step_times.push_back(time / 4);
+    run.tokens_generated.push_back(4);
+  }
+  QualityFigures quality;
+  quality.perplexity = 40 * (1 + delta_percent / 100);
+  quality.perplexity_delta_percent = delta_percent;
+  run.quality = quality;
+  return run;
+}
+
+TEST(DerivedFigures, FollowTheirDefinitions) {
+  const RunResult run = run_of("original", 0, {0.2, 0.1, 0.4}, 0);
+  EXPECT_DOUBLE_EQ(tokens_per_second(run), 2 * 4 / 0.2);
+  EXPECT_DOUBLE_EQ(prefill_tokens_per_second(run), 100 / 0.05);
+  EXPECT_DOUBLE_EQ(decode_tokens_per_second(run), 2 * 3 / 0.15);
+  EXPECT_DOUBLE_EQ(step_ms(run).p50, 50);
+  EXPECT_DOUBLE_EQ(step_ms(run).p99, 100);
+  EXPECT_DOUBLE_EQ(bandwidth_fraction(run), 1000 / 0.05 / 1e5);
+  // Deviations from 0.2: 0, 0.1, 0.2; their median 0.1.
+  EXPECT_NEAR(noise_percent(run), 100 * 2 * 1.2533 * 1.4826 * 0.1 / std::sqrt(3.0) / 0.2, 1e-9);
+  EXPECT_TRUE(std::isnan(tokens_per_second(RunResult{})));
+  EXPECT_TRUE(std::isnan(noise_percent(run_of("original", 0, {1}, 0))));
+}
+
+TEST(DerivedFigures, MedianAndPercentile) {
+  EXPECT_DOUBLE_EQ(median_of({3, 1, 2}), 2);
+  EXPECT_DOUBLE_EQ(median_of({4, 1, 2, 3}), 2.5);
+  EXPECT_TRUE(std::isnan(median_of({})));
+  EXPECT_DOUBLE_EQ(percentile_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 0.9), 9);
+  EXPECT_DOUBLE_EQ(percentile_of({5}, 0.99), 5);
+}
+
+ProfileResult comparison() {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {1.00, 1.00, 1.01}, 0);
+  result.aa_first = result.original[0];
+  result.aa_second = run_of("original", 0, {1.02, 1.02, 1.02}, 0);
+  result.original[30] = run_of("original", 30, {0.80, 0.80, 0.80}, 3);
+  result.optimized[30] = run_of("optimized", 30, {0.84, 0.84, 0.84}, 3);
+  result.original[70] = run_of("original", 70, {0.60, 0.60, 0.60}, 300);
+  result.optimized[70] = run_of("optimized", 70, {0.61, 0.61, 0.61}, 280);
+  return result;
+}
+
+const Pick* find(const std::vector<Pick>& picks, const std::string& title) {
+  for (const auto& pick : picks) {
+    if (pick.title == title) return &pick;
+  }
+  return nullptr;
+}
+
+TEST(Recommendation, FollowsSpeedQualityAndNoise) {
+  const auto picks = recommend(comparison());
+  ASSERT_EQ(picks.size(), 3u);
+  // 0.61 is within the A/A difference of 0.60 and of better quality.
+  EXPECT_EQ(find(picks, "fastest")->variant, "optimized");
+  EXPECT_EQ(find(picks, "fastest")->pruning_level, 70);
+  EXPECT_NEAR(find(picks, "fastest")->speedup, 1 / 0.61, 1e-9);
+  EXPECT_EQ(find(picks, "best with agency")->pruning_level, 70);
+  // 1.25x for 3 % of perplexity beats 1.67x for four times the perplexity.
+  EXPECT_EQ(find(picks, "best balance")->variant, "original");
+  EXPECT_EQ(find(picks, "best balance")->pruning_level, 30);
+}
+
+TEST(Recommendation, NoiseDecidesNothing) {
+  ProfileResult result = comparison();
+  result.aa_second = run_of("original", 0, {3, 3, 3}, 0);  // everything drowns
+  for (const auto& pick : recommend(result)) {
+    EXPECT_LE(pick.quality->perplexity_delta_percent, 3) << pick.title;
+    EXPECT_GT(pick.noise_percent, 99);
+  }
+}
+
+TEST(Recommendation, NeedsQuality) {
+  ProfileResult result = comparison();
+  for (auto* runs : {&result.original, &result.optimized}) {
+    for (auto& [percent, run] : *runs) run.quality.reset();
+  }
+  EXPECT_TRUE(recommend(result).empty());
+}
+
+TEST(TextTable, AlignsAndEscapes) {
+  const TextTable table{{"Name", "Value"}, {{"a|b", "1.0"}, {"é", "-"}}};
+  EXPECT_EQ(table.plain(), "Name  Value\n----  -----\na|b     1.0\né         -\n");
+  EXPECT_EQ(table.markdown(), "| Name | Value |\n| --- | ---: |\n| a\\|b | 1.0 |\n| é | - |\n");
+}
+
+TEST(TextTable, Numbers) {
+  EXPECT_EQ(format_number(1234567.891, 1), "1,234,567.9");
+  EXPECT_EQ(format_number(-999, 0), "-999");
+  EXPECT_EQ(format_number(-1000, 0), "-1,000");
+  EXPECT_EQ(format_number(NAN, 1), "-");
+  EXPECT_EQ(format_change(3.14159), "+3.14 %");
+  EXPECT_EQ(format_bytes(999), "999 B");
+  EXPECT_EQ(format_bytes(25.1e6), "25.1 MB");
+}
+
+TEST(Summary, HasItsSectionsAndARepeatableCommand) {
+  ProfileResult result = comparison();
+  result.args = {{"model_name", "my models/it's"},
+                 {"pruning_levels", "0,30"},
+                 {"isa", nullptr},
+                 {"test_all_optimization_levels", true},
+                 {"memory_profile", false}};
+  result.loading = LoadingResult{};
+  const std::string text = summary_markdown(result);
+  for (const char* heading : {"# Sentinel AI Model Profiling Results", "## Environment",
+                              "## Model Loading", "## Pruning Performance", "## Visualizations",
+                              "## Recommendations", "## Reproduce This Test"}) {
+    EXPECT_NE(text.find(heading), std::string::npos) << heading;
+  }
+  EXPECT_NE(text.find("sentinel profile --model_name 'my models/it'\\''s' --pruning_levels 0,30 "
+                      "--test_all_optimization_levels\n"),
+            std::string::npos)
+      << text;
+}
+
+TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
+  RunResult run = run_of("original", 0, {0.1}, 0);
+  run.decode_times.clear();
+  run.quality.reset();
+  run.generated_text = "cut \xE2\x82";
+  const auto document = nlohmann::json::parse(to_text(to_json(run)));
+  EXPECT_TRUE(document["decode_tokens_per_second"].is_null());
+  EXPECT_TRUE(document["perplexity"].is_null());
+  EXPECT_TRUE(document["noise_percent"].is_null());
+  EXPECT_EQ(document["tokens_scored"], 0);
+  EXPECT_EQ(document["generated_text"], "cut \xEF\xBF\xBD");
+}
+
+}  // namespace
+}  // namespace sentinel

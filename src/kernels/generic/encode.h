@@ -1,0 +1,92 @@
+// Weights to packed panels (layouts: linear_low.h). Included after a vec16.h.
+#pragma once
+
+#include "kernels/types.h"
+
+namespace sentinel {
+namespace {
+
+void encode_bf16(const float* rows, int64_t k, const float*, std::byte* panel) {
+  for (int64_t i = 0; i < k; i += 2, panel += 64) {
+    unsigned short even[16], odd[16];
+    store_bf16(Vec16::load(rows + i * kPanel), even);
+    store_bf16(Vec16::load(rows + (i + 1) * kPanel), odd);
+    for (int c = 0; c < kPanel; ++c) {
+      const unsigned word = unsigned{even[c]} | unsigned{odd[c]} << 16;
+      __builtin_memcpy(panel + 4 * c, &word, 4);
+    }
+  }
+}
+
+inline Vec16 clamped(Vec16 x, float low, float high) {
+  return min(max(x, Vec16::set1(low)), Vec16::set1(high));
+}
+
+void encode_int8(const float* rows, int64_t k, const float* column_scales, std::byte* panel) {
+  const Vec16 zero = Vec16::zero(), scale = Vec16::load(column_scales);
+  const Vec16 inverse = where_less(zero, scale, Vec16::set1(1) / scale, zero);
+  for (int64_t i = 0; i < k; i += 4, panel += 64) {
+    Vec16 quad[4];
+    for (int j = 0; j < 4; ++j) {
+      const Vec16 q = round_nearest(Vec16::load(rows + (i + j) * kPanel) * inverse);
+      quad[j] = clamped(q, -127, 127) + Vec16::set1(128);
+    }
+    store_quads(quad, panel);
+  }
+}
+
+inline Vec16 int4_of(Vec16 x, Vec16 inverse) {
+  return clamped(round_nearest(x * inverse), -8, 7);
+}
+
+// The scale of one group of 32 that leaves the smallest squared error, of a few candidates that map
+// the entry of largest magnitude to between -6 and -9 (-8 is the widest value a nibble holds).
+inline Vec16 best_int4_scale(const float* rows) {
+  const Vec16 zero = Vec16::zero();
+  Vec16 widest = zero;
+  for (int i = 0; i < kSumBlock; ++i) {
+    const Vec16 x = Vec16::load(rows + i * kPanel);
+    widest = where_less(abs(widest), abs(x), x, widest);
+  }
+  Vec16 best = zero, best_error = Vec16::set1(3.0e38F);
+  for (float target = -6.0F; target >= -9.0F; target -= 0.5F) {
+    alignas(32) unsigned short half[16];
+    store_f16(widest * Vec16::set1(1 / target), half);
+    const Vec16 scale = load_f16(half);
+    const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+    Vec16 error = zero;
+    for (int i = 0; i < kSumBlock; ++i) {
+      const Vec16 x = Vec16::load(rows + i * kPanel);
+      const Vec16 d = x - int4_of(x, inverse) * scale;
+      error = fma(d, d, error);
+    }
+    best = where_less(error, best_error, scale, best);
+    best_error = min(error, best_error);
+  }
+  return best;
+}
+
+void encode_int4(const float* rows, int64_t k, const float*, std::byte* panel) {
+  const Vec16 zero = Vec16::zero();
+  for (int64_t step = 0; step < k; step += kInt4Step, panel += 576) {
+    for (int g = 0; g < 2; ++g) {
+      const float* group = rows + (step + 32 * g) * kPanel;
+      const Vec16 scale = best_int4_scale(group);
+      store_f16(scale, panel + 512 + 32 * g);
+      const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+      for (int j = 0; j < 4; ++j) {
+        Vec16 quad[4];
+        for (int e = 0; e < 4; ++e) {
+          const float* low = group + (8 * j + e) * kPanel;
+          const Vec16 low_q = int4_of(Vec16::load(low), inverse) + Vec16::set1(8);
+          const Vec16 high_q = int4_of(Vec16::load(low + 4 * kPanel), inverse) + Vec16::set1(8);
+          quad[e] = fma(high_q, Vec16::set1(16), low_q);
+        }
+        store_quads(quad, panel + 256 * g + 64 * j);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sentinel

@@ -1,0 +1,59 @@
+// Layer norm and softmax of every instruction set against the plain twins.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/cpu_features.h"
+#include "base/rng.h"
+#include "kernels/ref/plain.h"
+#include "kernels/registry.h"
+
+namespace sentinel {
+namespace {
+
+class RowKernels : public testing::TestWithParam<std::string> {
+ protected:
+  KernelTable kernels_ = select_kernels(detect_cpu_features(), GetParam());
+  Rng rng_{11};
+};
+
+TEST_P(RowKernels, LayerNormEqualsPlainAndPadsWithZeros) {
+  for (const int n : {1, 15, 16, 17, 63, 64, 256, 768, 1000}) {
+    std::vector<float> x(3 * (n + 3)), weight(n), bias(n), out(3 * (n + 40), 9), want(n);
+    for (float& v : x) v = static_cast<float>(5 + 3 * rng_.normal());
+    for (float& v : weight) v = static_cast<float>(rng_.normal());
+    for (float& v : bias) v = static_cast<float>(rng_.normal());
+    kernels_.layer_norm(x.data(), n + 3, weight.data(), bias.data(), 1e-5F, 3, n, n + 20, out.data(),
+                        n + 40);
+    for (int r = 0; r < 3; ++r) {
+      plain::layer_norm(&x[r * (n + 3)], weight.data(), bias.data(), 1e-5F, n, want.data());
+      for (int i = 0; i < n; ++i) EXPECT_NEAR(out[r * (n + 40) + i], want[i], 2e-5) << n;
+      for (int i = n; i < n + 20; ++i) EXPECT_EQ(out[r * (n + 40) + i], 0);
+      for (int i = n + 20; i < n + 40; ++i) EXPECT_EQ(out[r * (n + 40) + i], 9);
+    }
+  }
+}
+
+// The entropy of the by-product ln l - t / l against a direct two-pass sum in double.
+TEST_P(RowKernels, SoftmaxAndItsEntropyEqualTheDirectSums) {
+  for (const int n : {1, 2, 15, 16, 17, 63, 300, 1024, 4096}) {
+    for (const double spread : {0.1, 1.0, 10.0, 100.0}) {
+      std::vector<float> scores(n + 16), p(n);
+      for (int i = 0; i < n; ++i) scores[i] = static_cast<float>(spread * rng_.normal());
+      for (int i = 0; i < n; ++i) p[i] = scores[i] * 0.125F;
+      const double entropy = plain::softmax(p.data(), n);
+      const SoftmaxSums sums = kernels_.softmax(scores.data(), n, n + 16, 0.125F);
+      for (int i = 0; i < n; ++i) EXPECT_NEAR(scores[i] / sums.l, p[i], 2e-6);
+      for (int i = n; i < n + 16; ++i) EXPECT_EQ(scores[i], 0);
+      EXPECT_NEAR(std::log(sums.l) - sums.t / sums.l, entropy, 1e-5) << n << " " << spread;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryIsa, RowKernels,
+                         testing::ValuesIn(available_isas(detect_cpu_features())),
+                         [](const auto& instance) { return instance.param; });
+
+}  // namespace
+}  // namespace sentinel
