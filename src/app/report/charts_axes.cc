@@ -109,6 +109,10 @@ int decimals_for(double largest) {
   return std::clamp(3 - static_cast<int>(std::floor(std::log10(largest))), 0, 6);
 }
 
+std::string short_number(double value) {
+  return std::isfinite(value) ? fmt::format("{:.4g}", value) : "not measured";
+}
+
 bool spans(const std::vector<double>& values, double factor) {
   double low = HUGE_VAL, high = 0;
   for (const double value : values) {

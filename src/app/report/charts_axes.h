@@ -27,6 +27,9 @@ std::vector<std::string> tick_labels(const std::vector<double>& ticks, bool log)
 // Decimals that leave about four digits of a value of that size.
 int decimals_for(double largest);
 
+// Four digits, or "not measured".
+std::string short_number(double value);
+
 // True where a logarithmic axis is needed to see all values: the largest is `factor` times the
 // smallest. All must be positive.
 bool spans(const std::vector<double>& values, double factor = 20);

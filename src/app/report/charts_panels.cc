@@ -157,7 +157,7 @@ std::string describe(const RangePlot& plot) {
   for (const Range& range : plot.ranges) {
     out += fmt::format(" {}:", range.label);
     for (size_t i = 0; i < range.values.size(); ++i) {
-      out += fmt::format("{} {} {:.4g}", i ? "," : "", plot.names[i], range.values[i]);
+      out += fmt::format("{} {} {}", i ? "," : "", plot.names[i], short_number(range.values[i]));
     }
     out += ".";
   }

@@ -193,7 +193,10 @@ Chart growth_chart(const ResultFile& file) {
   panel.decimals = decimals_for(largest);
   for (const ComparedModel& model : models) {
     panel.bars.push_back({model.name, model.growth_percent, kNotMeasured, kNotMeasured,
-                          fmt::format("of {:.4g} M", model.baseline_parameters / 1e6), kOptimized});
+                          std::isfinite(model.baseline_parameters)
+                              ? fmt::format("of {:.4g} M", model.baseline_parameters / 1e6)
+                              : "",
+                          kOptimized});
   }
   return draw(BarPlot{"parameter_growth", "Growth by model size", {panel}});
 }

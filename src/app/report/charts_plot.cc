@@ -229,7 +229,7 @@ std::string describe(const XyPlot& plot) {
     out += fmt::format(" {}:", series.name);
     for (size_t i = 0; i < std::min(kMost, series.points.size()); ++i) {
       const PlotPoint& point = series.points[i];
-      out += fmt::format("{} {:.4g} at {:.4g}", i ? "," : "", point.y, point.x);
+      out += fmt::format("{} {} at {}", i ? "," : "", short_number(point.y), short_number(point.x));
     }
     out += series.points.size() > kMost ? fmt::format(" and {} more.", series.points.size() - kMost)
                                         : ".";
@@ -246,7 +246,7 @@ Chart draw(const XyPlot& plot) {
 }
 
 Chart combine(const std::string& name, const std::string& title, const std::vector<Chart>& parts,
-              int columns) {
+              int columns, ReportTable data) {
   std::vector<double> heights;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i % static_cast<size_t>(columns) == 0) heights.push_back(0);
@@ -254,9 +254,7 @@ Chart combine(const std::string& name, const std::string& title, const std::vect
   }
   double height = 0;
   for (const double row : heights) height += row;
-  Chart chart{name,
-              Drawing(name, kChartWidth * columns, height),
-              {name, title, {{"Chart"}, {"Label"}, {"Value", 3}}, {}}};
+  Chart chart{name, Drawing(name, kChartWidth * columns, height), std::move(data)};
   std::string description;
   double y = 0;
   for (size_t i = 0; i < parts.size(); ++i) {

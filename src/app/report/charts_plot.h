@@ -84,8 +84,8 @@ struct HeatMap {
 };
 Chart draw(const HeatMap& map);
 
-// Plots side by side under one title.
+// Plots side by side under one title, with one table for all of them.
 Chart combine(const std::string& name, const std::string& title, const std::vector<Chart>& parts,
-              int columns);
+              int columns, ReportTable data);
 
 }  // namespace sentinel

@@ -93,17 +93,18 @@ Chart pruning_performance_chart(const ResultFile& file) {
   const auto figure = [&](const char* title, const char* unit, double ResultRun::*member) {
     return draw(figure_plot(file, title, title, unit, member));
   };
-  Chart chart =
-      combine("pruning_performance", "Performance by pruning level",
-              {draw(speed_plot(file, "speed")),
-               figure("Generation time by pruning level", "Seconds", &ResultRun::generation_time),
-               speedup_chart(file),
-               figure("First token by pruning level", "Seconds", &ResultRun::first_token_time)},
-              2);
-  for (const ReportTable& table : export_tables(file)) {
-    if (table.name == "pruning_comparison") chart.data = table;
+  ReportTable data;
+  auto tables = export_tables(file);
+  for (ReportTable& table : tables) {
+    if (table.name == "pruning_comparison") data = std::move(table);
   }
-  return chart;
+  return combine(
+      "pruning_performance", "Performance by pruning level",
+      {draw(speed_plot(file, "speed")),
+       figure("Generation time by pruning level", "Seconds", &ResultRun::generation_time),
+       speedup_chart(file),
+       figure("First token by pruning level", "Seconds", &ResultRun::first_token_time)},
+      2, std::move(data));
 }
 
 Chart levels_chart(const ResultFile& file) {
