@@ -42,7 +42,7 @@ class XyPainter {
     if (plot_.series.size() < 2) return y - 16;
     double x = kMargin;
     for (const PlotSeries& series : plot_.series) {
-      const std::string name = fit_text(series.name, 300, 12);
+      const std::string name = fit_text(series.name, 280, 12);
       const double width = 34 + text_width(name, 12) + 14;
       if (x > kMargin && x + width > kChartWidth) {
         x = kMargin;

@@ -11,7 +11,7 @@
 
 namespace sentinel {
 
-inline constexpr double kChartWidth = 480;  // readable on a phone without zooming
+inline constexpr double kChartWidth = 440;  // readable on a phone without zooming
 
 struct Chart {
   std::string name;  // file name without extension

@@ -63,7 +63,7 @@ void expect_texts_inside(const Chart& chart) {
 }
 
 TEST(Charts, OfAFullFile) {
-  const auto charts = export_charts(full_result());
+  const auto charts = export_charts(full_result(SENTINEL_SOURCE_DIR));
   EXPECT_EQ(names(charts),
             (std::vector<std::string>{
                 "pruning_comparison", "optimization_levels", "optimization_latency",
@@ -77,13 +77,13 @@ TEST(Charts, OfAFullFile) {
 }
 
 TEST(Charts, OfThePythonSystem) {
-  const auto charts = export_charts(python_result());
+  const auto charts = export_charts(python_result(SENTINEL_SOURCE_DIR));
   EXPECT_EQ(names(charts), (std::vector<std::string>{"pruning_comparison", "model_loading"}));
   for (const Chart& chart : charts) expect_sound(chart);
 }
 
 TEST(Charts, OfTheProfilerHaveTheirNames) {
-  const auto charts = profile_charts(full_result());
+  const auto charts = profile_charts(full_result(SENTINEL_SOURCE_DIR));
   const auto list = names(charts);
   const std::set<std::string> set(list.begin(), list.end());
   for (const char* name :
@@ -102,7 +102,8 @@ TEST(Charts, HostileTextsStayText) {
 }
 
 TEST(Charts, PruningShowsSpeedupsAndIntervals) {
-  const Chart chart = chart_named(export_charts(full_result()), "pruning_comparison");
+  const Chart chart =
+      chart_named(export_charts(full_result(SENTINEL_SOURCE_DIR)), "pruning_comparison");
   const std::string svg = chart.drawing.svg();
   EXPECT_NE(svg.find(">0.97x</text>"), std::string::npos);
   ASSERT_EQ(chart.data.rows.size(), 8u);
@@ -111,7 +112,8 @@ TEST(Charts, PruningShowsSpeedupsAndIntervals) {
 }
 
 TEST(Charts, LevelsAreSortedBySpeed) {
-  const Chart chart = chart_named(export_charts(full_result()), "optimization_levels");
+  const Chart chart =
+      chart_named(export_charts(full_result(SENTINEL_SOURCE_DIR)), "optimization_levels");
   std::vector<std::string> order;
   for (const auto& row : chart.data.rows) order.push_back(std::get<std::string>(row[1]));
   EXPECT_EQ(order, (std::vector<std::string>{"Level 3", "Level 2", "Level 1", "Level 0"}));
@@ -157,7 +159,7 @@ TEST(Charts, ExtremeAndMissingFigures) {
 }
 
 TEST(Charts, PngAndPdf) {
-  const Chart chart = pruning_chart(python_result());
+  const Chart chart = pruning_chart(python_result(SENTINEL_SOURCE_DIR));
   EXPECT_EQ(render(chart, ChartFormat::png).substr(0, 8), "\x89PNG\r\n\x1a\n");
   EXPECT_EQ(render(chart, ChartFormat::pdf).substr(0, 5), "%PDF-");
 }

@@ -49,7 +49,7 @@ std::vector<std::vector<std::string>> parse_csv(const std::string& text) {
 }
 
 TEST(CsvExport, HeadersOfTheExporter) {
-  const auto files = by_name(export_csv(full_result(), "run"));
+  const auto files = by_name(export_csv(full_result(SENTINEL_SOURCE_DIR), "run"));
   EXPECT_EQ(line(files.at("run_pruning_comparison.csv"), 0),
             "Model Type,Pruning Level,Tokens per Second,Generation Time (s),First Token Time (s),"
             "Speedup vs Original");
@@ -72,7 +72,7 @@ TEST(CsvExport, HeadersOfTheExporter) {
 }
 
 TEST(CsvExport, HeadersOfTheProfiler) {
-  const auto files = by_name(profile_csv(full_result(), "p_"));
+  const auto files = by_name(profile_csv(full_result(SENTINEL_SOURCE_DIR), "p_"));
   EXPECT_EQ(line(files.at("p_pruning_comparison.csv"), 0),
             "Pruning Level,Model Type,Tokens per Second,Generation Time,First Token Time");
   EXPECT_EQ(line(files.at("p_optimization_levels.csv"), 0),
@@ -90,7 +90,8 @@ TEST(CsvExport, HeadersOfTheProfiler) {
 }
 
 TEST(CsvExport, ThroughputEndsWithTheOverallRow) {
-  const std::string text = by_name(profile_csv(full_result())).at("throughput_test.csv");
+  const std::string text =
+      by_name(profile_csv(full_result(SENTINEL_SOURCE_DIR))).at("throughput_test.csv");
   const auto rows = parse_csv(text);
   EXPECT_EQ(rows.back()[0], "OVERALL");
   EXPECT_NEAR(std::stod(rows.back()[2]), 3.5 / 1100, 1e-12);  // seconds per token
@@ -103,7 +104,7 @@ TEST(CsvExport, SummaryWithoutPruningTest) {
 }
 
 TEST(CsvExport, PythonFile) {
-  const auto files = by_name(export_csv(python_result(), "base"));
+  const auto files = by_name(export_csv(python_result(SENTINEL_SOURCE_DIR), "base"));
   EXPECT_EQ(files.size(), 3u);  // missing sections are left out
   const auto rows = parse_csv(files.at("base_pruning_comparison.csv"));
   ASSERT_EQ(rows.size(), 9u);

@@ -7,11 +7,13 @@
 
 namespace sentinel::testing {
 
-inline std::string data_path(const std::string& name) {
-  return std::string(SENTINEL_SOURCE_DIR) + "/tests/data/" + name;
+// `root` is the repository's.
+inline ResultFile python_result(const std::string& root) {
+  return load_result_file(root + "/tests/data/python_result.json");
 }
-inline ResultFile python_result() { return load_result_file(data_path("python_result.json")); }
-inline ResultFile full_result() { return load_result_file(data_path("full_result.json")); }
+inline ResultFile full_result(const std::string& root) {
+  return load_result_file(root + "/tests/data/full_result.json");
+}
 
 // Breaks CSV, Markdown, HTML, SVG and shells that do not escape.
 inline const std::string kHostile =

@@ -30,9 +30,9 @@ a{color:var(--series1)}
 .cards .choice{font-weight:600;font-size:1.05rem}
 .cards p{margin:4px 0}
 .reason{font-size:.86rem}
-.charts{columns:2 440px;column-gap:20px}
+.charts{columns:2 420px;column-gap:20px}
 figure{margin:0 0 20px;break-inside:avoid;border:1px solid var(--grid);border-radius:6px;padding:8px;min-width:0}
-svg.chart{display:block;width:100%;height:auto;max-width:640px;margin:0 auto}
+svg.chart{display:block;width:100%;height:auto;max-width:540px;margin:0 auto}
 svg .shapes{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",Arial,sans-serif}
 svg .paper{fill:none}
 svg text[paint-order]{stroke:var(--paper)}
@@ -59,7 +59,7 @@ pre{background:var(--soft);border:1px solid var(--grid);border-radius:6px;paddin
 pre.command{white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:40px;padding-bottom:28px;color:var(--muted);font-size:.86rem}
 @media (max-width:600px){main,header,footer{padding-left:16px;padding-right:16px}
- body{font-size:15px}h1{font-size:1.35rem}figure{padding:4px}
+ body{font-size:15px}h1{font-size:1.35rem}figure{padding:2px;margin-left:-10px;margin-right:-10px}
  table.facts th{white-space:normal}}
 @media print{body{font-size:11pt}nav,.copy,#raw{display:none}
  .charts{columns:2}figure,.cards li,tr{break-inside:avoid}

@@ -45,7 +45,7 @@ std::string as_xml(std::string html) {
 }
 
 TEST(MarkdownExport, SectionsOfThePythonFile) {
-  const std::string text = export_markdown(python_result(), "base", kDate);
+  const std::string text = export_markdown(python_result(SENTINEL_SOURCE_DIR), "base", kDate);
   EXPECT_TRUE(text.starts_with("# Profiling Results: base\n\nGenerated on: 2026-01-31 12:00:00\n"));
   EXPECT_TRUE(contains(text,
                        "## Pruning Comparison\n\n| Model Type | Pruning Level | Tokens per "
@@ -57,7 +57,7 @@ TEST(MarkdownExport, SectionsOfThePythonFile) {
 }
 
 TEST(MarkdownExport, EveryRowHasItsColumns) {
-  for (const auto& file : {full_result(), hostile_result()}) {
+  for (const auto& file : {full_result(SENTINEL_SOURCE_DIR), hostile_result()}) {
     const std::string text = export_markdown(file, kHostile, kDate);
     size_t columns = 0;
     for (size_t start = 0; start < text.size();) {
@@ -80,7 +80,7 @@ TEST(MarkdownExport, EveryRowHasItsColumns) {
 }
 
 TEST(HtmlExport, HoldsEverything) {
-  const std::string html = export_html(full_result(), "base", kDate);
+  const std::string html = export_html(full_result(SENTINEL_SOURCE_DIR), "base", kDate);
   EXPECT_TRUE(html.starts_with("<!DOCTYPE html>"));
   EXPECT_TRUE(contains(html, "<title>Profiling Report: base</title>"));
   EXPECT_TRUE(contains(html, "Generated on: 2026-01-31 12:00:00"));
@@ -101,7 +101,7 @@ TEST(HtmlExport, HoldsEverything) {
 }
 
 TEST(HtmlExport, IdsAreUnique) {
-  const std::string html = export_html(full_result(), "base", kDate);
+  const std::string html = export_html(full_result(SENTINEL_SOURCE_DIR), "base", kDate);
   std::set<std::string> ids;
   for (size_t at = html.find(" id=\""); at != std::string::npos; at = html.find(" id=\"", at + 1)) {
     const size_t start = at + 5;
@@ -112,7 +112,7 @@ TEST(HtmlExport, IdsAreUnique) {
 }
 
 TEST(HtmlExport, PythonFile) {
-  const std::string html = export_html(python_result(), "base", kDate);
+  const std::string html = export_html(python_result(SENTINEL_SOURCE_DIR), "base", kDate);
   EXPECT_EQ(count(html, "<svg "), 2u);
   EXPECT_TRUE(contains(html, "Best pruning level"));
   EXPECT_TRUE(contains(html, "quality was not measured"));

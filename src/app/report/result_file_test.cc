@@ -29,7 +29,7 @@ json with_run(const std::string& key, const json& run) {
 }
 
 TEST(ResultFile, ReadsThePythonSystem) {
-  const ResultFile file = python_result();
+  const ResultFile file = python_result(SENTINEL_SOURCE_DIR);
   EXPECT_TRUE(file.from_python);
   ASSERT_EQ(file.pruning.size(), 8u);
   ASSERT_EQ(file.loading.size(), 3u);
@@ -46,7 +46,7 @@ TEST(ResultFile, ReadsThePythonSystem) {
 }
 
 TEST(ResultFile, ReadsEverySectionOfOurs) {
-  const ResultFile file = full_result();
+  const ResultFile file = full_result(SENTINEL_SOURCE_DIR);
   EXPECT_FALSE(file.from_python);
   EXPECT_EQ(file.pruning.size(), 8u);
   EXPECT_EQ(file.levels.size(), 4u);
@@ -111,7 +111,7 @@ TEST(ResultFile, NamesWhatIsWrong) {
 }
 
 TEST(ResultFile, RefusesFilesThatAreNotResults) {
-  EXPECT_THROW(load_result_file(testing::data_path("no_such_file.json")), Error);
+  EXPECT_THROW(load_result_file(std::string(SENTINEL_SOURCE_DIR) + "/no_such_file.json"), Error);
   EXPECT_THROW(load_result_file(std::string(SENTINEL_SOURCE_DIR) + "/README.md"), Error);
   EXPECT_THROW(load_result_file(std::string(SENTINEL_SOURCE_DIR) + "/tests"), Error);
 }
