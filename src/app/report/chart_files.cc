@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/files.h"
 
 extern char** environ;
 
@@ -102,11 +103,34 @@ std::optional<ChartFormat> parse_chart_format(const std::string& name) {
   return std::nullopt;
 }
 
+const char* to_string(ChartFormat format) {
+  switch (format) {
+    case ChartFormat::png:
+      return "png";
+    case ChartFormat::svg:
+      return "svg";
+    case ChartFormat::pdf:
+      return "pdf";
+  }
+  return "";
+}
+
 std::string render(const Chart& chart, ChartFormat format) {
   const std::string svg = chart.drawing.svg();
   if (format == ChartFormat::png) return convert(svg, "png", "3");
   if (format == ChartFormat::pdf) return convert(svg, "pdf", "1");
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + svg;
+}
+
+std::vector<std::filesystem::path> write_charts(const std::vector<Chart>& charts,
+                                                const std::filesystem::path& folder,
+                                                ChartFormat format) {
+  std::vector<std::filesystem::path> paths;
+  for (const Chart& chart : charts) {
+    paths.push_back(folder / fmt::format("{}.{}", chart.name, to_string(format)));
+    write_file_atomic(paths.back(), render(chart, format));
+  }
+  return paths;
 }
 
 }  // namespace sentinel

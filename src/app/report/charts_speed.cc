@@ -79,8 +79,9 @@ Chart speedup_chart(const ResultFile& file) {
   for (const ResultRun& run : file.pruning) {
     const ResultRun* original = find_run(file.pruning, "original", run.key);
     if (run.series != "optimized" || !original || !(original->tokens_per_second > 0)) continue;
-    panel.bars.push_back(
-        {fmt::format("{} % pruned", run.key), run.tokens_per_second / original->tokens_per_second});
+    panel.bars.push_back({fmt::format("{} % pruned", run.key),
+                          run.tokens_per_second / original->tokens_per_second, kNotMeasured,
+                          kNotMeasured, "", 1});
   }
   return draw(BarPlot{"speedup", "Speed-up by pruning level", {panel}});
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <regex>
 #include <set>
 
@@ -162,6 +163,17 @@ TEST(Charts, PngAndPdf) {
   const Chart chart = pruning_chart(python_result(SENTINEL_SOURCE_DIR));
   EXPECT_EQ(render(chart, ChartFormat::png).substr(0, 8), "\x89PNG\r\n\x1a\n");
   EXPECT_EQ(render(chart, ChartFormat::pdf).substr(0, 5), "%PDF-");
+}
+
+TEST(Charts, FilesOfTheProfiler) {
+  std::string folder = (std::filesystem::temp_directory_path() / "sentinel-charts-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const auto charts = profile_charts(full_result(SENTINEL_SOURCE_DIR));
+  const auto paths = write_charts(charts, folder, ChartFormat::png);
+  EXPECT_EQ(paths.size(), charts.size());
+  for (const auto& path : paths) EXPECT_GT(std::filesystem::file_size(path), 1000u) << path;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/pruning_performance.png"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(Charts, HeatMap) {
