@@ -5,6 +5,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"profile", "speed, memory and quality at several pruning levels, as a report", setup_profile},
+    {"export", "a profile's results as CSV, Markdown, HTML and charts", setup_export},
     {"generate", "write text from a prompt", setup_generate},
     {"eval", "perplexity of a text, and divergence from a base model", setup_eval},
     {"bench", "prefill and decode speed against the machine's limits", setup_bench},
