@@ -127,7 +127,7 @@ TEST(BadInput, WrongDtypeOrShape) {
     name = generate_name(header, "h.2.mlp.c_fc.weight");
     header[name]["dtype"] = "I16";
   });
-  expect_bad_model(model, name);
+  expect_bad_model(model, "\"h.2.mlp.c_fc.weight\" has type I16");
   model.change_header([&](json& header) { header[name]["shape"] = {1024, 256}; });
   expect_bad_model(model, "h.2.mlp.c_fc.weight");
 }
@@ -229,10 +229,13 @@ TEST(BadInput, TheEnvironmentIsCheckedToo) {
 TEST(BadInput, UnwritableOutput) {
   TemporaryFolder folder;
   write_all(folder / "file", "here first");
-  for (const std::string& path :
-       {folder / "file" + "/out.json", std::string("/proc/nowhere/x"), folder.path().string()}) {
-    expect_refused({"generate", "-p", "x", "-n", "1", "--output", path}, "usage", path);
-  }
+  const auto refused = [](const std::string& path, const std::string& hint) {
+    expect_refused({"generate", "-p", "x", "-n", "1", "--output", path}, "usage", hint);
+  };
+  refused(folder / "file" + "/out.json", folder / "file");
+  refused("/proc/nowhere/x.json", "/proc/nowhere");
+  refused("/proc/x.json", "/proc");
+  refused(folder.path().string(), folder.path().string());
   EXPECT_EQ(read_all(folder / "file"), "here first");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
 }

@@ -6,17 +6,23 @@ namespace {
 
 using nlohmann::json;
 
-// A run of about a second.
-std::vector<std::string> tiny(const std::string& output_dir) {
-  return {"profile", "--model_name",      kMini, "--device",           "cpu", "--pruning-levels",
-          "0,50",    "--iterations",      "1",   "--warmup",           "0",   "--generated_tokens",
-          "3",       "--sequence-length", "12",  "--max_eval_windows", "1",   "--output_dir",
-          output_dir};
+using Flags = std::map<std::string, std::string>;
+
+// A run of about a second, with some flags changed or added.
+std::vector<std::string> tiny(const std::string& output_dir, const Flags& changes = {}) {
+  Flags flags = {
+      {"--model_name", kMini},     {"--device", "cpu"},         {"--pruning-levels", "0,50"},
+      {"--iterations", "1"},       {"--warmup", "0"},           {"--generated_tokens", "3"},
+      {"--sequence-length", "12"}, {"--max_eval_windows", "1"}, {"--threads", "1"},
+      {"--max_footprint_mb", "4"}, {"--output_dir", output_dir}};
+  for (const auto& [name, value] : changes) flags[name] = value;
+  std::vector<std::string> arguments = {"profile"};
+  for (const auto& [name, value] : flags) arguments.insert(arguments.end(), {name, value});
+  return arguments;
 }
 
-std::vector<std::string> with(std::vector<std::string> arguments,
-                              const std::vector<std::string>& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
+std::vector<std::string> as_json(std::vector<std::string> arguments) {
+  arguments.emplace_back("--json");
   return arguments;
 }
 
@@ -31,7 +37,7 @@ fs::path only_run(const fs::path& output_dir) {
 
 TEST(Profile, JsonIsTheResultFileAndNothingElse) {
   const TemporaryFolder folder;
-  const Outcome outcome = run(with(tiny(folder / "out"), {"--json", "--output_prefix", "x"}));
+  const Outcome outcome = run(as_json(tiny(folder / "out", {{"--output_prefix", "x"}})));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const fs::path run_folder = only_run(folder / "out");
   EXPECT_EQ(outcome.json(), json::parse(read_all(run_folder / "data/x_full_model_profiling.json")));
@@ -54,12 +60,16 @@ TEST(Profile, PrintsTablesRecommendationAndWhereTheReportIs) {
 TEST(Profile, LevelAndPromptsComeFromTheirSources) {
   const TemporaryFolder folder;
   write_all(folder / "prompts", "The king said\nOnce\n");
+  write_all(folder / "text", "The old man sat by the fire and said nothing for a long time.");
   RunOptions options;
   options.environment["OPTIMIZATION_LEVEL"] = "0";
-  const Outcome outcome = run(
-      with(tiny(folder / "out"), {"--json", "--custom_prompts", folder / "prompts", "--batch_size",
-                                  "2", "--pruning_levels", "0", "--sequence_length", "0"}),
-      options);
+  const Outcome outcome =
+      run(as_json(tiny(folder / "out", {{"--custom_prompts", folder / "prompts"},
+                                        {"--text", folder / "text"},
+                                        {"--batch_size", "2"},
+                                        {"--pruning-levels", "0"},
+                                        {"--sequence-length", "0"}})),
+          options);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const json result = outcome.json();
   EXPECT_EQ(result["prompts"][0]["text"], "The king said");
@@ -73,7 +83,7 @@ TEST(Profile, InterruptKeepsWhatWasMeasured) {
   const TemporaryFolder folder;
   RunOptions options;
   options.interrupt_after_s = 2;
-  const Outcome outcome = run(with(tiny(folder / "out"), {"--iterations", "100000"}), options);
+  const Outcome outcome = run(tiny(folder / "out", {{"--iterations", "100000"}}), options);
   EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
   const json result =
       json::parse(read_all(only_run(folder / "out") / "data/full_model_profiling.json"));
@@ -82,16 +92,18 @@ TEST(Profile, InterruptKeepsWhatWasMeasured) {
 }
 
 TEST(Profile, BadUsageIsOneLineAndWritesNothing) {
-  const std::vector<std::vector<std::string>> cases = {
-      {"--device", "cuda"},      {"--profile_mode", "quick"},  {"--pruning_levels", "0,x"},
-      {"--strategy", "psychic"}, {"--custom_prompts", "none"}, {"--sequence_length", "600"},
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--device", "cuda"},      {"--profile_mode", "quick"},  {"--pruning-levels", "5x"},
+      {"--strategy", "psychic"}, {"--custom_prompts", "none"}, {"--sequence-length", "600"},
       {"--threads", "0"},        {"--optimization_level", "9"}};
-  for (const auto& bad : cases) {
+  for (const auto& [flag, value] : cases) {
     const TemporaryFolder folder;
-    const Outcome outcome = run(with(tiny(folder / "out"), bad));
-    EXPECT_EQ(outcome.exit_code, 2) << bad[0];
-    EXPECT_EQ(outcome.out, "") << bad[0];
-    EXPECT_FALSE(fs::exists(folder / "out")) << bad[0];
+    const Outcome outcome = run(tiny(folder / "out", {{flag, value}}));
+    EXPECT_EQ(outcome.exit_code, 2) << flag;
+    EXPECT_EQ(outcome.out, "") << flag;
+    // Each message is about the value, not about how the test typed it.
+    EXPECT_NE(outcome.err.find(value), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(folder / "out")) << flag;
   }
 }
 

@@ -38,6 +38,7 @@ ISA_FLAGS = {
     "avx512": ["-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl",
                "-mavx512vnni", "-mavx512bf16"],
 }
+ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512bf16"] = ISA_FLAGS["avx512"]
 ISA_FLAGS["amx"] = ISA_FLAGS["avx512"] + ["-mamx-tile", "-mamx-bf16", "-mamx-int8"]
 # Kernels written over a Vec16 that the including file chooses: they compile after this one.
 GENERIC_FOLDER, GENERIC_PRELUDE = "src/kernels/generic/", "src/kernels/ref/vec16.h"

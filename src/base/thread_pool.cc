@@ -10,7 +10,7 @@ namespace {
 // About 50 us of pause instructions: longer than any gap inside a decode step, short enough that
 // an idle program does not burn its cores.
 constexpr int kSpinsBeforeSleep = 2000;
-constexpr int kSpinsBeforeYield = 20000;
+constexpr int kSpinsBeforeYield = 2000;
 
 void cpu_relax() {
 #if defined(__x86_64__)

@@ -43,6 +43,9 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
       ->capture_default_str();
   add_option(command, "seed", options.seed, "of sampling and of strategy random")
       ->capture_default_str();
+  add_option(command, "max_footprint_mb", options.max_footprint_mb,
+             "largest working set of the bandwidth measurement, 2^20 bytes; 0: not measured")
+      ->capture_default_str();
   add_option(command, "profile_mode", options.profile_mode, "basic")->capture_default_str();
   add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
            "also measure levels 0 to 3 at 30 % pruning");

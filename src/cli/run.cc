@@ -80,6 +80,7 @@ void flush_stdout() {
   }
 }
 
+// Before the work, so that hours of it are not lost to a bad path. Makes nothing.
 void check_output(const std::string& output) {
   if (output.empty()) return;
   const std::filesystem::path path(output);
@@ -87,8 +88,12 @@ void check_output(const std::string& output) {
   if (std::filesystem::is_directory(path, error)) {
     throw usage_error("--output: {} is a folder; give a file name", printable(output));
   }
-  const auto parent = path.parent_path();
-  ensure_writable_directory(parent.empty() ? "." : parent);
+  const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  if (!std::filesystem::is_directory(parent, error)) {
+    throw usage_error("--output: there is no folder {}; make it or choose another",
+                      printable(parent.string()));
+  }
+  ensure_writable_directory(parent);
 }
 
 std::string usage_hint(const Invocation& invocation) {

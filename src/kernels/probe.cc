@@ -21,8 +21,7 @@ struct alignas(64) Sink {
 }  // namespace
 
 const ProbeKernels& select_probe(const CpuFeatures& features, const std::string& isa) {
-  const std::string name = isa == "amx" ? "avx512" : isa;
-  const std::string chosen = select_kernels(features, name).isa;
+  const std::string chosen = select_kernels(features, isa).isa;
 #if defined(__x86_64__)
   if (chosen == "avx512" || chosen == "amx") return avx512_probe();
   if (chosen == "avx2") return avx2_probe();

@@ -53,8 +53,8 @@ struct PrepareArgs {
   int rows;
   int k;                    // inputs of a row; from k on up to k_padded the operand is 0
   int k_padded;             // multiple of 64
-  const Segment* segments;  // the inputs in use; the rest of the operand is 0. Null: all
-  int n_segments;
+  const Segment* segments;  // the inputs in use; the rest of the operand is 0
+  int n_segments;           // -1: all inputs are in use
   Operand out;
 };
 
@@ -75,6 +75,19 @@ struct LinearArgs {
   Epilogue epilogue;
 };
 
+// New keys and values of one head for its cache (layouts: model/kv_cache.h).
+struct AppendArgs {
+  const float* k;  // [rows, stride]
+  const float* v;
+  int64_t stride;
+  int rows;
+  int first;       // position of the first row
+  int head_dim;    // padded: a multiple of 32
+  std::byte* keys;
+  std::byte* values;
+  int64_t value_panel_stride;  // bytes
+};
+
 // Of one attention row: l = sum e^(s - max), t = sum e^(s - max) (s - max).
 // Entropy in nats is ln l - t / l (docs/architecture.md, "entropy for free").
 struct SoftmaxSums {
@@ -90,6 +103,8 @@ struct KernelTable {
   // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's bytes.
   // column_scales [16]: int8 only. Null for f32, whose panels are the rows.
   void (*encode[4])(const float* rows, int64_t k, const float* column_scales, std::byte* panel);
+  // By weight type (f32 or bf16) of the cache's panels.
+  void (*append[2])(const AppendArgs& args);
   // out[r, 0..n) = (x - mean) / sqrt(var + eps) * weight + bias; out[r, n..n_padded) = 0.
   void (*layer_norm)(const float* x, int64_t x_stride, const float* weight, const float* bias,
                      float eps, int rows, int n, int n_padded, float* out, int64_t out_stride);

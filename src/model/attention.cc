@@ -26,7 +26,7 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.x = to_operand(context.kernels, layer.qkv.type,
                         inputs + int64_t{first} * context.weights.d_model_padded,
                         context.weights.d_model_padded, rows, context.weights.d_model_padded,
-                        nullptr, 0, rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
+                        nullptr, -1, rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
     args.rows = rows;
     args.y = kv;
     args.y_stride = int64_t{2} * dp;
@@ -34,7 +34,7 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.bias = layer.qkv_bias.data() + first_panel * kPanel;
     args.epilogue = Epilogue::store;
     context.kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
-    cache.append(sequence, task.layer, slot, first, rows, kv, kv + dp, int64_t{2} * dp);
+    cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp, int64_t{2} * dp);
   }
 }
 
@@ -43,8 +43,8 @@ void append_keys_values(const DecoderContext& context, KvCache& cache, Workspace
   const int dp = context.weights.head_dim_padded;
   const float* k = workspace.qkv + task.group.first_row * workspace.qkv_stride +
                    (int64_t{task.head.slot} * 3 + 1) * dp;
-  cache.append(task.group.sequence, task.layer, task.head.slot, task.group.first_position,
-               task.group.rows, k, k + dp, workspace.qkv_stride);
+  cache.append(context.kernels, task.group.sequence, task.layer, task.head.slot,
+               task.group.first_position, task.group.rows, k, k + dp, workspace.qkv_stride);
 }
 
 void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
@@ -69,7 +69,7 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
   qk.n_segments = 1;
   qk.x = to_operand(context.kernels, type,
                     workspace.qkv + row * workspace.qkv_stride + int64_t{task.head.slot} * 3 * dp,
-                    workspace.qkv_stride, rows, dp, nullptr, 0, space);
+                    workspace.qkv_stride, rows, dp, nullptr, -1, space);
   qk.rows = rows;
   qk.y = scores;
   qk.y_stride = workspace.scores_stride;
@@ -92,7 +92,7 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
   pv.panel_stride = cache.value_panel_stride();
   pv.segments = &position_segment;
   pv.x = to_operand(context.kernels, type, scores, workspace.scores_stride, rows, visible_padded,
-                    nullptr, 0, space);
+                    nullptr, -1, space);
   pv.y = workspace.context + row * workspace.context_stride + int64_t{task.head.slot} * dp;
   pv.y_stride = workspace.context_stride;
   pv.n_out = dp;

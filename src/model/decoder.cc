@@ -93,7 +93,7 @@ class ForwardPass {
     Operand mine = to_operand(c_.kernels, type, x + range.begin * x_stride, x_stride,
                               static_cast<int>(range.size()), static_cast<int>(k),
                               segments ? segments->data() : nullptr,
-                              segments ? static_cast<int>(segments->size()) : 0,
+                              segments ? static_cast<int>(segments->size()) : -1,
                               rows_from(space, range.begin));
     if (!c_.kernels.prepare[static_cast<int>(type)]) {
       mine.data -= range.begin * mine.stride;
@@ -376,7 +376,7 @@ void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) 
     args.segments = &segment;
     args.n_segments = 1;
     args.x = to_operand(context_.kernels, weights.lm_head.type, normed, workspace.x_stride, rows,
-                        weights.d_model_padded, nullptr, 0,
+                        weights.d_model_padded, nullptr, -1,
                         rows_from(workspace.inputs, int64_t{thread} * kSmallRows));
     args.rows = rows;
     args.y = out;

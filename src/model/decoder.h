@@ -68,7 +68,7 @@ inline Operand rows_from(const Operand& operand, int64_t row) {
   return out;
 }
 
-// What a weight type multiplies with: x itself (f32), or x converted into `space`. `segments` null:
+// What a weight type multiplies with: x itself (f32), or x converted into `space`. n_segments -1:
 // all k inputs are in use.
 Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,
                    int rows, int k, const Segment* segments, int n_segments, const Operand& space);

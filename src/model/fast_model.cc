@@ -70,7 +70,7 @@ class FastModel : public Model {
     const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
-    info_.agency = options.agency;
+    info_.agency = preset.tracking_interval > 0 ? options.agency : AgencyMode::off;
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;

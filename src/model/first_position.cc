@@ -71,7 +71,7 @@ void FirstPosition::copy_keys_values(KvCache& cache, int sequence) {
             reinterpret_cast<const float*>(values + p * unpruned_cache_->value_panel_stride()),
             kPanel, v.data() + p * kPanel);
       }
-      cache.append(sequence, l, slot, 0, 1, k.data(), v.data(), d);
+      cache.append(own_.kernels, sequence, l, slot, 0, 1, k.data(), v.data(), d);
     }
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/bf16.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -36,44 +35,12 @@ KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, i
   valid_.assign(parts, 0);
 }
 
-namespace {
-
-// One key: element e stands in panel row e, its position is the column.
-void write_key_f32(std::byte* panel, int column, const float* k, int head_dim) {
-  float* out = reinterpret_cast<float*>(panel) + column;
-  for (int e = 0; e < head_dim; ++e) out[e * kPanel] = k[e];
-}
-
-// bf16 panels interleave inputs by two: [e / 2][16][2].
-void write_key_bf16(std::byte* panel, int column, const float* k, int head_dim) {
-  auto* out = reinterpret_cast<uint16_t*>(panel) + 2 * column;
-  for (int e = 0; e < head_dim; e += 2, out += 2 * kPanel) {
-    out[0] = to_bf16(k[e]);
-    out[1] = to_bf16(k[e + 1]);
-  }
-}
-
-}  // namespace
-
-void KvCache::append(int sequence, int layer, int slot, int first, int rows, const float* k,
-                     const float* v, int64_t stride) {
-  std::byte* keys_base = keys(sequence, layer, slot);
-  std::byte* values_base = values(sequence, layer, slot);
-  const bool f32 = panel_type_ == WeightType::f32;
-  for (int r = 0; r < rows; ++r, k += stride, v += stride) {
-    const int position = first + r;
-    std::byte* key_panel = keys_base + position / kPanel * key_panel_stride();
-    (f32 ? write_key_f32 : write_key_bf16)(key_panel, position % kPanel, k, head_dim_);
-    for (int p = 0; p < head_dim_ / kPanel; ++p) {
-      std::byte* panel = values_base + p * value_panel_stride();
-      if (f32) {
-        std::copy_n(v + p * kPanel, kPanel, reinterpret_cast<float*>(panel) + int64_t{position} * kPanel);
-      } else {
-        auto* out = reinterpret_cast<uint16_t*>(panel) + int64_t{position / 2} * 2 * kPanel + position % 2;
-        for (int c = 0; c < kPanel; ++c) out[2 * c] = to_bf16(v[p * kPanel + c]);
-      }
-    }
-  }
+void KvCache::append(const KernelTable& kernels, int sequence, int layer, int slot, int first,
+                     int rows, const float* k, const float* v, int64_t stride) {
+  kernels.append[static_cast<int>(panel_type_)]({k, v, stride, rows, first, head_dim_,
+                                                 keys(sequence, layer, slot),
+                                                 values(sequence, layer, slot),
+                                                 value_panel_stride()});
   valid(sequence, layer, slot) = first + rows;
 }
 

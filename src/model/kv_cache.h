@@ -36,8 +36,8 @@ class KvCache {
   int& valid(int sequence, int layer, int slot) { return valid_[index(sequence, layer, slot)]; }
 
   // rows of k and v [rows, stride] become positions first .. first + rows - 1.
-  void append(int sequence, int layer, int slot, int first, int rows, const float* k,
-              const float* v, int64_t stride);
+  void append(const KernelTable& kernels, int sequence, int layer, int slot, int first, int rows,
+              const float* k, const float* v, int64_t stride);
   void truncate(int sequence, int length);
 
   // The layer's normed inputs [max_length, d_model_padded] of one sequence, kept while one of its

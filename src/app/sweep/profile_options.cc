@@ -70,6 +70,10 @@ void check_options(const ProfileOptions& options) {
                       options.temperature);
   }
   check_range("max_eval_windows", options.max_eval_windows, 0, 1 << 24);
+  if (!(options.max_footprint_mb >= 0 && options.max_footprint_mb <= 1 << 20)) {
+    throw usage_error("--max_footprint_mb: {} is out of range; give 0 (not measured) to {}",
+                      options.max_footprint_mb, 1 << 20);
+  }
   if (options.output_dir.empty()) throw usage_error("--output_dir: give a folder");
   if (options.output_prefix.find('/') != std::string::npos || options.output_prefix.size() > 100) {
     throw usage_error("--output_prefix {}: give a short name without /",
@@ -103,6 +107,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"text", text_or_null(options.text)},
                          {"calibration", text_or_null(options.calibration)},
                          {"max_eval_windows", options.max_eval_windows},
+                         {"max_footprint_mb", options.max_footprint_mb},
                          {"isa", text_or_null(model.isa)},
                          // Part of the old tool's list; these tests are not in this version.
                          {"multi_model_comparison", false},

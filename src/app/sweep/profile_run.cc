@@ -134,7 +134,11 @@ void ProfileRun::test_loading() {
 void ProfileRun::rank() {
   report("ranking heads", 0, 0, options_.strategy);
   const auto& strategy = find_ranking_strategy(options_.strategy);
-  const auto model = prepare(context(), dense_original());
+  // At level 1 even if 0 was asked for: the order is no measurement, and level 0 would take
+  // minutes.
+  ModelOptions fast = asked_;
+  fast.level = std::max(fast.level, 1);
+  const auto model = prepare(context(), original_cell(fast, 0, {}));
   ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
                                    options_.seed, cancel_});
   StrategyResult strategy_result{

@@ -28,8 +28,12 @@ class ProfileRunTest : public ::testing::Test {
               fmt::format("sentinel-profile-{}-{}", getpid(),
                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
+    text_ = folder_.string() + ".txt";
   }
-  void TearDown() override { fs::remove_all(folder_); }
+  void TearDown() override {
+    fs::remove_all(folder_);
+    fs::remove(text_);
+  }
 
   // The smallest run that has every part.
   ProfileOptions tiny() const {
@@ -49,6 +53,15 @@ class ProfileRunTest : public ::testing::Test {
     options.output_dir = folder_.string();
     return options;
   }
+  // One cell of each variant on a text of one sentence: for level 0, which is slow.
+  ProfileOptions shortest() {
+    ProfileOptions options = tiny();
+    options.pruning_levels = "0";
+    options.iterations = 1;
+    options.text = text_.string();
+    std::ofstream(text_) << "The old man sat by the fire and said nothing for a long time.";
+    return options;
+  }
   // The only run in the output folder.
   fs::path run_folder() const {
     fs::path found;
@@ -62,7 +75,7 @@ class ProfileRunTest : public ::testing::Test {
     return read_json(run_folder() / "data" / (prefix + "full_model_profiling.json"));
   }
 
-  fs::path folder_;
+  fs::path folder_, text_;
 };
 
 std::string join(const std::vector<std::string>& lines) {
@@ -171,17 +184,30 @@ TEST_F(ProfileRunTest, MeasuresTheDenseOriginalTwiceEvenWithoutLevelZero) {
 }
 
 TEST_F(ProfileRunTest, LevelZeroRunsTheReference) {
-  ProfileOptions options = tiny();
+  ProfileOptions options = shortest();
   options.model_options.level = 0;
-  options.pruning_levels = "0";
-  options.iterations = 1;
-  options.text = (folder_.parent_path() / (folder_.filename().string() + ".txt")).string();
-  std::ofstream(options.text) << "The old man sat by the fire and said nothing for a long time.";
   const ProfileResult result = run_profile(options);
-  fs::remove(options.text);
   EXPECT_EQ(result.original.at(0).level, 0);
   EXPECT_EQ(result.optimized.at(0).level, 0);
   EXPECT_FALSE(result.optimized.at(0).kv_cache);
+}
+
+TEST_F(ProfileRunTest, LevelsTestMeasuresEveryLevel) {
+  ProfileOptions options = shortest();
+  options.test_all_optimization_levels = true;
+  const ProfileResult result = run_profile(options);
+  ASSERT_EQ(result.levels.size(), 4u);
+  for (const auto& [level, run] : result.levels) {
+    EXPECT_EQ(run.level, level);
+    EXPECT_EQ(run.pruning_level, 30);
+    EXPECT_EQ(run.heads_active, kMiniHeads - removal_count(kMiniHeads, 30));
+    EXPECT_TRUE(run.quality.has_value());
+  }
+  EXPECT_LT(result.levels.at(3).weight_bytes, result.levels.at(2).weight_bytes);
+  EXPECT_LT(result.levels.at(2).weight_bytes, result.levels.at(1).weight_bytes);
+  const json document = saved();
+  EXPECT_EQ(schema_errors(document), "");
+  EXPECT_EQ(document["optimization_levels"]["comparison"].size(), 4u);
 }
 
 // Stops at a stage, as Ctrl-C would.

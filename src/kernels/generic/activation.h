@@ -10,14 +10,14 @@ namespace {
 inline Vec16 gelu_tanh(Vec16 x) {
   const Vec16 cubic = fma(x * x, Vec16::set1(0.044715F), Vec16::set1(1));
   const Vec16 u2 = x * cubic * Vec16::set1(-2 * 0.797884561F);
-  return x / (Vec16::set1(1) + exp(u2));
+  return x * reciprocal(Vec16::set1(1) + exp(u2));
 }
 
 // 0.5 x (1 + erf(x / sqrt 2)), erf by Abramowitz and Stegun 7.1.26 (absolute error < 1.5e-7).
 inline Vec16 gelu_erf(Vec16 x) {
   const Vec16 one = Vec16::set1(1);
   const Vec16 z = abs(x) * Vec16::set1(0.707106781F);
-  const Vec16 t = one / fma(z, Vec16::set1(0.3275911F), one);
+  const Vec16 t = reciprocal(fma(z, Vec16::set1(0.3275911F), one));
   Vec16 p = Vec16::set1(1.061405429F);
   p = fma(p, t, Vec16::set1(-1.453152027F));
   p = fma(p, t, Vec16::set1(1.421413741F));

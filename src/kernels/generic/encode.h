@@ -8,13 +8,7 @@ namespace {
 
 void encode_bf16(const float* rows, int64_t k, const float*, std::byte* panel) {
   for (int64_t i = 0; i < k; i += 2, panel += 64) {
-    unsigned short even[16], odd[16];
-    store_bf16(Vec16::load(rows + i * kPanel), even);
-    store_bf16(Vec16::load(rows + (i + 1) * kPanel), odd);
-    for (int c = 0; c < kPanel; ++c) {
-      const unsigned word = unsigned{even[c]} | unsigned{odd[c]} << 16;
-      __builtin_memcpy(panel + 4 * c, &word, 4);
-    }
+    store_bf16_pairs(Vec16::load(rows + i * kPanel), Vec16::load(rows + (i + 1) * kPanel), panel);
   }
 }
 

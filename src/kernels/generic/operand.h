@@ -8,8 +8,8 @@ namespace {
 
 inline const Segment* segments_or_all(const PrepareArgs& a, Segment& all, int& n) {
   all = {0, 0, a.k};
-  n = a.segments ? a.n_segments : 1;
-  return a.segments ? a.segments : &all;
+  n = a.n_segments < 0 ? 1 : a.n_segments;
+  return a.n_segments < 0 ? &all : a.segments;
 }
 
 void prepare_bf16(const PrepareArgs& a) {
@@ -34,52 +34,54 @@ void prepare_bf16(const PrepareArgs& a) {
   }
 }
 
-// Largest |x| of inputs [begin, end) that lie in a segment.
-inline float highest_in_use(const PrepareArgs& a, const float* x, const Segment* segments, int n,
-                            int begin, int end) {
+// Calls part(from, to) for each run of inputs [begin, end) that lies in a segment.
+template <typename Part>
+inline void for_each_run(const PrepareArgs& a, const Segment* segments, int n, int begin, int end,
+                         const Part& part) {
+  end = end < a.k ? end : a.k;
+  for (int s = 0; s < n; ++s) {
+    const int from = segments[s].x_offset > begin ? segments[s].x_offset : begin;
+    const int segment_end = segments[s].x_offset + segments[s].k;
+    const int to = segment_end < end ? segment_end : end;
+    if (from < to) part(from, to);
+  }
+}
+
+// One block of up to 256 inputs of one row; returns the sum of the quantised inputs.
+inline int quantize_block(const PrepareArgs& a, const float* x, const Segment* segments, int n,
+                          int begin, int end, signed char* out, float* scale) {
   Vec16 high = Vec16::zero();
-  for (int s = 0; s < n; ++s) {
-    const int from = segments[s].x_offset > begin ? segments[s].x_offset : begin;
-    int to = segments[s].x_offset + segments[s].k;
-    to = to < end ? to : end;
-    to = to < a.k ? to : a.k;
-    for (int i = from; i < to; i += 16) high = max(high, abs(Vec16::load_n(x + i, to - i)));
+  for_each_run(a, segments, n, begin, end, [&](int from, int to) {
+    int i = from;
+    for (; i + 16 <= to; i += 16) high = max(high, abs(Vec16::load(x + i)));
+    if (i < to) high = max(high, abs(Vec16::load_n(x + i, to - i)));
+  });
+  const float highest = high.highest();
+  *scale = highest / 127;
+  if (!(highest > 0)) {
+    __builtin_memset(out + begin, 0, end - begin);
+    return 0;
   }
-  return high.highest();
-}
-
-// One block of up to 256 inputs of one row.
-inline void quantize_block(const PrepareArgs& a, const float* x, const Segment* segments, int n,
-                           int begin, int end, signed char* out, float* scale) {
-  const float high = highest_in_use(a, x, segments, n, begin, end);
-  *scale = high / 127;
-  __builtin_memset(out + begin, 0, end - begin);
-  if (!(high > 0)) return;
-  const Vec16 inverse = Vec16::set1(127 / high);
-  for (int s = 0; s < n; ++s) {
-    const int from = segments[s].x_offset > begin ? segments[s].x_offset : begin;
-    int to = segments[s].x_offset + segments[s].k;
-    to = to < end ? to : end;
-    to = to < a.k ? to : a.k;
-    // Segments begin at multiples of 16, so whole stores never reach into the next one's part
-    // before it is written.
+  const Vec16 inverse = Vec16::set1(127 / highest);
+  Vec16 sum = Vec16::zero();
+  int done = begin;  // written so far
+  // Segments begin at multiples of 32, so whole stores never reach into the next one's part.
+  for_each_run(a, segments, n, begin, end, [&](int from, int to) {
+    if (from > done) __builtin_memset(out + done, 0, from - done);
     for (int i = from; i < to; i += 16) {
-      store_int8(Vec16::load_n(x + i, to - i) * inverse, out + i);
+      const Vec16 part = i + 16 <= to ? Vec16::load(x + i) : Vec16::load_n(x + i, to - i);
+      const Vec16 q = round_nearest(part * inverse);
+      sum = sum + q;
+      store_int8(q, out + i);
     }
-  }
+    done = from + (to - from + 15) / 16 * 16;
+  });
+  if (done < end) __builtin_memset(out + done, 0, end - done);
+  return static_cast<int>(sum.sum());
 }
 
-inline void sum_blocks(const PrepareArgs& a, const signed char* q, int32_t* sums,
-                       int32_t* block_sums) {
-  for (int begin = 0; begin < a.k_padded; begin += kSumBlock) {
-    int sum = 0;
-    for (int i = 0; i < kSumBlock; ++i) sum += q[begin + i];
-    sums[begin / kSumBlock] = sum;
-    if (begin % kQuantBlock == 0) block_sums[begin / kQuantBlock] = 0;
-    block_sums[begin / kQuantBlock] += sum;
-  }
-}
-
+// kGroupSums: the sums of each 32 inputs too, which int4 weights need.
+template <bool kGroupSums>
 void prepare_int8(const PrepareArgs& a) {
   Segment all;
   int n;
@@ -87,13 +89,19 @@ void prepare_int8(const PrepareArgs& a) {
   for (int r = 0; r < a.rows; ++r) {
     const float* x = a.x + r * a.x_stride;
     auto* out = reinterpret_cast<signed char*>(a.out.data + r * a.out.stride);
-    float* scales = a.out.scales + r * a.out.scales_stride;
     for (int begin = 0; begin < a.k_padded; begin += kQuantBlock) {
       const int end = begin + kQuantBlock < a.k_padded ? begin + kQuantBlock : a.k_padded;
-      quantize_block(a, x, segments, n, begin, end, out, scales + begin / kQuantBlock);
+      const int64_t entry = r * a.out.scales_stride + begin / kQuantBlock;
+      a.out.block_sums[entry] =
+          quantize_block(a, x, segments, n, begin, end, out, a.out.scales + entry);
     }
-    sum_blocks(a, out, a.out.sums + r * a.out.sums_stride,
-               a.out.block_sums + r * a.out.scales_stride);
+    if (!kGroupSums) continue;
+    int32_t* sums = a.out.sums + r * a.out.sums_stride;
+    for (int begin = 0; begin < a.k_padded; begin += kSumBlock) {
+      int sum = 0;
+      for (int i = 0; i < kSumBlock; ++i) sum += out[begin + i];
+      sums[begin / kSumBlock] = sum;
+    }
   }
 }
 

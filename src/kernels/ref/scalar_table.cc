@@ -1,6 +1,7 @@
 // The kernels of instruction set "scalar": the generic ones on its Vec16.
 #include "kernels/ref/vec16.h"
 //
+#include "kernels/generic/append.h"
 #include "kernels/generic/encode.h"
 #include "kernels/generic/linear_f32.h"
 #include "kernels/generic/linear_low.h"
@@ -14,8 +15,9 @@ const KernelTable& scalar_kernels() {
   static constexpr KernelTable kTable = {
       "scalar",
       {linear_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
-      {nullptr, prepare_bf16, prepare_int8, prepare_int8},
+      {nullptr, prepare_bf16, prepare_int8<false>, prepare_int8<true>},
       {nullptr, encode_bf16, encode_int8, encode_int4},
+      {append_f32, append_bf16},
       layer_norm,
       softmax};
   return kTable;

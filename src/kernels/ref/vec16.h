@@ -97,6 +97,14 @@ inline void store_bf16(const Vec16& a, void* p) {
     __builtin_memcpy(static_cast<char*>(p) + 2 * i, &half, 2);
   }
 }
+// Word c holds bf16 of even lane c (low half) and of odd lane c.
+inline void store_bf16_pairs(Vec16 even, Vec16 odd, void* p) {
+  const auto e = (Int16Lanes)even.v, o = (Int16Lanes)odd.v;
+  const Int16Lanes low = ((e + 0x7fff + ((e >> 16) & 1)) >> 16) & 0xffff;
+  const Int16Lanes high = (o + 0x7fff + ((o >> 16) & 1)) & static_cast<int>(0xffff0000U);
+  const Int16Lanes words = low | high;
+  __builtin_memcpy(p, &words, sizeof words);
+}
 inline void store_f16(const Vec16& a, void* p) {
   for (int i = 0; i < 16; ++i) {
     // Halving the exponent range by a multiplication rounds subnormal halves right, too.
@@ -129,6 +137,7 @@ inline Vec16 round_nearest(Vec16 a) {
   for (int i = 0; i < 16; ++i) a.v[i] = std::nearbyint(a.v[i]);
   return a;
 }
+inline Vec16 reciprocal(Vec16 a) { return Vec16::set1(1) / a; }
 inline Vec16 exp(Vec16 a) {
   for (int i = 0; i < 16; ++i) a.v[i] = std::exp(a.v[i]);
   return a;

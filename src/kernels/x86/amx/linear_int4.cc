@@ -1,9 +1,7 @@
 // y = x W + b for int4 panels on tiles: two panels at a time are expanded to int8 with one scale an
 // output (the step of that rounding is 1/127 of the row's largest weight, far below int4's own), a
 // piece of K after the other, and all rows run over the expanded piece while it is in L1 and L2.
-#include "kernels/x86/amx/int8_tiles.h"
-//
-#include "kernels/generic/activation.h"
+#include "kernels/x86/amx/quads.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -93,30 +91,28 @@ inline void expand_panel(const std::byte* panel, Piece& piece, int p) {
   }
 }
 
-// One row block over the expanded piece; the first piece starts y, the last finishes it.
-template <int R, int P>
-[[gnu::noinline]] void tile_block(const LinearArgs& a, const Piece& piece, int row,
-                                  const int64_t* panels, bool first, bool last) {
+// All rows over the expanded piece; the first piece starts y, the last finishes it.
+void run_piece(const LinearArgs& a, const Piece& piece, const int64_t* panels, int n_panels,
+               bool first, bool last) {
   LinearArgs part = a;
   part.segments = piece.segments;
   part.n_segments = piece.n;
-  const std::byte* w[2] = {piece.weights[0], piece.weights[1]};
-  TileSums sums;
-  sum_tiles<R, P>(part, row, w, sums);
+  QuadRunner<Int8Tiles> runner(part);
   const bool add = a.epilogue == Epilogue::add;
-  part.epilogue = add ? Epilogue::add : Epilogue::store;
-  for (int p = 0; p < P; ++p) {
-    const int64_t column = panels[p] * kPanel;
-    const Vec16 scale = Vec16::load(piece.scales[p]);
-    const int n = static_cast<int>(a.n_out - column < kPanel ? a.n_out - column : kPanel);
-    for (int r = 0; r < 16 * R && row + r < a.rows; ++r) {
-      float* y = a.y + (row + r) * a.y_stride + column;
-      Vec16 sum = Vec16::load(sums.f[r / 16][p][r % 16]) * scale;
-      if (first && a.bias) sum = sum + Vec16::load(a.bias + column);
-      if (add || !first) sum = sum + Vec16::load_n(y, n);
-      if (last && !add) sum = activate(a.epilogue, sum);
-      sum.store_n(y, n);
+  for (int row = 0; row < a.rows; row += 32) {
+    Quad quad{};
+    quad.row = row;
+    quad.n_rows = a.rows - row < 32 ? a.rows - row : 32;
+    quad.n_panels = n_panels;
+    for (int p = 0; p < n_panels; ++p) {
+      quad.weights[p] = piece.weights[p];
+      quad.scales[p] = piece.scales[p];
+      quad.column[p] = panels[p] * kPanel;
+      quad.bias[p] = first && a.bias ? a.bias + quad.column[p] : nullptr;
     }
+    quad.add = add || !first;
+    quad.activation = last ? a.epilogue : Epilogue::store;
+    runner.run(quad);
   }
 }
 
@@ -131,13 +127,7 @@ inline void panel_group(const LinearArgs& a, const int64_t* panels) {
       expand_panel(a.weights + panels[p] * a.panel_stride, piece, p);
     }
     const bool last = index >= a.n_segments;
-    for (int row = 0; row < a.rows; row += 32) {
-      if (a.rows - row > 16) {
-        tile_block<2, P>(a, piece, row, panels, first, last);
-      } else {
-        tile_block<1, P>(a, piece, row, panels, first, last);
-      }
-    }
+    run_piece(a, piece, panels, P, first, last);
     first = false;
     if (last) return;
   } while (true);

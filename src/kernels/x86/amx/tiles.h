@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include "kernels/types.h"
+
 namespace sentinel {
 namespace {
 
@@ -26,6 +28,12 @@ class TileScope {
   TileScope(const TileScope&) = delete;
   TileScope& operator=(const TileScope&) = delete;
 };
+
+// An even number of panels of about 512 KiB together.
+inline int64_t panels_per_group(const LinearArgs& a) {
+  const int64_t n = (512 << 10) / (a.panel_stride > 0 ? a.panel_stride : 1);
+  return n < 2 ? 2 : n / 2 * 2;
+}
 
 // GCC 12's _tile_loadd declares no memory read: whatever was written before must be in memory.
 inline void before_tile_loads() { __asm__ volatile("" ::: "memory"); }

@@ -77,18 +77,26 @@ inline void store_int8(Vec16 a, void* p) {
       _mm_packs_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
   _mm_storeu_si128(static_cast<__m128i*>(p), bytes);
 }
-inline void store_bf16(Vec16 a, void* p) {
-  const auto rounded = [](__m256 x) {
-    const __m256i bits = _mm256_castps_si256(x);
-    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
-    return _mm256_srli_epi32(
-        _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
-  };
-  _mm256_storeu_si256(static_cast<__m256i*>(p),
-                      _mm256_permute4x64_epi64(
-                          _mm256_packus_epi32(rounded(a.lo), rounded(a.hi)), 0xd8));
+// Rounded to bf16 in the upper half of each word; the lower half is left over.
+inline __m256i bf16_rounded(__m256 x) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  return _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
 }
-
+inline void store_bf16(Vec16 a, void* p) {
+  const __m256i lo = _mm256_srli_epi32(bf16_rounded(a.lo), 16);
+  const __m256i hi = _mm256_srli_epi32(bf16_rounded(a.hi), 16);
+  _mm256_storeu_si256(static_cast<__m256i*>(p),
+                      _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
+}
+inline void store_bf16_pairs(Vec16 even, Vec16 odd, void* p) {
+  const auto words = [](__m256 e, __m256 o) {
+    return _mm256_blend_epi16(_mm256_srli_epi32(bf16_rounded(e), 16), bf16_rounded(o), 0xaa);
+  };
+  auto* out = static_cast<__m256i*>(p);
+  _mm256_storeu_si256(out, words(even.lo, odd.lo));
+  _mm256_storeu_si256(out + 1, words(even.hi, odd.hi));
+}
 inline void store_f16(Vec16 a, void* p) {
   auto* halves = static_cast<__m128i*>(p);
   const auto clamped = [](__m256 x) {
@@ -137,6 +145,8 @@ inline Vec16 copy_sign(Vec16 a, Vec16 b) {
           _mm256_or_ps(_mm256_andnot_ps(sign, a.hi), _mm256_and_ps(sign, b.hi))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+
+inline Vec16 reciprocal(Vec16 a) { return Vec16::set1(1) / a; }
 
 // e^x as in avx512/vec16.h; 2^n is built in the exponent bits.
 inline __m256 exp8(__m256 x) {

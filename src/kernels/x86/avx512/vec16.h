@@ -44,11 +44,18 @@ inline Vec16 load_f16(const void* p) {
 inline void store_int8(Vec16 a, void* p) {
   _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
-inline void store_bf16(Vec16 a, void* p) {
-  const __m512i bits = _mm512_castps_si512(a.v);
+// Rounded to bf16 in the upper half of each word; the lower half is left over.
+inline __m512i bf16_rounded(__m512 x) {
+  const __m512i bits = _mm512_castps_si512(x);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  const __m512i rounded =
-      _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+}
+inline void store_bf16_pairs(Vec16 even, Vec16 odd, void* p) {
+  const __m512i low = _mm512_srli_epi32(bf16_rounded(even.v), 16);
+  _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaaU, low, bf16_rounded(odd.v)));
+}
+inline void store_bf16(Vec16 a, void* p) {
+  const __m512i rounded = bf16_rounded(a.v);
   _mm256_storeu_si256(static_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16)));
 }
@@ -83,6 +90,12 @@ inline Vec16 copy_sign(Vec16 a, Vec16 b) {
       _mm512_set1_epi32(int(0x80000000U)), _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(p, _MM_HINT_T0); }
+
+// 1 / a for finite a > 0 below 2^126: the 14-bit estimate and one Newton step (division takes longer).
+inline Vec16 reciprocal(Vec16 a) {
+  const __m512 r = _mm512_rcp14_ps(a.v);
+  return {_mm512_mul_ps(r, _mm512_fnmadd_ps(a.v, r, _mm512_set1_ps(2)))};
+}
 
 // e^x, relative error below 2 ulp: x = n ln2 + r, a degree-6 polynomial for e^r, scaled by 2^n.
 inline Vec16 exp(Vec16 x) {
