@@ -59,7 +59,10 @@ class Recovery {
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
     std::vector<float>& bias = attention ? layer.o_bias : layer.down_bias;
-    const bool skipped = !attention && !options_.refit_ffn;
+    // A whole FFN is better left alone: fitting it to what the stream lost lowers the squared error
+    // but not the loss (docs/pruning.md).
+    const bool whole = layer.ffn_dim() == model_.base->config().layers[id.layer].ffn_dim;
+    const bool skipped = !attention && (whole || !options_.refit_ffn);
     if (skipped) result.losses.emplace_back();
     if (options_.recover != Recover::none && !skipped) {
       Moments fit, held_out;
