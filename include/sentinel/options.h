@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "sentinel/agency.h"
+
 namespace sentinel {
 
 // What is left empty follows from the level (`sentinel info --levels` prints the table).
@@ -18,7 +20,9 @@ struct AdaptiveOptions {
   std::string weights;         // "f32", "bf16", "int8", "int4", of the layers
   std::string lm_head;         // the same for the output matrix
   std::string kv;              // "f32", "bf16", "int8"
-  std::string agency = "track";  // "off", "track", "auto"
+  std::string agency = "track";  // "off", "track" (at level 3: off), "auto"
+  AgencyOptions agency_options;  // for "auto"
+  bool protect_first = false;    // position 0 is computed with all heads that have consent
 };
 
 // Read back from the model.

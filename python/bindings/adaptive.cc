@@ -39,6 +39,10 @@ std::vector<std::pair<int, int>> prune(AdaptiveModel& model, int percent,
 }  // namespace
 
 void bind_adaptive(py::module_& module) {
+  py::class_<AgencyOptions>(module, "AgencyOptions")
+      .def_readwrite("overload_threshold", &AgencyOptions::overload_threshold)
+      .def_readwrite("alignment_threshold", &AgencyOptions::alignment_threshold)
+      .def_readwrite("recovery_period", &AgencyOptions::recovery_period);
   py::class_<AdaptiveOptions>(module, "AdaptiveOptions")
       .def(py::init<>())
       .def_readwrite("optimization_level", &AdaptiveOptions::optimization_level)
@@ -48,7 +52,9 @@ void bind_adaptive(py::module_& module) {
       .def_readwrite("weights", &AdaptiveOptions::weights)
       .def_readwrite("lm_head", &AdaptiveOptions::lm_head)
       .def_readwrite("kv", &AdaptiveOptions::kv)
-      .def_readwrite("agency", &AdaptiveOptions::agency);
+      .def_readwrite("agency", &AdaptiveOptions::agency)
+      .def_readwrite("agency_options", &AdaptiveOptions::agency_options)
+      .def_readwrite("protect_first", &AdaptiveOptions::protect_first);
   AdaptiveClass model(module, "AdaptiveModel");
   model.def_property_readonly("optimization_level", &AdaptiveModel::optimization_level);
   model.def("info", &info_dict);

@@ -19,6 +19,18 @@ py::dict to_dict(const Violation& violation) {
   return out;
 }
 
+py::dict to_dict(const HeadStatus& status) {
+  py::dict out;
+  out["state"] = to_string(status.state);
+  out["gate"] = status.gate;
+  out["consent"] = status.consent;
+  out["utilization"] = status.utilization;
+  out["alignment_score"] = status.alignment;
+  out["last_signal"] = status.last_signal;
+  out["removed"] = status.removed;
+  return out;
+}
+
 py::dict to_dict(const LayerReport& layer) {
   py::list recent;
   for (const Violation& violation : layer.recent_violations) recent.append(to_dict(violation));
@@ -31,6 +43,12 @@ py::dict to_dict(const LayerReport& layer) {
   out["utilization"] = layer.utilization;
   out["violation_count"] = layer.violation_count;
   out["recent_violations"] = recent;
+  py::list heads;
+  for (size_t h = 0; h < layer.heads.size(); ++h) {
+    heads.append(to_dict(layer.heads[h]));
+    heads[h]["factor"] = layer.factors[h];
+  }
+  out["heads"] = heads;
   return out;
 }
 
@@ -46,6 +64,10 @@ py::dict agency_report(const AdaptiveModel& model) {
   out["num_layers"] = report.num_layers;
   out["step"] = report.step;
   out["heads_active"] = report.heads_active;
+  out["automatic"] = report.automatic;
+  out["overload_threshold"] = report.options.overload_threshold;
+  out["alignment_threshold"] = report.options.alignment_threshold;
+  out["recovery_period"] = report.options.recovery_period;
   return out;
 }
 
@@ -53,18 +75,6 @@ py::dict gate_activity(const AdaptiveModel& model) {
   const auto open = model.get_gate_activity();
   py::dict out;
   for (size_t layer = 0; layer < open.size(); ++layer) out[py::int_(layer)] = open[layer];
-  return out;
-}
-
-py::dict head_status(const AdaptiveModel& model, int layer, int head) {
-  const HeadStatus status = model.head_status(layer, head);
-  py::dict out;
-  out["state"] = to_string(status.state);
-  out["gate"] = status.gate;
-  out["consent"] = status.consent;
-  out["utilization"] = status.utilization;
-  out["alignment_score"] = status.alignment;
-  out["last_signal"] = status.last_signal;
   return out;
 }
 
@@ -82,7 +92,12 @@ void add_agency(AdaptiveClass& model) {
             py::arg("gate"));
   model.def("set_consent", &AdaptiveModel::set_consent, py::arg("layer"), py::arg("head"),
             py::arg("consent"));
-  model.def("head_status", &head_status, py::arg("layer"), py::arg("head"));
+  model.def(
+      "head_status",
+      [](const AdaptiveModel& m, int layer, int head) {
+        return to_dict(m.head_status(layer, head));
+      },
+      py::arg("layer"), py::arg("head"));
   model.def("get_agency_report", &agency_report);
   model.def("get_gate_activity", &gate_activity);
 }

@@ -39,6 +39,11 @@ class BaselineModel:
     ) -> BaselineModel: ...
     def save_pretrained(self, folder: str, dtype: str, padded: bool) -> None: ...
 
+class AgencyOptions:
+    overload_threshold: float
+    alignment_threshold: float
+    recovery_period: int
+
 class AdaptiveOptions:
     optimization_level: Optional[int]
     device: str
@@ -48,6 +53,8 @@ class AdaptiveOptions:
     lm_head: str
     kv: str
     agency: str
+    agency_options: AgencyOptions
+    protect_first: bool
     def __init__(self) -> None: ...
 
 class GenerationOptions:

@@ -60,12 +60,18 @@ def load_adaptive_model(
     lm_head: str = "",
     kv: str = "",
     agency: str = "track",
+    overload_threshold: float = 0.85,
+    alignment_threshold: float = 0.6,
+    recovery_period: int = 100,
+    protect_first: bool = False,
 ) -> AdaptiveModel:
     """Packs a model's weights for one optimisation level.
 
     `baseline_model` (or `model_name`): a BaselineModel, or whatever load_baseline_model() takes.
     `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is left
-    empty follows from the level; `model.info` says what really runs. `debug` and `quiet` are there
+    empty follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
+    where heads change state by the thresholds. `protect_first`: position 0 is computed with every
+    head. `debug` and `quiet` are there
     for programs written for Sentinel's predecessor: this module never prints.
     """
     _check_device(device)
@@ -75,7 +81,10 @@ def load_adaptive_model(
     options.optimization_level = _integer("optimization_level", optimization_level)
     options.threads = _integer("threads", threads) or 0
     options.isa, options.weights, options.lm_head = isa, weights, lm_head
-    options.kv, options.agency = kv, agency
+    options.kv, options.agency, options.protect_first = kv, agency, protect_first
+    options.agency_options.overload_threshold = overload_threshold
+    options.agency_options.alignment_threshold = alignment_threshold
+    options.agency_options.recovery_period = recovery_period
     return AdaptiveModel(_core.load_adaptive_model(baseline._core, options), baseline)
 
 

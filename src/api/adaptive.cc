@@ -6,8 +6,6 @@
 namespace sentinel {
 namespace {
 
-constexpr float kOpenGate = 0.2F;  // get_gate_activity() lists heads above it
-
 ModelOptions model_options(const AdaptiveOptions& options) {
   if (options.device != "cpu") {
     throw usage_error("device: \"{}\" is not supported; the only one is cpu",
@@ -25,6 +23,8 @@ ModelOptions model_options(const AdaptiveOptions& options) {
   if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head);
   if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
   out.agency = parse_agency_mode(options.agency);
+  out.agency_options = options.agency_options;
+  out.protect_first = options.protect_first;
   return out;
 }
 
@@ -85,14 +85,7 @@ AgencyReport AdaptiveModel::get_agency_report() const {
 }
 
 std::vector<std::vector<int>> AdaptiveModel::get_gate_activity() const {
-  const HeadTable& heads = impl_->model->heads();
-  std::vector<std::vector<int>> open(static_cast<size_t>(heads.n_layers()));
-  for (int layer = 0; layer < heads.n_layers(); ++layer) {
-    for (int head = 0; head < heads.n_heads(layer); ++head) {
-      if (heads.status({layer, head}).gate > kOpenGate) open[layer].push_back(head);
-    }
-  }
-  return open;
+  return gate_activity(impl_->model->heads());
 }
 
 }  // namespace sentinel

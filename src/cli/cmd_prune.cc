@@ -58,10 +58,6 @@ class StageReporter {
   Progress progress_;
 };
 
-std::string text_of(const std::optional<double>& value) {
-  return value ? fmt::format("{:.1f}", *value) : "-";
-}
-
 std::string widths(const std::vector<int>& values) {
   return fmt::format("{}", fmt::join(values, " "));
 }

@@ -39,6 +39,7 @@ std::span<const Command> all_commands();
 Runner setup_bench(CLI::App& command);
 Runner setup_eval(CLI::App& command);
 Runner setup_diff(CLI::App& command);
+Runner setup_export(CLI::App& command);
 Runner setup_generate(CLI::App& command);
 Runner setup_heads(CLI::App& command);
 Runner setup_info(CLI::App& command);

@@ -34,7 +34,6 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
       protect_first_(protect_first),
       runner_(runner),
       n_sublayers_(2 * base_->config().n_layers) {
-  const ModelConfig& config = base_->config();
   for (const auto& window : windows_) tokens_ += std::ssize(window) - 1;
   norm_weight_ = base_->view().final_norm_weight.to_floats();
   norm_bias_ = base_->view().final_norm_bias.to_floats();
@@ -150,8 +149,8 @@ double LossMeter::head_loss(const Stream& stream) {
                           logits.data(), vocab, vocab),
               0, round_up(vocab, kPanel) / kPanel);
       for (int r = 0; r < rows; ++r) {
-        sums[thread] += row_loss(logits.data() + r * vocab, static_cast<int>(vocab),
-                                 targets[begin + r]);
+        sums[thread] +=
+            row_loss(logits.data() + r * vocab, static_cast<int>(vocab), targets[begin + r]);
       }
     }
   });

@@ -54,12 +54,16 @@ class Recovery {
     {
       if (options_.correction < 1) before_ = dense_.x;
       const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()), dense_, &dense_, {});
+      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()),
+                  dense_, &dense_, {});
     }
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
     std::vector<float>& bias = attention ? layer.o_bias : layer.down_bias;
-    const bool skipped = !attention && !options_.refit_ffn;
+    // A whole FFN is better left alone: fitting it to what the stream lost lowers the squared error
+    // but not the loss (docs/pruning.md).
+    const bool whole = layer.ffn_dim() == model_.base->config().layers[id.layer].ffn_dim;
+    const bool skipped = !attention && (whole || !options_.refit_ffn);
     if (skipped) result.losses.emplace_back();
     if (options_.recover != Recover::none && !skipped) {
       Moments fit, held_out;
@@ -70,7 +74,8 @@ class Recovery {
       bias = std::move(map.bias);
       if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
-    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_, &pruned_, {});
+    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_,
+                &pruned_, {});
     protect();
   }
 

@@ -81,7 +81,7 @@ class SublayerRunner {
   ThreadPool& pool() { return pool_; }
 
  private:
-  const KernelTable& kernels_;
+  const KernelTable kernels_;
   ThreadPool& pool_;
 };
 

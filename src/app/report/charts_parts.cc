@@ -1,0 +1,231 @@
+// Sizes and parts: loading, components, memory, models, heads; and which charts a file gets.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "app/report/charts.h"
+#include "app/report/charts_axes.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kBaseline = 2, kOriginal = 0, kOptimized = 1;  // styles
+
+int style_of(const std::string& name) {
+  if (name == "Baseline") return kBaseline;
+  return name == "Original" || name == "original" ? kOriginal : kOptimized;
+}
+
+bool any_finite(const std::vector<ResultRun>& runs, double ResultRun::*member) {
+  return std::any_of(runs.begin(), runs.end(),
+                     [&](const ResultRun& run) { return std::isfinite(run.*member); });
+}
+
+BarPanel memory_panel(const ResultFile& file, const char* title, double ResultRun::*member,
+                      double unit) {
+  BarPanel panel{title, 1, {}};
+  const auto add = [&](const std::string& label, const ResultRun& run, int style) {
+    if (std::isfinite(run.*member)) {
+      panel.bars.push_back({label, run.*member / unit, kNotMeasured, kNotMeasured, "", style});
+    }
+  };
+  for (const ResultRun& run : file.pruning) {
+    add(fmt::format("{} {} %", run.series, run.key), run, style_of(run.series));
+  }
+  for (const ResultRun& run : file.levels) add(fmt::format("level {}", run.key), run, 2);
+  return panel;
+}
+
+BarPanel models_panel(const ResultFile& file, const char* title, int decimals,
+                      double (*value)(const ComparedModel&)) {
+  BarPanel panel{title, decimals, {}};
+  for (const ComparedModel& model : file.models) {
+    panel.bars.push_back({model.name, value(model), kNotMeasured, kNotMeasured, "", kOptimized});
+  }
+  return panel;
+}
+
+bool has_memory(const ResultFile& file) {
+  for (const auto* runs : {&file.pruning, &file.levels}) {
+    if (any_finite(*runs, &ResultRun::weight_bytes) || any_finite(*runs, &ResultRun::peak_rss_mb) ||
+        any_finite(*runs, &ResultRun::cpu_memory_mb)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool has(const ResultFile& file, double ResultRun::*member) {
+  return any_finite(file.pruning, member) || any_finite(file.levels, member);
+}
+
+// Charts that the exporter and the profiler share.
+void add_measured(const ResultFile& file, std::vector<Chart>& charts) {
+  if (has(file, &ResultRun::perplexity)) charts.push_back(quality_speed_chart(file));
+  if (!file.integration.empty()) charts.push_back(integration_chart(file));
+  if (!file.components.empty()) charts.push_back(components_chart(file));
+  if (has(file, &ResultRun::step_p50)) charts.push_back(step_times_chart(file));
+  if (has_memory(file)) charts.push_back(memory_chart(file));
+  if (file.memory_samples.size() > 1) charts.push_back(memory_over_time_chart(file));
+  if (!file.roof.read.empty() && has(file, &ResultRun::bytes_per_step)) {
+    charts.push_back(roofline_chart(file));
+  }
+  if (!file.heads.scores.empty()) {
+    charts.push_back(head_heat_map("head_scores", "Score of every head",
+                                   "Score by strategy " + file.heads.strategy, file.heads.scores));
+  }
+  if (!file.models.empty()) {
+    charts.push_back(models_chart(file));
+    charts.push_back(growth_chart(file));
+  }
+}
+
+}  // namespace
+
+Chart loading_chart(const ResultFile& file, const std::string& name) {
+  BarPanel time{"Loading time (s)", 3, {}}, size{"Parameters (millions)", 2, {}},
+      memory{"Memory (MiB)", 1, {}};
+  const auto bar = [](const LoadedModel& model, double value) {
+    return Bar{model.name, value, kNotMeasured, kNotMeasured, "", style_of(model.name)};
+  };
+  for (const LoadedModel& model : file.loading) {
+    time.bars.push_back(bar(model, model.load_time));
+    size.bars.push_back(bar(model, model.parameters / 1e6));
+    memory.bars.push_back(bar(model, model.memory_bytes / 1024 / 1024));
+  }
+  return draw(BarPlot{name, "Model loading", {time, size, memory}});
+}
+
+Chart components_chart(const ResultFile& file) {
+  std::map<std::string, BarPanel> panels;
+  for (const ComponentTime& part : file.components) {
+    BarPanel& panel = panels[part.series];
+    panel.title = fmt::format("Share of time (%), {}", part.series);
+    std::string note;
+    if (std::isfinite(part.average_ms)) note = fmt::format("{:.3g} ms", part.average_ms);
+    panel.bars.push_back(
+        {part.name, part.percent, kNotMeasured, kNotMeasured, note, style_of(part.series)});
+  }
+  BarPlot plot{"component_breakdown", "Where the time goes", {}};
+  for (const char* series : {"original", "optimized"}) {
+    if (!panels.contains(series)) continue;
+    auto& bars = panels[series].bars;
+    std::stable_sort(bars.begin(), bars.end(),
+                     [](const Bar& a, const Bar& b) { return a.value > b.value; });
+    plot.panels.push_back(panels[series]);
+  }
+  return draw(plot);
+}
+
+Chart memory_chart(const ResultFile& file) {
+  constexpr double kMb = 1e6;
+  BarPlot plot{"memory", "Memory", {}};
+  const BarPanel panels[] = {
+      memory_panel(file, "Weights held (MB)", &ResultRun::weight_bytes, kMb),
+      memory_panel(file, "Peak resident memory of the process (MB)", &ResultRun::peak_rss_mb, 1)};
+  for (BarPanel panel : panels) {
+    const auto& bars = panel.bars;
+    const bool same = std::all_of(bars.begin(), bars.end(),
+                                  [&](const Bar& bar) { return bar.value == bars[0].value; });
+    if (bars.size() > 1 && same) {  // one process, one peak: a column of twins says no more
+      panel.bars.resize(1);
+      panel.bars[0].label = "every run";
+    }
+    if (!panel.bars.empty()) plot.panels.push_back(std::move(panel));
+  }
+  if (plot.panels.empty()) {  // a file of the Python system
+    plot.panels.push_back(
+        memory_panel(file, "Resident memory before warm-up (MB)", &ResultRun::cpu_memory_mb, 1));
+  }
+  return draw(plot);
+}
+
+Chart memory_over_time_chart(const ResultFile& file) {
+  XyPlot plot{"memory_over_time",
+              "Memory over time",
+              {"Seconds"},
+              {"Resident memory (MB)", false, true},
+              {}};
+  PlotSeries series{"resident memory", 0, {}, true, false};
+  std::string stage;
+  for (const MemorySample& sample : file.memory_samples) {
+    series.points.push_back({sample.seconds, sample.rss_mb});
+    series.points.back().name = sample.series;
+    if (sample.series != stage) series.points.back().label = sample.series;
+    stage = sample.series;
+  }
+  plot.series.push_back(std::move(series));
+  return draw(plot);
+}
+
+Chart models_chart(const ResultFile& file) {
+  BarPanel size{"Parameters (millions), adaptive", 1, {}};
+  for (const ComparedModel& model : file.models) {
+    std::string note;
+    if (std::isfinite(model.growth_percent)) note = fmt::format("{:+.2g} %", model.growth_percent);
+    size.bars.push_back({model.name, model.adaptive_parameters / 1e6, kNotMeasured, kNotMeasured,
+                         note, kOptimized});
+  }
+  return draw(BarPlot{
+      "multi_model_comparison",
+      "Models compared",
+      {size,
+       models_panel(file, "Loading time (s)", 3,
+                    [](const ComparedModel& model) { return model.load_time; }),
+       models_panel(file, "Tokens per second", 1,
+                    [](const ComparedModel& model) { return model.run.tokens_per_second; }),
+       models_panel(file, "First token (ms)", 1,
+                    [](const ComparedModel& model) { return model.run.first_token_time * 1e3; })}});
+}
+
+Chart growth_chart(const ResultFile& file) {
+  std::vector<ComparedModel> models = file.models;
+  std::stable_sort(models.begin(), models.end(), [](const auto& a, const auto& b) {
+    return a.baseline_parameters < b.baseline_parameters;
+  });
+  BarPanel panel{"Parameters added by the adaptive model (%), smallest model first", 2, {}};
+  double largest = 0;
+  for (const ComparedModel& model : models) {
+    if (std::isfinite(model.growth_percent)) largest = std::max(largest, model.growth_percent);
+  }
+  panel.decimals = decimals_for(largest);
+  for (const ComparedModel& model : models) {
+    panel.bars.push_back({model.name, model.growth_percent, kNotMeasured, kNotMeasured,
+                          std::isfinite(model.baseline_parameters)
+                              ? fmt::format("of {:.4g} M", model.baseline_parameters / 1e6)
+                              : "",
+                          kOptimized});
+  }
+  return draw(BarPlot{"parameter_growth", "Growth by model size", {panel}});
+}
+
+Chart head_heat_map(const std::string& name, const std::string& title, const std::string& unit,
+                    const std::vector<std::vector<double>>& values) {
+  return draw(HeatMap{name, title, "Layer", "Head", unit, values});
+}
+
+std::vector<Chart> export_charts(const ResultFile& file) {
+  std::vector<Chart> charts;
+  if (!file.pruning.empty()) charts.push_back(pruning_chart(file));
+  if (!file.levels.empty()) {
+    charts.push_back(levels_chart(file));
+    charts.push_back(latency_chart(file));
+  }
+  if (!file.loading.empty()) charts.push_back(loading_chart(file, "model_loading"));
+  add_measured(file, charts);
+  if (!file.prompts.empty()) charts.push_back(throughput_chart(file));
+  return charts;
+}
+
+std::vector<Chart> profile_charts(const ResultFile& file) {
+  std::vector<Chart> charts;
+  if (!file.loading.empty()) charts.push_back(loading_chart(file, "model_loading_comparison"));
+  if (!file.pruning.empty()) charts.push_back(pruning_performance_chart(file));
+  if (!file.levels.empty()) charts.push_back(levels_chart(file));
+  add_measured(file, charts);
+  return charts;
+}
+
+}  // namespace sentinel
