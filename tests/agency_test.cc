@@ -14,7 +14,7 @@ json run_json(std::vector<std::string> arguments) {
 }
 
 std::vector<std::string> greedy(std::vector<std::string> more) {
-  std::vector<std::string> words = {"generate", "-p", "The captain", "-n", "40",
+  std::vector<std::string> words = {"generate",      "-p", "The captain", "-n", "40",
                                     "--temperature", "0"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
@@ -100,8 +100,8 @@ TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   const json by_preset = run_json(greedy({"--preset", folder / "p.json"}));
   EXPECT_EQ(by_preset["tokens"], run_json(greedy({"--close_heads", heads}))["tokens"]);
   EXPECT_EQ(by_preset["agency_report"]["heads_active"], 60);
-  EXPECT_EQ(run_json(greedy({"--preset", folder / "p.json", "--level", "3"}))["agency_report"]
-                    ["layer_reports"]["0"]["heads"][1]["removed"],
+  EXPECT_EQ(run_json(greedy({"--preset", folder / "p.json", "--level",
+                             "3"}))["agency_report"]["layer_reports"]["0"]["heads"][1]["removed"],
             true);
   write_all(folder / "bad.json", "{}");
   EXPECT_EQ(run(greedy({"--preset", folder / "bad.json"})).exit_code, 2);

@@ -32,12 +32,12 @@ class Allocation : public testing::TestWithParam<int> {};
 
 // With tracking (and automatic transitions) on, at every fast level.
 TEST_P(Allocation, DecodingAndSamplingAllocateNothing) {
-  const auto model = Model::create(
-      Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini"),
-      {.level = GetParam(),
-       .threads = 2,
-       .agency = AgencyMode::automatic,
-       .agency_options = {.overload_threshold = 0.1, .recovery_period = 8}});
+  const auto model =
+      Model::create(Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini"),
+                    {.level = GetParam(),
+                     .threads = 2,
+                     .agency = AgencyMode::automatic,
+                     .agency_options = {.overload_threshold = 0.1, .recovery_period = 8}});
   const int vocab = model->config().vocab_size;
   const auto session = model->new_session(1, 512);
   std::vector<float> logits(static_cast<size_t>(vocab));

@@ -28,9 +28,13 @@ class AlignedBuffer {
   // from now on. Returns the bytes given back: 0 for small buffers.
   size_t release(size_t offset, size_t bytes);
   template <typename T>
-  T* as() { return reinterpret_cast<T*>(data_); }
+  T* as() {
+    return reinterpret_cast<T*>(data_);
+  }
   template <typename T>
-  const T* as() const { return reinterpret_cast<const T*>(data_); }
+  const T* as() const {
+    return reinterpret_cast<const T*>(data_);
+  }
 
  private:
   std::byte* data_ = nullptr;

@@ -192,8 +192,9 @@ Runner setup_generate(CLI::App& command) {
   add_flag(command, "ignore_eos", a->generate.ignore_eos, "go on after the end-of-text token");
   add_agency_options(command, a->agency);
   add_threshold_options(command, a->agency);
-  add_option(command, "agency_script", a->agency_script,
-             "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
+  add_option(
+      command, "agency_script", a->agency_script,
+      "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
       ->type_name("FILE");
   add_verify_options(command, a->verify);
   return [a](const RunContext& context) { return run_generate(*a, context); };

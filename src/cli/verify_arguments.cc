@@ -36,13 +36,15 @@ bool wants_verify(const VerifyArguments& a) {
     throw usage_error("--baseline_integration mix is not in this version; choose off or verify");
   }
   if (a.integration != "off" && a.integration != "verify") {
-    throw usage_error("--baseline_integration: unknown value \"{}\"; choose one of off, mix, verify",
-                      printable(a.integration));
+    throw usage_error(
+        "--baseline_integration: unknown value \"{}\"; choose one of off, mix, verify",
+        printable(a.integration));
   }
   const bool verify = a.integration == "verify";
   if (!verify && (!a.baseline.empty() || a.draft_weights || a.no_ngrams || a.verify.draft_length)) {
-    throw usage_error("--baseline, --draft_weights, --draft_length and --no_ngrams belong to "
-                      "--baseline_integration verify; give that too");
+    throw usage_error(
+        "--baseline, --draft_weights, --draft_length and --no_ngrams belong to "
+        "--baseline_integration verify; give that too");
   }
   return verify;
 }
@@ -82,7 +84,8 @@ nlohmann::json verify_json(const VerifyReport& report) {
 std::string verify_text(const VerifyReport& report) {
   std::string text = fmt::format(
       "verify: {} tokens in {} passes of the baseline, {:.2f} times the speed of single steps "
-      "({:.3f} ms)\n", report.steps, report.passes, report.speed_up, report.single_ms);
+      "({:.3f} ms)\n",
+      report.steps, report.passes, report.speed_up, report.single_ms);
   for (const DrafterReport& d : report.drafters) {
     text += fmt::format("  {:<6} {} of {} drafts accepted in {} rounds, {:.3f} ms a draft{}\n",
                         d.name, d.accepted, d.drafted, d.rounds, d.token_ms,

@@ -23,10 +23,10 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.segments = &segment;
     args.n_segments = 1;
     args.weight_scales = layer.qkv.scales + first_panel * kPanel;
-    args.x = to_operand(context.kernels, layer.qkv.type,
-                        inputs + int64_t{first} * context.weights.d_model_padded,
-                        context.weights.d_model_padded, rows, context.weights.d_model_padded,
-                        nullptr, -1, rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
+    args.x = to_operand(
+        context.kernels, layer.qkv.type, inputs + int64_t{first} * context.weights.d_model_padded,
+        context.weights.d_model_padded, rows, context.weights.d_model_padded, nullptr, -1,
+        rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
     args.rows = rows;
     args.y = kv;
     args.y_stride = int64_t{2} * dp;
@@ -34,7 +34,8 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.bias = layer.qkv_bias.data() + first_panel * kPanel;
     args.epilogue = Epilogue::store;
     context.kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
-    cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp, int64_t{2} * dp);
+    cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp,
+                 int64_t{2} * dp);
   }
 }
 
@@ -99,7 +100,8 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
         context.kernels.softmax(scores + r * workspace.scores_stride, first_position + r + 1,
                                 visible_padded, context.config.attention_scale[task.layer]);
     scale_of_row[r] = task.head.factor / sums.l;
-    const int64_t entry = (int64_t{task.layer} * workspace.max_rows + row + r) * workspace.max_heads;
+    const int64_t entry =
+        (int64_t{task.layer} * workspace.max_rows + row + r) * workspace.max_heads;
     workspace.entropy[entry + task.head.head] = std::log(sums.l) - sums.t / sums.l;
   }
 

@@ -61,9 +61,9 @@ class FastModel : public Model {
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
         shared_pool_(options.pool ? options.pool
-                                  : std::make_shared<ThreadPool>(
-                                        options.threads == 0 ? ThreadPool::available_cores()
-                                                             : options.threads)),
+                                  : std::make_shared<ThreadPool>(options.threads == 0
+                                                                     ? ThreadPool::available_cores()
+                                                                     : options.threads)),
         pool_(*shared_pool_),
         heads_(checkpoint_->config(), options.agency_options) {
     for (const HeadId id : options.removed_heads) heads_.remove(id);
@@ -87,8 +87,7 @@ class FastModel : public Model {
     pack_unpruned(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
-    info_.kv_bytes_per_token =
-        2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
+    info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
   }
 
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
@@ -159,8 +158,7 @@ class FastModel : public Model {
     check_same_family(from->config(), config());
     unpruned_ = std::make_unique<UnprunedWeights>();
     unpruned_->checkpoint = from;
-    unpruned_->packed =
-        pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
+    unpruned_->packed = pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
     info_.weight_bytes += unpruned_->packed.total_bytes;
   }
 
@@ -230,8 +228,9 @@ void FastSession::track(std::span<const RowGroup> groups) {
       RunningMean utilization, contribution;
       for (const RowGroup& group : groups) {
         for (int r = 0; r < group.rows; ++r) {
-          const int64_t entry = (int64_t{l} * workspace_.max_rows + group.first_row + r) *
-                                    workspace_.max_heads + head.head;
+          const int64_t entry =
+              (int64_t{l} * workspace_.max_rows + group.first_row + r) * workspace_.max_heads +
+              head.head;
           const int visible = group.first_position + r + 1;
           if (visible >= 2) utilization.add(utilization_of(workspace_.entropy[entry], visible));
           const float norm = workspace_.contribution[entry];

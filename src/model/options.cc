@@ -35,10 +35,9 @@ constexpr Names<WeightType, 4> kWeightTypes{"weights",
                                               {"int4", WeightType::int4}}}};
 constexpr Names<KvType, 3> kKvTypes{
     "kv", {{{"f32", KvType::f32}, {"bf16", KvType::bf16}, {"int8", KvType::int8}}}};
-constexpr Names<AgencyMode, 3> kAgencyModes{"agency",
-                                            {{{"off", AgencyMode::off},
-                                              {"track", AgencyMode::track},
-                                              {"auto", AgencyMode::automatic}}}};
+constexpr Names<AgencyMode, 3> kAgencyModes{
+    "agency",
+    {{{"off", AgencyMode::off}, {"track", AgencyMode::track}, {"auto", AgencyMode::automatic}}}};
 
 constexpr LevelPreset kPresets[] = {
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},

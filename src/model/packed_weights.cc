@@ -16,8 +16,9 @@ std::vector<float> finite_floats(const VectorView& view, int64_t padded = 0) {
   std::vector<float> values = view.to_floats();
   for (float v : values) {
     if (!std::isfinite(v)) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      view.name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+          view.name);
     }
   }
   if (padded > static_cast<int64_t>(values.size())) values.resize(padded, 0.0F);
@@ -107,8 +108,9 @@ class Packer {
       }
     });
     if (broken.load()) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      broken.load()->name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+          broken.load()->name);
     }
   }
 
@@ -192,9 +194,9 @@ int64_t release_head(PackedWeights& weights, int layer, int head) {
     return weights.arena.release(static_cast<size_t>(begin - weights.arena.data()),
                                  static_cast<size_t>(bytes));
   };
-  return static_cast<int64_t>(release(packed.qkv.data + slot * qkv_bytes, qkv_bytes) +
-                              release(packed.o.data + slot * packed.o_block_bytes,
-                                      packed.o_block_bytes));
+  return static_cast<int64_t>(
+      release(packed.qkv.data + slot * qkv_bytes, qkv_bytes) +
+      release(packed.o.data + slot * packed.o_block_bytes, packed.o_block_bytes));
 }
 
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,

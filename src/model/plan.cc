@@ -42,10 +42,11 @@ void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan
     plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
     plan.layers[l].o_bias.assign(layer.o_bias.begin(), layer.o_bias.end());
     if (means) means->add(static_cast<int>(l), heads, plan.layers[l].o_bias.data());
-    plan.weight_bytes += static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
-                         static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
-                         layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() +
-                         layer.down.bytes() + layer.down.scale_bytes();
+    plan.weight_bytes +=
+        static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
+        static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
+        layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() + layer.down.bytes() +
+        layer.down.scale_bytes();
   }
   plan.version = heads.version();
 }

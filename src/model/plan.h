@@ -16,12 +16,12 @@ struct PlannedHead {
 };
 
 struct LayerPlan {
-  std::vector<PlannedHead> heads;       // the active ones
-  std::vector<int32_t> qkv_panels;      // panels of the active heads
-  std::vector<Segment> o_segments;      // Wo columns of the active heads
-  Segment ffn_segment;                  // K of the down projection
-  bool keeps_inputs = false;            // a head is off that may come back: keep normed inputs
-  std::vector<float> o_bias;            // [d_model_padded] Wo's, plus the means of closed heads
+  std::vector<PlannedHead> heads;   // the active ones
+  std::vector<int32_t> qkv_panels;  // panels of the active heads
+  std::vector<Segment> o_segments;  // Wo columns of the active heads
+  Segment ffn_segment;              // K of the down projection
+  bool keeps_inputs = false;        // a head is off that may come back: keep normed inputs
+  std::vector<float> o_bias;        // [d_model_padded] Wo's, plus the means of closed heads
 };
 
 struct Plan {

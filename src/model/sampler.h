@@ -17,9 +17,9 @@ struct SamplingOptions {
 
 // Same seed and same logits, same tokens on every machine and with any number of threads: the
 // randomness of draw n for a token is a function of seed, n and token alone. So two samplers that
-// make the same draw from similar logits mostly agree, which speculative decoding lives on. Steps as
-// in Hugging Face transformers: repetition penalty, temperature, top-k, top-p. A NaN logit is never
-// chosen.
+// make the same draw from similar logits mostly agree, which speculative decoding lives on. Steps
+// as in Hugging Face transformers: repetition penalty, temperature, top-k, top-p. A NaN logit is
+// never chosen.
 class Sampler {
  public:
   // Error (usage) for options out of range. Allocates all that sampling needs.

@@ -179,7 +179,8 @@ class Bench {
   std::vector<Heads> list_heads() const {
     std::vector<Heads> list;
     const bool final = level_preset(options_.model.level).closing_is_final;
-    for (const int percent : options_.heads_closed) list.push_back({percent, 0, final ? percent : 0});
+    for (const int percent : options_.heads_closed)
+      list.push_back({percent, 0, final ? percent : 0});
     for (const int percent : options_.heads_removed) list.push_back({0, percent, percent});
     return list;
   }

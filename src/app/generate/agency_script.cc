@@ -87,8 +87,8 @@ class LineParser {
     return *value;
   }
   HeadState state(std::string_view name) const {
-    for (const HeadState state : {HeadState::active, HeadState::overloaded, HeadState::misaligned,
-                                  HeadState::withdrawn}) {
+    for (const HeadState state :
+         {HeadState::active, HeadState::overloaded, HeadState::misaligned, HeadState::withdrawn}) {
       if (name == to_string(state)) return state;
     }
     fail(fmt::format("\"{}\" is no head state", printable(name, 40)));

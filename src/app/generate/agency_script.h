@@ -44,7 +44,8 @@ class ScriptPlayer {
  public:
   // Error (usage) naming the line whose head does not exist.
   ScriptPlayer(std::vector<ScriptEntry> entries, HeadTable& heads);
-  // Makes every change up to this token that has not been made. Error (usage): opens a removed head.
+  // Makes every change up to this token that has not been made. Error (usage): opens a removed
+  // head.
   void play(int token);
   const std::vector<ScriptEvent>& events() const { return events_; }
   size_t pending() const { return entries_.size() - events_.size(); }

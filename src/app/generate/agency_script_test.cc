@@ -51,9 +51,8 @@ ModelConfig one_layer() {
 
 TEST(AgencyScript, PlaysInOrderAndRecordsRefusals) {
   HeadTable heads(one_layer());
-  ScriptPlayer player(parse_script("0 0 1 consent off\n5 0 1 active\n5 0 2 withdrawn\n9 0 2 active",
-                                   "s"),
-                      heads);
+  ScriptPlayer player(
+      parse_script("0 0 1 consent off\n5 0 1 active\n5 0 2 withdrawn\n9 0 2 active", "s"), heads);
   player.play(0);
   EXPECT_FALSE(heads.is_active({0, 1}));
   EXPECT_TRUE(heads.is_active({0, 2}));

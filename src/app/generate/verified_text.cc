@@ -12,8 +12,10 @@ void check_models(const Model& baseline, const Model* draft) {
   if (!draft) return;
   const int want = baseline.config().vocab_size, have = draft->config().vocab_size;
   if (want != have) {
-    throw usage_error("baseline_integration verify: the model has {} tokens, its baseline {}; name "
-                      "the model that it was made from as --baseline", have, want);
+    throw usage_error(
+        "baseline_integration verify: the model has {} tokens, its baseline {}; name "
+        "the model that it was made from as --baseline",
+        have, want);
   }
 }
 

@@ -78,8 +78,7 @@ class Gram {
 
 ContributionNorms::ContributionNorms(const Checkpoint& checkpoint, const KernelTable& kernels,
                                      ThreadPool& pool)
-    : head_dim_(checkpoint.config().head_dim),
-      triangle_size_(triangle_size(head_dim_)) {
+    : head_dim_(checkpoint.config().head_dim), triangle_size_(triangle_size(head_dim_)) {
   std::vector<const MatrixView*> views;
   for (const LayerView& layer : checkpoint.view().layers) {
     first_head_.push_back(std::ssize(views));
@@ -98,8 +97,8 @@ ContributionNorms::ContributionNorms(const Checkpoint& checkpoint, const KernelT
 
 float ContributionNorms::norm(int layer, int head, const float* context) const {
   const float* block = triangles_.data() + (first_head_[layer] + head) * triangle_size_;
-  // Weights have swept it out of the caches since the last step: ask for all of it at once, which is
-  // quicker than what the hardware guesses over 10 KB.
+  // Weights have swept it out of the caches since the last step: ask for all of it at once, which
+  // is quicker than what the hardware guesses over 10 KB.
   for (int64_t i = 0; i < triangle_size_; i += kPanel) __builtin_prefetch(block + i);
   float total = 0;
   for (int first = 0; first < head_dim_; first += kPanel) {

@@ -9,9 +9,9 @@
 
 namespace sentinel {
 
-// ||W c||^2 = c' (W' W) c: the d x d Gram matrix of a head's d_model x d columns of Wo is made once,
-// its upper triangle kept (f32, off-diagonal entries doubled) in blocks of 16 columns. GPT-2 small:
-// 1.5 MB in all, 0.3 % of what a decode step reads in f32.
+// ||W c||^2 = c' (W' W) c: the d x d Gram matrix of a head's d_model x d columns of Wo is made
+// once, its upper triangle kept (f32, off-diagonal entries doubled) in blocks of 16 columns. GPT-2
+// small: 1.5 MB in all, 0.3 % of what a decode step reads in f32.
 class ContributionNorms {
  public:
   // From the checkpoint's own Wo, whatever type the weights are packed in.
@@ -22,7 +22,6 @@ class ContributionNorms {
   int64_t bytes() const { return static_cast<int64_t>(triangles_.size() * sizeof(float)); }
 
  private:
-
   int head_dim_;
   int64_t triangle_size_;
   std::vector<int64_t> first_head_;  // [n_layers]

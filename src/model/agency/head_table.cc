@@ -10,7 +10,7 @@ namespace sentinel {
 namespace {
 
 constexpr size_t kViolationsKept = 256;
-constexpr size_t kTypeLength = 64;   // room of a violation's type, so that logging allocates nothing
+constexpr size_t kTypeLength = 64;  // room of a violation's type, so that logging allocates nothing
 constexpr double kSmoothing = 0.9;  // EMA: 0.9 old + 0.1 new
 
 double epoch_seconds() {
@@ -35,29 +35,39 @@ void check(const AgencyOptions& options) {
 
 const char* to_string(HeadState state) {
   switch (state) {
-    case HeadState::active: return "active";
-    case HeadState::overloaded: return "overloaded";
-    case HeadState::misaligned: return "misaligned";
-    case HeadState::withdrawn: return "withdrawn";
+    case HeadState::active:
+      return "active";
+    case HeadState::overloaded:
+      return "overloaded";
+    case HeadState::misaligned:
+      return "misaligned";
+    case HeadState::withdrawn:
+      return "withdrawn";
   }
   return "active";
 }
 
 HeadState parse_head_state(std::string_view name) {
-  for (HeadState state : {HeadState::active, HeadState::overloaded, HeadState::misaligned,
-                          HeadState::withdrawn}) {
+  for (HeadState state :
+       {HeadState::active, HeadState::overloaded, HeadState::misaligned, HeadState::withdrawn}) {
     if (name == to_string(state)) return state;
   }
-  throw usage_error("unknown head state \"{}\"; choose one of active, overloaded, misaligned, "
-                    "withdrawn", printable(name));
+  throw usage_error(
+      "unknown head state \"{}\"; choose one of active, overloaded, misaligned, "
+      "withdrawn",
+      printable(name));
 }
 
 float state_factor(HeadState state) {
   switch (state) {
-    case HeadState::active: return 1.0F;
-    case HeadState::overloaded: return 0.5F;
-    case HeadState::misaligned: return 0.7F;
-    case HeadState::withdrawn: return 0.0F;
+    case HeadState::active:
+      return 1.0F;
+    case HeadState::overloaded:
+      return 0.5F;
+    case HeadState::misaligned:
+      return 0.7F;
+    case HeadState::withdrawn:
+      return 0.0F;
   }
   return 0;
 }
@@ -95,9 +105,10 @@ const HeadStatus& HeadTable::status(HeadId id) const {
 
 void HeadTable::refuse_if_removed(HeadId id) const {
   if (!status(id).removed) return;
-  throw usage_error("layer {} head {} was removed from memory and cannot be opened again; load the "
-                    "model anew, or use optimization level 0, 1 or 2 to switch heads both ways",
-                    id.layer, id.head);
+  throw usage_error(
+      "layer {} head {} was removed from memory and cannot be opened again; load the "
+      "model anew, or use optimization level 0, 1 or 2 to switch heads both ways",
+      id.layer, id.head);
 }
 
 void HeadTable::changed(HeadId id) {

@@ -64,8 +64,7 @@ struct Simple {
   void track(HeadId id, double u) {
     Head& h = heads[id];
     h.utilization = 0.9 * h.utilization + 0.1 * u;
-    if (h.consent && h.state == HeadState::active &&
-        h.utilization > options.overload_threshold) {
+    if (h.consent && h.state == HeadState::active && h.utilization > options.overload_threshold) {
       h.state = HeadState::overloaded;
       h.last_signal = step;
     }
@@ -144,7 +143,8 @@ TEST_P(Property, RandomRequestsFollowTheContract) {
       ASSERT_EQ(have.last_signal, want.last_signal);
       ASSERT_NEAR(have.utilization, want.utilization, 1e-12);
       ASSERT_EQ(table.is_active(id), simple.contributes(id));
-      ASSERT_EQ(table.factor(id), simple.contributes(id) ? state_factor(want.state) * want.gate : 0);
+      ASSERT_EQ(table.factor(id),
+                simple.contributes(id) ? state_factor(want.state) * want.gate : 0);
       overloads += have.state == HeadState::overloaded;
     }
     ASSERT_EQ(table.violation_count(), simple.violations[0] + simple.violations[1]);

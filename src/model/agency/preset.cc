@@ -153,15 +153,18 @@ json to_json(const Preset& preset) {
 }
 
 void save_preset(const std::filesystem::path& path, const Preset& preset) {
-  write_file_atomic(path, to_json(preset).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_file_atomic(path,
+                    to_json(preset).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 Preset load_preset(const std::filesystem::path& path) { return Reader(path).read(); }
 
 int apply_preset(const Preset& preset, HeadTable& heads) {
   if (preset.heads_per_layer != shape_of(heads)) {
-    throw usage_error("preset \"{}\" is for a model with other heads; use it with the model that it "
-                      "was saved from", printable(preset.name));
+    throw usage_error(
+        "preset \"{}\" is for a model with other heads; use it with the model that it "
+        "was saved from",
+        printable(preset.name));
   }
   for (const PresetHead& head : preset.heads) heads.status(head.id);  // all or nothing
   int refused = 0;

@@ -112,8 +112,9 @@ json to_json(const AgencyReport& report) {
 }
 
 std::string to_text(const AgencyReport& report) {
-  std::string out = fmt::format("layer  active  overloaded  misaligned  withdrawn  utilization  "
-                                "violations\n");
+  std::string out = fmt::format(
+      "layer  active  overloaded  misaligned  withdrawn  utilization  "
+      "violations\n");
   std::string heads;
   for (const LayerReport& layer : report.layer_reports) {
     double sum = 0;
@@ -125,10 +126,10 @@ std::string to_text(const AgencyReport& report) {
     for (size_t h = 0; h < layer.heads.size(); ++h) {
       const HeadStatus& head = layer.heads[h];
       if (is_plain(head)) continue;
-      heads += fmt::format("{:>5}  {:>4}  {:<10}  {:>5.2f}  {:<7}  {:>6.2f}  {:>11.3f}  {:>9.2f}{}\n",
-                           layer.layer, h, to_string(head.state), head.gate,
-                           head.consent ? "yes" : "no", layer.factors[h], head.utilization,
-                           head.alignment, head.removed ? "  removed from memory" : "");
+      heads += fmt::format(
+          "{:>5}  {:>4}  {:<10}  {:>5.2f}  {:<7}  {:>6.2f}  {:>11.3f}  {:>9.2f}{}\n", layer.layer,
+          h, to_string(head.state), head.gate, head.consent ? "yes" : "no", layer.factors[h],
+          head.utilization, head.alignment, head.removed ? "  removed from memory" : "");
     }
   }
   out += fmt::format("{} heads contribute, step {}, {} violations\n", report.heads_active,

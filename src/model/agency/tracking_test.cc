@@ -78,9 +78,10 @@ TEST(Tracking, ItNeverChangesTheOutputAndFollowsTheInterval) {
 TEST(Tracking, AutomaticTransitionsTakeEffectBetweenSteps) {
   const auto ids = some_tokens(40, 3);
   const auto tracked = Model::create(mini(), {.level = 1});
-  const auto automatic = Model::create(
-      mini(), {.level = 1, .agency = AgencyMode::automatic,
-               .agency_options = {.overload_threshold = 0.2, .recovery_period = 12}});
+  const auto automatic =
+      Model::create(mini(), {.level = 1,
+                             .agency = AgencyMode::automatic,
+                             .agency_options = {.overload_threshold = 0.2, .recovery_period = 12}});
   const auto a = run(*tracked, ids, 30), b = run(*automatic, ids, 30);
   int overloaded = 0, returned = 0;
   for (int l = 0; l < 8; ++l) {

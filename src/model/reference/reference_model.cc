@@ -34,8 +34,8 @@ struct LayerParameters {
 void check_finite(const std::vector<float>& values, const std::string& name) {
   for (float v : values) {
     if (!std::isfinite(v)) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again", name);
     }
   }
 }

@@ -6,11 +6,11 @@
 namespace sentinel {
 namespace {
 
-constexpr double kForget = 0.95;     // per round: about the last 20 count
-constexpr double kPerRow = 0.03;     // what one more row costs, until it was measured
-constexpr int kRetry = 48;           // tokens from one trial of an idle drafter to the next
-constexpr int kTrial = 2;            // drafts of such a trial
-constexpr double kWorthIt = 1.05;    // below it the noise decides
+constexpr double kForget = 0.95;   // per round: about the last 20 count
+constexpr double kPerRow = 0.03;   // what one more row costs, until it was measured
+constexpr int kRetry = 48;         // tokens from one trial of an idle drafter to the next
+constexpr int kTrial = 2;          // drafts of such a trial
+constexpr double kWorthIt = 1.05;  // below it the noise decides
 
 }  // namespace
 

@@ -24,8 +24,7 @@ void NgramDrafter::draft(std::span<const int32_t> history, int64_t, int most,
         continue;
       }
       const auto follows = history.subspan(begin + n);
-      out.assign(follows.begin(),
-                 follows.begin() + std::min<ptrdiff_t>(most, std::ssize(follows)));
+      out.assign(follows.begin(), follows.begin() + std::min<ptrdiff_t>(most, std::ssize(follows)));
       return;
     }
   }

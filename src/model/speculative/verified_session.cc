@@ -31,8 +31,7 @@ VerifiedSession::VerifiedSession(std::unique_ptr<Session> target, int vocab_size
 
 void VerifiedSession::forget_drafts() {
   if (source_) {
-    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_),
-                        draft_seconds_);
+    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_), draft_seconds_);
     ++source_->rounds;
     source_->drafted += std::ssize(drafts_);
     source_->accepted += static_cast<int64_t>(taken_);
@@ -125,9 +124,9 @@ void VerifiedSession::verify(int32_t token, float* logits) {
 VerifyReport VerifiedSession::report() const {
   VerifyReport report = totals_;
   report.single_ms = cost_.seconds(1) * 1e3;
-  report.speed_up =
-      totals_.seconds > 0 ? static_cast<double>(totals_.steps) * cost_.seconds(1) / totals_.seconds
-                          : 0;
+  report.speed_up = totals_.seconds > 0
+                        ? static_cast<double>(totals_.steps) * cost_.seconds(1) / totals_.seconds
+                        : 0;
   for (const Source& source : sources_) {
     DrafterReport entry;
     entry.name = source.drafter->name();

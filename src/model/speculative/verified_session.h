@@ -14,17 +14,17 @@ namespace sentinel {
 struct DrafterReport {
   std::string name;
   int64_t rounds = 0, drafted = 0, accepted = 0;
-  double acceptance = 0;      // recent, of a token whose predecessors were right
-  double token_ms = 0;        // to draft one
-  bool off = false;           // did not pay at the end
+  double acceptance = 0;  // recent, of a token whose predecessors were right
+  double token_ms = 0;    // to draft one
+  bool off = false;       // did not pay at the end
 };
 
 struct VerifyReport {
-  int64_t steps = 0;         // tokens taken
-  int64_t passes = 0;        // of the target model
+  int64_t steps = 0;          // tokens taken
+  int64_t passes = 0;         // of the target model
   int64_t single_passes = 0;  // of them without a draft
-  double single_ms = 0;      // the target's time for one token
-  double seconds = 0;        // drafting and verifying, all of it
+  double single_ms = 0;       // the target's time for one token
+  double seconds = 0;         // drafting and verifying, all of it
   // Against single steps of the target at single_ms.
   double speed_up = 0;
   std::vector<DrafterReport> drafters;
@@ -34,7 +34,8 @@ struct VerifyReport {
 class VerifiedSession : public Session {
  public:
   // Drafters are asked in order; the first one that pays and has a guess is used. `draft_length`
-  // above 0 (up to kMaxDraft) drafts so many tokens whether it pays or not; 0: by what was measured.
+  // above 0 (up to kMaxDraft) drafts so many tokens whether it pays or not; 0: by what was
+  // measured.
   VerifiedSession(std::unique_ptr<Session> target, int vocab_size,
                   std::vector<std::unique_ptr<Drafter>> drafters, int draft_length = 0);
 
@@ -57,8 +58,8 @@ class VerifiedSession : public Session {
     int64_t rounds = 0, drafted = 0, accepted = 0;
   };
 
-  void forget_drafts();   // ends the round and drops what was not taken
-  Source* make_draft();   // null: none
+  void forget_drafts();  // ends the round and drops what was not taken
+  Source* make_draft();  // null: none
   void verify(int32_t token, float* logits);
 
   std::unique_ptr<Session> target_;

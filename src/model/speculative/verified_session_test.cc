@@ -145,17 +145,20 @@ struct MiniCase {
 };
 class Mini : public ::testing::TestWithParam<MiniCase> {};
 
-// The pruned, low-precision model drafts; 20 prompts, 64 tokens each. The kernels of AVX-512 and AMX
-// add up in another order for several rows than for one: in f32 that is far below what decides
-// between tokens, in int8 and bf16 it is not, so levels 2 and 3 are compared where the order is one.
+// The pruned, low-precision model drafts; 20 prompts, 64 tokens each. The kernels of AVX-512 and
+// AMX add up in another order for several rows than for one: in f32 that is far below what decides
+// between tokens, in int8 and bf16 it is not, so levels 2 and 3 are compared where the order is
+// one.
 TEST_P(Mini, GreedyTextIsTheBaselines) {
   const std::string folder = std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini";
   const auto checkpoint = Checkpoint::open(folder);
   const auto tokenizer = Tokenizer::load(folder);
   const auto pool = std::make_shared<ThreadPool>(2);
-  const auto base = Model::create(checkpoint, {.level = GetParam().level, .pool = pool, .isa = GetParam().isa});
+  const auto base =
+      Model::create(checkpoint, {.level = GetParam().level, .pool = pool, .isa = GetParam().isa});
   const auto draft = Model::create(
-      checkpoint, {.level = 2, .pool = pool, .weights = WeightType::int8, .agency = AgencyMode::off});
+      checkpoint,
+      {.level = 2, .pool = pool, .weights = WeightType::int8, .agency = AgencyMode::off});
   EXPECT_EQ(draft->info().threads, 2);
   for (int l = 0; l < 8; ++l) draft->heads().set_state({l, (3 * l) % 8}, HeadState::withdrawn);
   const std::string text = read_file(std::string(SENTINEL_SOURCE_DIR) + "/texts/validation.txt");
