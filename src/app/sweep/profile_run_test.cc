@@ -145,7 +145,7 @@ TEST_F(ProfileRunTest, CellsHoldWhatRan) {
       EXPECT_EQ(run.generation_times.size(), 2u);
       EXPECT_EQ(run.step_times.size(), 4u);
       EXPECT_EQ(run.tokens_generated, (std::vector<int>{3, 3}));
-      EXPECT_FALSE(run.generated_text.empty());
+      EXPECT_FALSE(run.generated_text.value_or("").empty());
       ASSERT_TRUE(run.quality.has_value());
       EXPECT_TRUE(std::isfinite(run.quality->perplexity));
       EXPECT_TRUE(std::isfinite(run.quality->kl_mean));
