@@ -81,7 +81,8 @@ TEST(AlignedBuffer, IsZeroedAndAligned) {
   for (size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{5} << 20}) {
     AlignedBuffer buffer(bytes);
     EXPECT_EQ(buffer.size(), bytes);
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % (bytes > (4U << 20) ? 2U << 20 : 64U), 0U);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % (bytes > (4U << 20) ? 2U << 20 : 64U),
+              0U);
     for (size_t i = 0; i < bytes; i += 997) EXPECT_EQ(buffer.data()[i], std::byte{0});
     AlignedBuffer moved = std::move(buffer);
     EXPECT_EQ(moved.size(), bytes);

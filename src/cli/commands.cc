@@ -5,6 +5,9 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"profile", "speed, memory and quality at several pruning levels, as a report", setup_profile},
+    {"prune", "remove heads and neurons, refit the rest, write a smaller checkpoint", setup_prune},
+    {"heads", "importance by every score, entropy and utilisation of each head", setup_heads},
+    {"diff", "what differs between two checkpoints", setup_diff},
     {"export", "a profile's results as CSV, Markdown, HTML and charts", setup_export},
     {"generate", "write text from a prompt", setup_generate},
     {"eval", "perplexity of a text, and divergence from a base model", setup_eval},

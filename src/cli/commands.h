@@ -38,10 +38,13 @@ std::span<const Command> all_commands();
 
 Runner setup_bench(CLI::App& command);
 Runner setup_eval(CLI::App& command);
+Runner setup_diff(CLI::App& command);
 Runner setup_export(CLI::App& command);
 Runner setup_generate(CLI::App& command);
+Runner setup_heads(CLI::App& command);
 Runner setup_info(CLI::App& command);
 Runner setup_profile(CLI::App& command);
+Runner setup_prune(CLI::App& command);
 
 constexpr int kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitInterrupted = 130;
 

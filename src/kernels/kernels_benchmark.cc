@@ -30,8 +30,9 @@ struct Product {
     args.weight_scales = scales.as<float>();
     args.segments = &segment;
     args.n_segments = 1;
-    args.x = {x.data(), (k + 64) * 4, scales.as<float>(), k / 256 + 1, scales.as<int32_t>(),
-              scales.as<int32_t>(), k / 32 + 2};
+    args.x = {x.data(),    (k + 64) * 4,         scales.as<float>(),
+              k / 256 + 1, scales.as<int32_t>(), scales.as<int32_t>(),
+              k / 32 + 2};
     args.rows = rows;
     args.y = y.as<float>();
     args.y_stride = n_out + 16;
@@ -50,8 +51,8 @@ void run_linear(benchmark::State& state, const KernelTable& kernels, int type, i
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(state.iterations() * n_out / 16 * product.args.panel_stride);
-  state.counters["op/s"] = benchmark::Counter(2.0 * rows * k * n_out,
-                                              benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["op/s"] =
+      benchmark::Counter(2.0 * rows * k * n_out, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void run_rows(benchmark::State& state, const KernelTable& kernels, bool softmax) {
@@ -75,8 +76,8 @@ const bool kRegistered = [] {
     for (int type = 0; type < 4; ++type) {
       for (const int rows : {1, 8, 16, 512}) {
         if (isa == "scalar" && rows > 16) continue;  // seconds a call
-        const std::string name = "linear/" + isa + "/" + types[type] + "/" + std::to_string(rows) +
-                                 "x768x2304";
+        const std::string name =
+            "linear/" + isa + "/" + types[type] + "/" + std::to_string(rows) + "x768x2304";
         benchmark::RegisterBenchmark(name.c_str(), run_linear, kernels, type, rows, 768, 2304);
       }
     }

@@ -18,6 +18,18 @@ constexpr std::array kStrategies = {
         "output",
         "mean over calibration tokens of the L2 norm of the head's contribution f g Wo ctx", true,
         score_output},
+    RankingStrategy{"entropy",
+                    "minus the mean attention entropy (nats) over calibration tokens: even "
+                    "attention goes first",
+                    true, score_entropy},
+    RankingStrategy{"ablation",
+                    "growth of the mean loss (nats per token) on calibration windows without the "
+                    "head",
+                    true, score_ablation},
+    RankingStrategy{"obs",
+                    "growth of the mean loss (nats per token) on calibration windows without the "
+                    "head, its layer's other heads refitted by least squares",
+                    true, score_obs},
 };
 
 }  // namespace

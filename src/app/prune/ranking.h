@@ -60,5 +60,8 @@ std::vector<HeadId> heads_to_remove(const HeadRanking& ranking, int percent);
 HeadScores score_random(const RankingInput& input);
 HeadScores score_magnitude(const RankingInput& input);
 HeadScores score_output(const RankingInput& input);
+HeadScores score_entropy(const RankingInput& input);
+HeadScores score_ablation(const RankingInput& input);
+HeadScores score_obs(const RankingInput& input);
 
 }  // namespace sentinel

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "model/checkpoint/writer.h"
 #include "model/config.h"
 #include "model/weight_views.h"
 
@@ -35,6 +36,11 @@ struct Family {
   ModelView (*build_view)(const ModelConfig& config, TensorSource& tensors);
   // Tensors that old files hold besides the weights, and that mean nothing.
   bool (*is_ignored)(std::string_view name);
+  // The tensors of a checkpoint of the given `shape` (widths per layer), which holds at least the
+  // heads and neurons that `config` and `view` have; what these lack becomes 0. They refer to the
+  // view's data.
+  std::vector<OutputTensor> (*output_tensors)(const ModelConfig& config, const ModelView& view,
+                                              const ModelConfig& shape, DType dtype);
 };
 
 std::span<const Family> all_families();

@@ -1,0 +1,157 @@
+#include "app/prune/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sentinel {
+namespace {
+
+// Sums over rows of entropies and contribution norms of one layer's heads.
+class HeadSums {
+ public:
+  HeadSums(const ModelConfig& config, const EditableLayer& layer)
+      : d_(config.head_dim),
+        n_heads_(layer.n_heads()),
+        entropy_(n_heads_),
+        utilization_(n_heads_),
+        output_(n_heads_) {
+    const int64_t width = config.d_model;
+    for (int h = 0; h < n_heads_; ++h) {
+      auto& gram = grams_.emplace_back(static_cast<size_t>(d_ * d_));
+      const float* o = layer.o.data() + h * d_ * width;
+      for (int64_t i = 0; i < d_; ++i) {
+        for (int64_t j = 0; j < d_; ++j) {
+          double sum = 0;
+          for (int64_t c = 0; c < width; ++c) sum += double{o[i * width + c]} * o[j * width + c];
+          gram[i * d_ + j] = static_cast<float>(sum);
+        }
+      }
+    }
+  }
+
+  void add(const FeatureBlock& block) {
+    for (int r = 0; r < block.rows; ++r) {
+      if (block.positions[r] == 0) continue;
+      const double log_n = std::log(block.positions[r] + 1.0);
+      for (int h = 0; h < n_heads_; ++h) {
+        const double entropy = block.entropy[int64_t{r} * n_heads_ + h];
+        entropy_[h] += entropy;
+        utilization_[h] += std::clamp(1 - entropy / log_n, 0.0, 1.0);
+        output_[h] += norm(grams_[h], block.x + int64_t{r} * block.features + h * d_);
+      }
+      ++rows_;
+    }
+  }
+
+  void finish(LayerStats& stats) const {
+    const double scale = rows_ > 0 ? 1.0 / static_cast<double>(rows_) : 0;
+    for (int h = 0; h < n_heads_; ++h) {
+      stats.entropy.push_back(entropy_[h] * scale);
+      stats.utilization.push_back(utilization_[h] * scale);
+      stats.output.push_back(output_[h] * scale);
+    }
+  }
+
+ private:
+  // |Wo c| from Wo' Wo.
+  double norm(const std::vector<float>& gram, const float* c) const {
+    float sum = 0;
+    for (int64_t i = 0; i < d_; ++i) {
+      float dot = 0;
+      for (int64_t j = 0; j < d_; ++j) dot += gram[i * d_ + j] * c[j];
+      sum += dot * c[i];
+    }
+    return std::sqrt(std::max(static_cast<double>(sum), 0.0));
+  }
+
+  int64_t d_;
+  int n_heads_;
+  std::vector<std::vector<float>> grams_;  // [n_heads] of [head_dim, head_dim]
+  std::vector<double> entropy_, utilization_, output_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace
+
+PackedMoments PackedMoments::pack(const Moments& m) {
+  PackedMoments p;
+  p.n = m.n_x;
+  p.mean.assign(m.mean_x.begin(), m.mean_x.end());
+  p.upper.reserve(static_cast<size_t>(m.n_x) * (m.n_x + 1) / 2);
+  for (int64_t i = 0; i < m.n_x; ++i) {
+    for (int64_t j = i; j < m.n_x; ++j) p.upper.push_back(static_cast<float>(m.xx[i * m.n_x + j]));
+  }
+  return p;
+}
+
+Moments PackedMoments::unpack() const {
+  Moments m;
+  m.n_x = n;
+  m.weight = 1;
+  m.mean_x.assign(mean.begin(), mean.end());
+  m.xx.resize(static_cast<size_t>(n) * n);
+  const float* next = upper.data();
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = i; j < n; ++j) m.xx[i * n + j] = m.xx[j * n + i] = *next++;
+  }
+  return m;
+}
+
+std::string model_fingerprint(const Checkpoint& checkpoint) {
+  std::string text = checkpoint.raw_config().dump();
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
+    const auto* bytes = reinterpret_cast<const char*>(tensor.data);
+    text += fmt::format("\n{} {}", tensor.name, sha256_hex({bytes, tensor.bytes}));
+  }
+  return sha256_hex(text);
+}
+
+CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
+                               const std::vector<std::span<const int32_t>>& windows,
+                               const StatsOptions& options, SublayerRunner& runner,
+                               const StatsProgress& progress) {
+  const ModelConfig& config = checkpoint->config();
+  const int n_sublayers = 2 * config.n_layers;
+  CalibrationStats stats;
+  for (const auto& window : windows) {
+    stats.tokens += std::ssize(window) - 1;
+    stats.window = std::max(stats.window, static_cast<int>(window.size()));
+  }
+  Stream stream = embed(*checkpoint, windows);
+  EditableLayer layer;
+  std::vector<float> weights;
+  for (int i = 0; i < n_sublayers; ++i) {
+    if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    const SublayerId id = sublayer(i);
+    const bool attention = id.kind == SublayerKind::attention;
+    if (attention) {
+      layer = copy_layer(*checkpoint, id.layer);
+      stats.layers.emplace_back();
+    }
+    const PackedSublayer packed(*checkpoint, layer, id, runner.kernels(), runner.pool());
+    if (!attention && !options.ffn) {
+      runner.run(packed, stream, &stream, {});
+    } else {
+      MomentAccumulator sums(packed.features(), 0, runner.kernels(), runner.pool());
+      HeadSums heads(config, layer);
+      runner.run(packed, stream, &stream, [&](const FeatureBlock& block) {
+        weights.resize(static_cast<size_t>(block.rows));
+        for (int r = 0; r < block.rows; ++r) weights[r] = block.positions[r] == 0 ? 0 : 1;
+        sums.add(block.x, nullptr, weights.data(), block.rows);
+        if (attention && block.features > 0) heads.add(block);
+      });
+      LayerStats& out = stats.layers.back();
+      (attention ? out.attention : out.ffn) = PackedMoments::pack(sums.finish());
+      if (attention) heads.finish(out);
+    }
+    if (progress) progress(i + 1, n_sublayers);
+  }
+  checkpoint->release_pages();
+  return stats;
+}
+
+}  // namespace sentinel

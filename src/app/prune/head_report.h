@@ -1,0 +1,34 @@
+// Every head by every score, for `sentinel heads`.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "app/prune/ranking.h"
+
+namespace sentinel {
+
+struct HeadReport {
+  struct Score {
+    std::string strategy, definition;
+    HeadScores scores;  // [layer][head]; the lowest is removed first
+  };
+  std::vector<Score> scores;
+  HeadScores entropy;      // mean nats
+  HeadScores utilization;  // mean of 1 - H / ln n
+  int64_t tokens = 0;
+};
+
+// input.model and input.calibration are needed. `progress` is told each strategy before it runs.
+HeadReport report_heads(const RankingInput& input,
+                        const std::function<void(const std::string&)>& progress);
+
+// {scores: {strategy: [[layer x head]]}, definitions, entropy, utilization, tokens}.
+nlohmann::json to_json(const HeadReport& report);
+
+// A heat map of one score per panel as SVG text: layers down, heads across.
+std::string heatmap_svg(const HeadReport& report, const std::string& title);
+
+}  // namespace sentinel

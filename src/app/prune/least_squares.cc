@@ -1,0 +1,172 @@
+#include "app/prune/least_squares.h"
+
+#include <Eigen/Dense>
+#include <limits>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using RowMatrixF = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Vector = Eigen::VectorXd;
+
+constexpr double kTiny = 1e-30;
+
+auto matrix(const std::vector<double>& v, int rows, int cols) {
+  return Eigen::Map<const RowMatrix>(v.data(), rows, cols);
+}
+RowMatrix matrix(const std::vector<float>& v, int rows, int cols) {
+  return Eigen::Map<const RowMatrixF>(v.data(), rows, cols).cast<double>();
+}
+
+std::vector<float> floats(const RowMatrix& m) {
+  std::vector<float> out(static_cast<size_t>(m.size()));
+  Eigen::Map<RowMatrixF>(out.data(), m.rows(), m.cols()) = m.cast<float>();
+  return out;
+}
+
+// Cholesky of H = xx + ridge * mean(diag xx) I, with ten times the ridge whenever H is not
+// numerically positive definite.
+struct Factor {
+  Eigen::LLT<Eigen::MatrixXd> llt;
+  double shift = 0;
+};
+Factor factor(const Moments& m, double ridge) {
+  const auto xx = matrix(m.xx, m.n_x, m.n_x);
+  const double mean = m.n_x > 0 ? xx.diagonal().mean() : 0;
+  Factor f;
+  for (double r = std::max(ridge, 1e-10);; r *= 10) {
+    f.shift = std::max(r * mean, kTiny);
+    Eigen::MatrixXd h = xx;
+    h.diagonal().array() += f.shift;
+    f.llt.compute(h);
+    if (f.llt.info() == Eigen::Success) return f;
+    if (!(r < 1e6)) {
+      throw runtime_error("calibration statistics are not finite; check the weights of this model");
+    }
+  }
+}
+
+}  // namespace
+
+double squared_error(const Moments& m, const LinearMap& map) {
+  const RowMatrix w = matrix(map.w, m.n_x, m.n_y);
+  const auto xy = matrix(m.xy, m.n_x, m.n_y);
+  double error = m.yy - 2 * w.cwiseProduct(xy).sum();
+  constexpr int kRows = 256;  // xx W in slices: no second matrix of its size
+  for (int first = 0; first < m.n_x; first += kRows) {
+    const int n = std::min(kRows, m.n_x - first);
+    const RowMatrix part = matrix(m.xx, m.n_x, m.n_x).middleRows(first, n) * w;
+    error += w.middleRows(first, n).cwiseProduct(part).sum();
+  }
+  Vector gap = Eigen::Map<const Vector>(m.mean_y.data(), m.n_y) -
+               w.transpose() * Eigen::Map<const Vector>(m.mean_x.data(), m.n_x);
+  gap -= Eigen::Map<const Eigen::VectorXf>(map.bias.data(), m.n_y).cast<double>();
+  return error + gap.squaredNorm();
+}
+
+LinearMap with_best_bias(const Moments& m, std::vector<float> w) {
+  LinearMap map{std::move(w), {}};
+  const RowMatrix weights = matrix(map.w, m.n_x, m.n_y);
+  const Vector b = Eigen::Map<const Vector>(m.mean_y.data(), m.n_y) -
+                   weights.transpose() * Eigen::Map<const Vector>(m.mean_x.data(), m.n_x);
+  map.bias.resize(static_cast<size_t>(m.n_y));
+  Eigen::Map<Eigen::VectorXf>(map.bias.data(), m.n_y) = b.cast<float>();
+  return map;
+}
+
+LinearMap ridge_fit(const Moments& m, const std::vector<float>& w0, double ridge) {
+  if (m.n_x == 0) return with_best_bias(m, {});
+  const Factor f = factor(m, ridge);
+  const RowMatrix start = matrix(w0, m.n_x, m.n_y);
+  const Eigen::MatrixXd right = matrix(m.xy, m.n_x, m.n_y) - matrix(m.xx, m.n_x, m.n_x) * start;
+  return with_best_bias(m, floats(start + f.llt.solve(right)));
+}
+
+struct OptimalRemoval::State {
+  Eigen::MatrixXd inverse;  // of H over the features that are left; 0 elsewhere
+  RowMatrix w;              // the best refit
+  Vector mean_x, mean_y;
+  std::vector<bool> removed;
+  double cost = 0;
+
+  LinearMap to_map(const RowMatrix& weights) const {
+    LinearMap map{floats(weights), std::vector<float>(static_cast<size_t>(weights.cols()))};
+    Eigen::Map<Eigen::VectorXf>(map.bias.data(), weights.cols()) =
+        (mean_y - weights.transpose() * mean_x).cast<float>();
+    return map;
+  }
+};
+
+OptimalRemoval::OptimalRemoval(const Moments& m, const std::vector<float>& w0, int n_y,
+                               double ridge)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.w = matrix(w0, m.n_x, n_y);
+  s.mean_x = Eigen::Map<const Vector>(m.mean_x.data(), m.n_x);
+  s.removed.assign(static_cast<size_t>(m.n_x), false);
+  s.mean_y = m.n_y > 0 ? Vector(Eigen::Map<const Vector>(m.mean_y.data(), m.n_y))
+                       : Vector(s.w.transpose() * s.mean_x);
+  if (m.n_x == 0) return;
+  const Factor f = factor(m, ridge);
+  if (m.n_y > 0) {
+    const Eigen::MatrixXd right = matrix(m.xy, m.n_x, n_y) - matrix(m.xx, m.n_x, m.n_x) * s.w;
+    s.w += f.llt.solve(right);
+  }
+  s.inverse = f.llt.solve(Eigen::MatrixXd::Identity(m.n_x, m.n_x));
+}
+OptimalRemoval::~OptimalRemoval() = default;
+OptimalRemoval::OptimalRemoval(OptimalRemoval&&) noexcept = default;
+
+double OptimalRemoval::cost(int first, int count) const {
+  const State& s = *state_;
+  const auto w = s.w.middleRows(first, count);
+  const Eigen::MatrixXd block = s.inverse.block(first, first, count, count);
+  return w.cwiseProduct(RowMatrix(block.llt().solve(w))).sum();
+}
+
+std::vector<double> OptimalRemoval::single_costs() const {
+  const State& s = *state_;
+  std::vector<double> costs;
+  for (Eigen::Index j = 0; j < s.w.rows(); ++j) {
+    costs.push_back(s.removed[j] ? std::numeric_limits<double>::infinity()
+                                 : s.w.row(j).squaredNorm() / s.inverse(j, j));
+  }
+  return costs;
+}
+
+void OptimalRemoval::remove(std::span<const int> features) {
+  State& s = *state_;
+  const auto n = static_cast<Eigen::Index>(features.size());
+  if (n == 0) return;
+  const std::vector<int> index(features.begin(), features.end());
+  const Eigen::MatrixXd columns = s.inverse(Eigen::all, index);
+  const Eigen::LLT<Eigen::MatrixXd> block(columns(index, Eigen::all));
+  const RowMatrix w = s.w(index, Eigen::all);
+  const RowMatrix solved = block.solve(w);
+  s.cost += w.cwiseProduct(solved).sum();
+  s.w.noalias() -= columns * solved;
+  s.inverse.noalias() -= columns * block.solve(columns.transpose());
+  for (const int j : features) {  // exactly zero, whatever rounding left
+    s.removed[j] = true;
+    s.w.row(j).setZero();
+    s.inverse.row(j).setZero();
+    s.inverse.col(j).setZero();
+  }
+}
+
+LinearMap OptimalRemoval::map_without(int first, int count) const {
+  const State& s = *state_;
+  const Eigen::MatrixXd columns = s.inverse.middleCols(first, count);
+  const Eigen::MatrixXd block = columns.middleRows(first, count);
+  RowMatrix w = s.w - columns * block.llt().solve(s.w.middleRows(first, count));
+  w.middleRows(first, count).setZero();
+  return s.to_map(w);
+}
+
+LinearMap OptimalRemoval::map() const { return state_->to_map(state_->w); }
+double OptimalRemoval::removed_cost() const { return state_->cost; }
+
+}  // namespace sentinel

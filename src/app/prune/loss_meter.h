@@ -1,0 +1,53 @@
+// The loss of a model on a few windows, measured again and again with one sub-layer exchanged:
+// what lies before that sub-layer is not computed again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "app/prune/sublayer.h"
+#include "base/aligned_buffer.h"
+
+namespace sentinel {
+
+class LossMeter {
+ public:
+  // windows: at least 2 tokens each; they outlive this object. With protect_first, position 0 is
+  // computed with all heads and the weights of `base`.
+  LossMeter(std::shared_ptr<const Checkpoint> base, std::vector<std::span<const int32_t>> windows,
+            bool protect_first, SublayerRunner& runner);
+
+  double dense_loss() const { return dense_loss_; }
+  int64_t tokens() const { return tokens_; }
+  void set_model(const EditableModel& model);
+  // Mean negative log likelihood (nats) of the model, and with one sub-layer from `layer` instead.
+  double loss() const { return loss_; }
+  double loss_with(int sublayer_index, const EditableLayer& layer);
+  // Exchanges the sub-layer for good.
+  void accept(int sublayer_index, const EditableLayer& layer);
+
+ private:
+  void pack_lm_head();
+  std::shared_ptr<PackedSublayer> pack(int index, const EditableLayer& layer) const;
+  // Runs sub-layers from `first` on, starting with `stream`; keeps the streams if asked to.
+  double run_from(int first, Stream stream, const PackedSublayer* changed, bool keep);
+  double head_loss(const Stream& stream);
+  void protect(int next, Stream& stream) const;
+
+  std::shared_ptr<const Checkpoint> base_;
+  std::vector<std::span<const int32_t>> windows_;
+  const bool protect_first_;
+  SublayerRunner& runner_;
+  const int n_sublayers_;
+  int64_t tokens_ = 0;
+  std::vector<std::shared_ptr<PackedSublayer>> packed_;
+  std::vector<Stream> streams_;                 // [n_sublayers] inputs of each
+  std::vector<std::vector<float>> first_rows_;  // [n_sublayers + 1][windows, d_model] dense
+  AlignedBuffer lm_head_;
+  std::vector<float> norm_weight_, norm_bias_;
+  double loss_ = 0, dense_loss_ = 0;
+};
+
+}  // namespace sentinel

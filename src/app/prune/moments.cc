@@ -1,0 +1,152 @@
+#include "app/prune/moments.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "app/prune/panels.h"
+#include "model/packed_matrix.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kBlock = 1024;  // rows whose products are summed in f32
+constexpr int kTaskRows = 96;
+
+}  // namespace
+
+MomentAccumulator::MomentAccumulator(int n_x, int n_y, const KernelTable& kernels, ThreadPool& pool)
+    : n_x_(n_x),
+      n_y_(n_y),
+      columns_(round_up(n_x, kPanel) + round_up(n_y, kPanel)),
+      kernels_(kernels),
+      pool_(pool),
+      shift_(static_cast<size_t>(columns_)),
+      sum_(static_cast<size_t>(columns_)),
+      products_(static_cast<size_t>(round_up(n_x, kPanel) * columns_)),
+      panels_(static_cast<size_t>(columns_) * kBlock),
+      transposed_(static_cast<size_t>(round_up(n_x, kPanel)) * kBlock) {}
+
+void MomentAccumulator::add(const float* x, const float* y, const float* weights, int rows) {
+  const int64_t y_begin = round_up(n_x_, kPanel);
+  if (!started_ && rows > 0) {
+    started_ = true;
+    for (int j = 0; j < n_x_; ++j) {
+      double sum = 0;
+      for (int r = 0; r < rows; ++r) sum += x[int64_t{r} * n_x_ + j];
+      shift_[j] = static_cast<float>(sum / rows);
+    }
+    for (int j = 0; j < n_y_; ++j) {
+      double sum = 0;
+      for (int r = 0; r < rows; ++r) sum += y[int64_t{r} * n_y_ + j];
+      shift_[y_begin + j] = static_cast<float>(sum / rows);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    const float weight = weights ? weights[r] : 1.0F;
+    if (weight <= 0) continue;
+    const float root = std::sqrt(weight);
+    const auto put = [&](const float* z, int n, int64_t begin) {
+      for (int j = 0; j < n; ++j) {
+        const float value = root * (z[j] - shift_[begin + j]);
+        const int64_t column = begin + j;
+        panels_[((column / kPanel) * kBlock + pending_) * kPanel + column % kPanel] = value;
+      }
+    };
+    put(x + int64_t{r} * n_x_, n_x_, 0);
+    if (n_y_ > 0) put(y + int64_t{r} * n_y_, n_y_, y_begin);
+    // The sums use the row's weight once: root * (root * z).
+    for (int64_t c = 0; c < columns_; ++c) {
+      const float value = panels_[((c / kPanel) * kBlock + pending_) * kPanel + c % kPanel];
+      sum_[c] += double{root} * value;
+    }
+    for (int64_t c = y_begin; c < columns_; ++c) {
+      const double value = panels_[((c / kPanel) * kBlock + pending_) * kPanel + c % kPanel];
+      yy_ += value * value;
+    }
+    weight_ += weight;
+    if (++pending_ == kBlock) flush();
+  }
+}
+
+void MomentAccumulator::flush() {
+  if (pending_ == 0) return;
+  const int64_t n_x_padded = round_up(n_x_, kPanel), n_panels = columns_ / kPanel;
+  const int64_t x_panels = n_x_padded / kPanel;
+  std::atomic<int64_t> next_panel{0}, next_task{0};
+  const int64_t n_tasks = (n_x_padded + kTaskRows - 1) / kTaskRows;
+  const int rows = pending_;
+  pool_.run([&](int) {
+    for (int64_t p; (p = next_panel.fetch_add(1)) < x_panels;) {
+      for (int k = 0; k < rows; ++k) {
+        const float* from = panels_.data() + (p * kBlock + k) * kPanel;
+        for (int c = 0; c < kPanel; ++c) transposed_[(p * kPanel + c) * kBlock + k] = from[c];
+      }
+    }
+    pool_.barrier();
+    std::vector<float> block(static_cast<size_t>(kTaskRows * columns_));
+    const Segment segment{0, 0, rows};
+    for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {
+      const int64_t first = task * kTaskRows;
+      const auto count = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
+      const LinearArgs args = f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
+                                          transposed_.data() + first * kBlock, kBlock, count,
+                                          block.data(), columns_, columns_);
+      const int64_t begin = first / kPanel;  // columns left of the diagonal follow by symmetry
+      run_f32(kernels_, args, begin, n_panels);
+      for (int r = 0; r < args.rows; ++r) {
+        double* to = products_.data() + (first + r) * columns_;
+        const float* from = block.data() + r * columns_;
+        for (int64_t c = begin * kPanel; c < columns_; ++c) to[c] += from[c];
+      }
+    }
+  });
+  pending_ = 0;
+}
+
+Moments MomentAccumulator::finish() const {
+  const_cast<MomentAccumulator*>(this)->flush();
+  Moments m;
+  m.n_x = n_x_;
+  m.n_y = n_y_;
+  m.weight = weight_;
+  const double scale = weight_ > 0 ? 1 / weight_ : 0;
+  const int64_t y_begin = round_up(n_x_, kPanel);
+  std::vector<double> mean(static_cast<size_t>(columns_));
+  for (int64_t c = 0; c < columns_; ++c) mean[c] = sum_[c] * scale;
+  for (int j = 0; j < n_x_; ++j) m.mean_x.push_back(mean[j] + shift_[j]);
+  for (int j = 0; j < n_y_; ++j) m.mean_y.push_back(mean[y_begin + j] + shift_[y_begin + j]);
+  m.xx.resize(static_cast<size_t>(n_x_) * n_x_);
+  m.xy.resize(static_cast<size_t>(n_x_) * n_y_);
+  for (int64_t i = 0; i < n_x_; ++i) {
+    const double* row = products_.data() + i * columns_;
+    for (int64_t j = i; j < n_x_; ++j) {
+      m.xx[i * n_x_ + j] = m.xx[j * n_x_ + i] = row[j] * scale - mean[i] * mean[j];
+    }
+    for (int64_t j = 0; j < n_y_; ++j) {
+      m.xy[i * n_y_ + j] = row[y_begin + j] * scale - mean[i] * mean[y_begin + j];
+    }
+  }
+  m.yy = yy_ * scale;
+  for (int64_t c = y_begin; c < columns_; ++c) m.yy -= mean[c] * mean[c];
+  return m;
+}
+
+Moments select_features(const Moments& m, const std::vector<int>& kept) {
+  Moments out;
+  out.n_x = static_cast<int>(kept.size());
+  out.n_y = m.n_y;
+  out.weight = m.weight;
+  out.mean_y = m.mean_y;
+  out.yy = m.yy;
+  for (const int i : kept) {
+    out.mean_x.push_back(m.mean_x[i]);
+    const double* row = m.xx.data() + int64_t{i} * m.n_x;
+    for (const int j : kept) out.xx.push_back(row[j]);
+    const double* cross = m.xy.data() + int64_t{i} * m.n_y;
+    out.xy.insert(out.xy.end(), cross, cross + m.n_y);
+  }
+  return out;
+}
+
+}  // namespace sentinel

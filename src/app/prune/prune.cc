@@ -1,0 +1,332 @@
+#include "app/prune/prune.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "kernels/registry.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kFirstTokens = 1024;  // most frequent ones, as sequences of length 1
+constexpr int kMinWindow = 16;
+
+void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
+  for (const auto& [name, value] :
+       {std::pair{"--heads", options.heads}, std::pair{"--ffn", options.ffn}}) {
+    if (!(value >= 0 && value <= 100)) {
+      throw usage_error("{} {}: give a percentage from 0 to 100", name, value);
+    }
+  }
+  if (options.round_to < 1 || options.round_to > config.ffn_dim) {
+    throw usage_error("--round_to {}: give 1 to the {} neurons of a layer", options.round_to,
+                      config.ffn_dim);
+  }
+  if (options.window < 0 || options.window > config.context_length ||
+      (options.window > 0 && options.window < kMinWindow)) {
+    throw usage_error("--window {}: give {} to the model's context of {}", options.window,
+                      kMinWindow, config.context_length);
+  }
+  if (options.calibration_tokens < 1) {
+    throw usage_error("--calibration_tokens {}: give a positive number",
+                      options.calibration_tokens);
+  }
+  find_ranking_strategy(options.strategy);
+  if (!options.ffn_strategy.empty()) parse_ffn_strategy(options.ffn_strategy);
+  const auto window = static_cast<size_t>(options.window ? options.window : config.context_length);
+  if (tokens < 2 * window && tokens < 4 * kMinWindow) {
+    throw usage_error(
+        "the calibration text has {} tokens, at least {} are needed; give a longer "
+        "text",
+        tokens, 4 * kMinWindow);
+  }
+}
+
+// One window in eight, at least one, measures; the others fit.
+CalibrationSet cut(std::span<const int32_t> tokens, int window) {
+  const auto size = static_cast<size_t>(window);
+  std::vector<std::span<const int32_t>> windows;
+  for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
+    windows.push_back(tokens.subspan(begin, size));
+  }
+  CalibrationSet set;
+  for (size_t i = 0; i < windows.size(); ++i) {
+    (i % 8 == 1 ? set.held_out : set.fit).push_back(windows[i]);
+  }
+  std::map<int32_t, int64_t> counts;
+  for (const int32_t token : tokens) ++counts[token];
+  std::vector<std::pair<int64_t, int32_t>> order;
+  for (const auto& [token, count] : counts) order.emplace_back(-count, token);
+  std::sort(order.begin(), order.end());
+  double total = 0;
+  for (size_t i = 0; i < order.size() && i < kFirstTokens; ++i) {
+    set.first_tokens.push_back(order[i].second);
+    set.first_weights.push_back(static_cast<float>(-order[i].first));
+    total -= static_cast<double>(order[i].first);
+  }
+  for (float& weight : set.first_weights) weight = static_cast<float>(weight / total);
+  return set;
+}
+
+// Every n-th window so that about `windows` remain.
+std::vector<std::span<const int32_t>> thin(const std::vector<std::span<const int32_t>>& all,
+                                           size_t windows) {
+  const size_t step = std::max<size_t>(1, all.size() / std::max<size_t>(windows, 1));
+  std::vector<std::span<const int32_t>> some;
+  for (size_t i = 0; i < all.size() && some.size() < windows; i += step) some.push_back(all[i]);
+  return some;
+}
+
+void remove(EditableModel& model, const std::vector<LayerCut>& cuts) {
+  const ModelConfig& config = model.base->config();
+  const auto others = [](const std::vector<int>& removed, int n) {
+    std::vector<int> kept;
+    for (int i = 0; i < n; ++i) {
+      if (!std::binary_search(removed.begin(), removed.end(), i)) kept.push_back(i);
+    }
+    return kept;
+  };
+  for (size_t l = 0; l < cuts.size(); ++l) {
+    EditableLayer& layer = model.layers[l];
+    if (!cuts[l].heads.empty()) {
+      layer.keep_heads(others(cuts[l].heads, layer.n_heads()), config.head_dim, config.d_model);
+    }
+    if (!cuts[l].neurons.empty()) {
+      layer.keep_neurons(others(cuts[l].neurons, layer.ffn_dim()), config.d_model);
+    }
+  }
+}
+
+}  // namespace
+
+struct Pruner::Impl {
+  Impl(std::shared_ptr<const Checkpoint> c, std::span<const int32_t> t, std::string sha,
+       const PruneOptions& o, PruneCallback p)
+      : checkpoint(std::move(c)),
+        tokens(t.first(std::min<size_t>(
+            t.size(), static_cast<size_t>(std::max<int64_t>(o.calibration_tokens, 0))))),
+        text_sha256(std::move(sha)),
+        options(o),
+        progress(std::move(p)),
+        pool(o.threads == 0 ? ThreadPool::available_cores() : o.threads),
+        runner(select_kernels(detect_cpu_features(), o.isa), pool) {
+    const ModelConfig& config = checkpoint->config();
+    check(options, config, tokens.size());
+    for (const int32_t token : tokens) {
+      if (token < 0 || token >= config.vocab_size) {
+        throw usage_error(
+            "calibration text: token {} is beyond the model's vocabulary of {}; the "
+            "tokenizer does not belong to this model",
+            token, config.vocab_size);
+      }
+    }
+    int window = options.window ? options.window : config.context_length;
+    window = std::min<int>(window, static_cast<int>(tokens.size() / 2));
+    set = cut(tokens, window);
+    model_sha256 = model_fingerprint(*checkpoint);
+  }
+
+  void report(const std::string& stage, int64_t done, int64_t total) const {
+    if (progress) progress({stage, done, total});
+  }
+
+  FfnStrategy ffn_strategy() const {
+    if (!options.ffn_strategy.empty()) return parse_ffn_strategy(options.ffn_strategy);
+    const std::string& s = options.strategy;
+    return s == "random" || s == "magnitude" || s == "output" ? parse_ffn_strategy(s)
+                                                              : FfnStrategy::obs;
+  }
+
+  const CalibrationStats& get_stats() {
+    if (!stats) {
+      StatsOptions o;
+      o.cancel = options.cancel;
+      o.ffn = need_ffn;
+      stats = collect_stats(checkpoint, set.fit, o, runner, [&](int done, int total) {
+        report("calibration statistics", done, total);
+      });
+      stats->model_sha256 = model_sha256;
+      stats->text_sha256 = text_sha256;
+    }
+    return *stats;
+  }
+
+  int total_heads() const { return checkpoint->config().total_heads(); }
+  int64_t total_neurons() const {
+    int64_t n = 0;
+    for (const auto& layer : checkpoint->config().layers) n += layer.ffn_dim;
+    return n;
+  }
+  int head_goal() const { return static_cast<int>(total_heads() * options.heads / 100 + 1e-9); }
+  int64_t neuron_goal() const {
+    const auto n = static_cast<int64_t>(double(total_neurons()) * options.ffn / 100 + 1e-9);
+    return options.ffn >= 100 ? total_neurons() : n / options.round_to * options.round_to;
+  }
+
+  void static_heads(PrunePlan& plan) {
+    RankingInput input;
+    input.checkpoint = checkpoint;
+    input.seed = options.seed;
+    input.cancel = options.cancel;
+    std::unique_ptr<Model> model;
+    std::vector<int32_t> text;
+    const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
+    if (strategy.calibrates) {
+      ModelOptions o;
+      o.threads = options.threads;
+      o.isa = options.isa;
+      model = Model::create(checkpoint, o);
+      input.model = model.get();
+      const auto windows = thin(set.fit, 16);
+      for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
+      input.calibration = text;
+      report("ranking heads by " + options.strategy, 0, 1);
+    }
+    const HeadRanking ranking = rank_heads(strategy, input);
+    plan.head_scores = ranking.scores;
+    for (int i = 0; i < head_goal(); ++i) {
+      plan.layers[ranking.order[i].layer].heads.push_back(ranking.order[i].head);
+    }
+    for (LayerCut& cut : plan.layers) std::sort(cut.heads.begin(), cut.heads.end());
+  }
+
+  // Blocks of round_to neurons of one layer, cheapest first, compete by their mean score.
+  void static_neurons(PrunePlan& plan, FfnStrategy strategy) {
+    struct Block {
+      double score;
+      int layer;
+      std::vector<int> neurons;
+    };
+    std::vector<Block> blocks;
+    for (int l = 0; l < checkpoint->config().n_layers; ++l) {
+      const Moments moments =
+          strategy == FfnStrategy::output ? get_stats().layers[l].ffn.unpack() : Moments();
+      const auto scores =
+          neuron_scores(strategy, copy_layer(*checkpoint, l), moments, options.seed, l);
+      const std::vector<int> order = ascending_order(scores);
+      for (size_t begin = 0; begin < order.size(); begin += options.round_to) {
+        const size_t end = std::min(begin + options.round_to, order.size());
+        Block block{0, l, {order.begin() + begin, order.begin() + end}};
+        for (const int j : block.neurons) block.score += scores[j] / double(end - begin);
+        blocks.push_back(std::move(block));
+      }
+    }
+    std::stable_sort(blocks.begin(), blocks.end(),
+                     [](const Block& a, const Block& b) { return a.score < b.score; });
+    int64_t left = neuron_goal();
+    for (const Block& block : blocks) {
+      if (left < std::ssize(block.neurons)) break;
+      left -= std::ssize(block.neurons);
+      auto& neurons = plan.layers[block.layer].neurons;
+      neurons.insert(neurons.end(), block.neurons.begin(), block.neurons.end());
+    }
+    for (LayerCut& cut : plan.layers) std::sort(cut.neurons.begin(), cut.neurons.end());
+  }
+
+  void search(PrunePlan& plan, bool heads, bool neurons) {
+    EditableModel model(checkpoint);
+    remove(model, plan.layers);
+    SearchOptions o;
+    o.heads = heads ? (options.stop_rule ? total_heads() : head_goal()) : 0;
+    o.neurons = neurons ? (options.stop_rule ? total_neurons() : neuron_goal()) : 0;
+    o.round_to = options.round_to;
+    o.recover = options.recover;
+    o.protect_first = options.protect_first;
+    o.search_tokens = options.search_tokens;
+    o.cancel = options.cancel;
+    CalibrationSet some = set;
+    // Refits during the search see a part of the text, about 16k tokens.
+    const size_t window = set.fit.front().size();
+    some.fit = thin(set.fit, std::max<size_t>(1, 16384 / window));
+    const SearchOutcome outcome = search_removals(
+        model, some, get_stats(), o, runner, options.stop_rule,
+        [&](const SearchProgress& p) { report("search by measured loss", p.done, p.total); });
+    plan.dense_loss = outcome.dense_loss;
+    plan.steps = outcome.steps;
+    for (size_t l = 0; l < plan.layers.size(); ++l) {
+      if (heads) plan.layers[l].heads = outcome.cuts[l].heads;
+      if (neurons) plan.layers[l].neurons = outcome.cuts[l].neurons;
+    }
+  }
+
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::span<const int32_t> tokens;
+  std::string text_sha256, model_sha256;
+  PruneOptions options;
+  PruneCallback progress;
+  ThreadPool pool;
+  SublayerRunner runner;
+  CalibrationSet set;
+  std::optional<CalibrationStats> stats;
+  bool need_ffn = true;
+};
+
+Pruner::Pruner(std::shared_ptr<const Checkpoint> checkpoint, std::span<const int32_t> tokens,
+               std::string text_sha256, const PruneOptions& options, PruneCallback progress)
+    : impl_(std::make_unique<Impl>(std::move(checkpoint), tokens, std::move(text_sha256), options,
+                                   std::move(progress))) {}
+Pruner::~Pruner() = default;
+
+void Pruner::use_stats(CalibrationStats stats) {
+  if (stats.model_sha256 != impl_->model_sha256) {
+    throw usage_error("--stats: statistics of another model; collect them again with --save_stats");
+  }
+  if (stats.text_sha256 != impl_->text_sha256) {
+    throw usage_error(
+        "--stats: statistics of another calibration text; collect them again with "
+        "--save_stats");
+  }
+  impl_->stats = std::move(stats);
+}
+
+const CalibrationStats& Pruner::stats() { return impl_->get_stats(); }
+
+PrunePlan Pruner::make_plan() {
+  Impl& s = *impl_;
+  PrunePlan plan;
+  if (s.options.plan) {
+    plan = *s.options.plan;
+  } else {
+    plan.layers.resize(s.checkpoint->config().layers.size());
+    plan.strategy = s.options.strategy;
+    plan.ffn_strategy = to_string(s.ffn_strategy());
+    plan.heads_percent = s.options.heads;
+    plan.ffn_percent = s.options.ffn;
+    plan.round_to = s.options.round_to;
+    plan.seed = s.options.seed;
+    const bool search = static_cast<bool>(s.options.stop_rule);
+    const bool heads = search || s.head_goal() > 0, neurons = search || s.neuron_goal() > 0;
+    const bool measured_heads = heads && s.options.strategy == "obs";
+    const bool measured_neurons = neurons && s.ffn_strategy() == FfnStrategy::obs;
+    s.need_ffn = neurons;
+    if (heads && !measured_heads) s.static_heads(plan);
+    if (neurons && !measured_neurons) s.static_neurons(plan, s.ffn_strategy());
+    if (measured_heads || measured_neurons) s.search(plan, measured_heads, measured_neurons);
+  }
+  plan.model_sha256 = s.model_sha256;
+  plan.recover = to_string(s.options.recover);
+  plan.protect_first = s.options.protect_first;
+  plan.calibration_sha256 = s.text_sha256;
+  plan.calibration_tokens = std::ssize(s.tokens);
+  return plan;
+}
+
+PruneResult Pruner::apply(PrunePlan plan) {
+  Impl& s = *impl_;
+  auto model = std::make_shared<EditableModel>(s.checkpoint);
+  remove(*model, plan.layers);
+  RecoveryOptions o;
+  o.recover = s.options.recover;
+  o.protect_first = s.options.protect_first;
+  o.cancel = s.options.cancel;
+  PruneResult result;
+  result.losses = recover(*model, s.set, o, s.runner, [&](int done, int total) {
+                    s.report("recovery", done, total);
+                  }).losses;
+  result.plan = std::move(plan);
+  result.model = std::move(model);
+  return result;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,70 @@
+// Pruning from a checkpoint and a calibration text to a smaller model in memory.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "app/prune/calibration.h"
+#include "app/prune/ffn_path.h"
+#include "app/prune/prune_plan.h"
+#include "app/prune/recovery.h"
+#include "app/prune/search.h"
+
+namespace sentinel {
+
+struct PruneOptions {
+  double heads = 0, ffn = 0;     // percent of the heads and neurons that the model has
+  std::string strategy = "obs";  // for heads: a name of ranking_strategies()
+  std::string ffn_strategy;      // empty: as `strategy` if neurons know it, else obs
+  Recover recover = Recover::refit;
+  int round_to = 16;  // neurons of a layer: removed in multiples of this
+  bool protect_first = false;
+  uint64_t seed = 0;
+  int64_t calibration_tokens = 131072;  // at most, from the start of the text
+  int window = 0;                       // tokens; 0: the model's context
+  int64_t search_tokens = 0;
+  std::optional<PrunePlan> plan;  // replayed in place of strategy and percentages
+  // Targets in place of percentages: the search goes on until they are met.
+  StopRule stop_rule;
+  int threads = 0;
+  std::string isa;
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct PruneProgress {
+  std::string stage;
+  int64_t done = 0, total = 0;
+};
+using PruneCallback = std::function<void(const PruneProgress&)>;
+
+struct PruneResult {
+  PrunePlan plan;
+  std::shared_ptr<const EditableModel> model;  // null after a dry run
+  std::vector<SublayerLoss> losses;            // [2 * n_layers], empty without recovery
+};
+
+class Pruner {
+ public:
+  // `tokens` of the calibration text. Error (usage): numbers out of range, too few tokens.
+  Pruner(std::shared_ptr<const Checkpoint> checkpoint, std::span<const int32_t> tokens,
+         std::string text_sha256, const PruneOptions& options, PruneCallback progress);
+  ~Pruner();
+
+  // Uses these statistics in place of collecting them. Error (usage): of another model or text.
+  void use_stats(CalibrationStats stats);
+  const CalibrationStats& stats();  // collected when first asked for
+
+  PrunePlan make_plan();
+  // Removes what the plan says and recovers. Deterministic.
+  PruneResult apply(PrunePlan plan);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sentinel

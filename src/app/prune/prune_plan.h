@@ -1,0 +1,53 @@
+// What a pruning removes, and why: a readable JSON file that can be replayed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "app/prune/ranking.h"
+#include "model/config.h"
+
+namespace sentinel {
+
+// Indices among the heads and neurons that the source model has, ascending.
+struct LayerCut {
+  std::vector<int> heads;
+  std::vector<int> neurons;
+};
+
+// One decision of a search, in order.
+struct PruneStep {
+  std::string kind;  // "heads", "neurons"
+  int layer = 0;
+  int count = 0;    // heads or neurons removed by it
+  int head = -1;    // the head
+  double loss = 0;  // nats per token on the search windows afterwards
+};
+
+struct PrunePlan {
+  std::string model_sha256;
+  std::string strategy, ffn_strategy, recover;
+  double heads_percent = 0, ffn_percent = 0;  // asked for
+  int round_to = 16;
+  bool protect_first = false;
+  uint64_t seed = 0;
+  std::string calibration_sha256;
+  int64_t calibration_tokens = 0;
+  double dense_loss = 0;         // on the search windows; 0 without a search
+  std::vector<LayerCut> layers;  // [n_layers]
+  HeadScores head_scores;        // of the strategy; empty for a search
+  std::vector<PruneStep> steps;  // of a search
+
+  int heads_removed() const;
+  int64_t neurons_removed() const;
+};
+
+nlohmann::json to_json(const PrunePlan& plan, const ModelConfig& config);
+// Error (bad_input): not a plan, or one for another model.
+PrunePlan read_plan(const std::filesystem::path& path, const ModelConfig& config,
+                    const std::string& model_sha256);
+
+}  // namespace sentinel

@@ -1,0 +1,297 @@
+// Pruning of the bundled model from end to end in memory and on disk.
+#include "app/prune/prune.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "app/prune/loss_meter.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "kernels/registry.h"
+#include "model/checkpoint/model_output.h"
+#include "model/tokenizer/tokenizer.h"
+
+namespace sentinel {
+namespace {
+namespace fs = std::filesystem;
+
+std::shared_ptr<const Checkpoint> mini() {
+  static const auto checkpoint =
+      Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini");
+  return checkpoint;
+}
+
+const std::vector<int32_t>& tokens() {
+  static const std::vector<int32_t> ids =
+      Tokenizer::load(mini()->folder())
+          ->encode(read_file(std::string(SENTINEL_SOURCE_DIR) + "/texts/calibration.txt")
+                       .substr(0, 16000));
+  return ids;
+}
+
+PruneOptions quick() {
+  PruneOptions options;
+  options.window = 128;
+  options.calibration_tokens = 2048;
+  options.search_tokens = 256;
+  return options;
+}
+
+Pruner pruner(const PruneOptions& options) { return {mini(), tokens(), "text", options, nullptr}; }
+
+// A folder that does not exist yet and is removed at the end.
+class NewFolder {
+ public:
+  explicit NewFolder(const std::string& name)
+      : path_(fs::temp_directory_path() / fmt::format("sentinel_{}_{}", name, getpid())) {
+    fs::remove_all(path_);
+  }
+  ~NewFolder() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+std::vector<float> logits_of(std::shared_ptr<const Checkpoint> checkpoint,
+                             ModelOptions options = {}) {
+  const auto model = Model::create(std::move(checkpoint), options);
+  const auto session = model->new_session(1, 64);
+  std::vector<float> all;
+  session->prefill(0, std::span(tokens()).first(48), [&](int, int rows, const float* logits) {
+    all.insert(all.end(), logits, logits + int64_t{rows} * model->config().vocab_size);
+  });
+  return all;
+}
+
+double max_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::fabs(double{a[i]} - b[i]));
+  return worst;
+}
+
+// Heads and neurons of the first layers go, in two of them all.
+PruneResult pruned_by_hand(Recover recover) {
+  PruneOptions options = quick();
+  options.recover = recover;
+  Pruner p = pruner(options);
+  PrunePlan plan = p.make_plan();
+  plan.layers[0].heads = {0, 1, 2, 3, 4, 5, 6, 7};
+  plan.layers[2].heads = {1, 6};
+  for (int j = 0; j < 1024; ++j) plan.layers[1].neurons.push_back(j);
+  for (int j = 100; j < 148; ++j) plan.layers[3].neurons.push_back(j);
+  return p.apply(plan);
+}
+
+TEST(Editable, UneditedCopyIsTheModelItself) {
+  const auto copy = as_checkpoint(std::make_shared<EditableModel>(mini()));
+  EXPECT_EQ(copy->parameter_count(), mini()->parameter_count());
+  EXPECT_EQ(max_difference(logits_of(copy), logits_of(mini())), 0);
+}
+
+TEST(Editable, SublayersInTurnAreTheModel) {
+  ThreadPool pool(2);
+  SublayerRunner runner(select_kernels(detect_cpu_features(), ""), pool);
+  const auto window = std::span(tokens()).first(200);
+  LossMeter meter(mini(), {window}, false, runner);
+  const auto model = Model::create(mini(), {});
+  double nll = 0;
+  model->new_session(1, 256)->prefill(0, window.first(199),
+                                      [&](int first, int rows, const float* logits) {
+                                        for (int r = 0; r < rows; ++r) {
+                                          const float* row = logits + int64_t{r} * 4096;
+                                          double sum = 0;
+                                          for (int i = 0; i < 4096; ++i)
+                                            sum += std::exp(double{row[i]});
+                                          nll += std::log(sum) - row[window[first + r + 1]];
+                                        }
+                                      });
+  EXPECT_NEAR(meter.dense_loss(), nll / 199, 1e-5);
+}
+
+TEST(Prune, CalibrationLossOfRefitBelowBiasBelowNone) {
+  const PruneResult result = pruned_by_hand(Recover::refit);
+  ASSERT_EQ(result.losses.size(), 16u);
+  for (const SublayerLoss& loss : result.losses) {
+    EXPECT_LE(loss.refit, loss.bias * (1 + 1e-6));
+    EXPECT_LE(loss.bias, loss.none * (1 + 1e-6));
+  }
+  EXPECT_LT(result.losses[4].refit, result.losses[4].none);
+}
+
+TEST(Prune, EmptyLayersRunAndKeepTheirShape) {
+  const PruneResult result = pruned_by_hand(Recover::refit);
+  const auto checkpoint = as_checkpoint(result.model);
+  EXPECT_EQ(checkpoint->config().layers[0].n_heads, 0);
+  EXPECT_EQ(checkpoint->config().layers[1].ffn_dim, 0);
+  EXPECT_EQ(checkpoint->config().layers[3].ffn_dim, 976);
+  const std::vector<float> fast = logits_of(checkpoint);
+  EXPECT_LT(max_difference(fast, logits_of(checkpoint, {.level = 0})), 1e-3);
+}
+
+TEST(Prune, SavedModelReloadsBitExactAndPaddedGivesTheSameLogits) {
+  for (const Recover recover : {Recover::none, Recover::refit}) {
+    const PruneResult result = pruned_by_hand(recover);
+    auto model = std::make_shared<EditableModel>(*result.model);
+    model->round_to(DType::f16);
+    const auto edited = as_checkpoint(model);
+    const NewFolder compact("compact"), padded("padded");
+    save_model(compact.path(), *edited, {});
+    ModelOutputOptions options;
+    options.padded = true;
+    save_model(padded.path(), *edited, options);
+    const auto compact_file = Checkpoint::open(compact.path().string());
+    const auto padded_file = Checkpoint::open(padded.path().string());
+    EXPECT_EQ(compact_file->config().layers[2].head_ids, (std::vector<int>{0, 2, 3, 4, 5, 7}));
+    EXPECT_EQ(compact_file->parameter_count(), edited->parameter_count());
+    EXPECT_EQ(padded_file->parameter_count(), mini()->parameter_count());
+    const std::vector<float> logits = logits_of(edited);
+    EXPECT_EQ(max_difference(logits, logits_of(compact_file)), 0);
+    EXPECT_LT(max_difference(logits, logits_of(padded_file)), 1e-5);
+    EXPECT_THROW(save_model(compact.path(), *edited, {}), Error);  // exists
+  }
+}
+
+TEST(Prune, BudgetIsMetByEveryStrategy) {
+  for (const char* strategy : {"random", "magnitude", "entropy", "output", "ablation", "obs"}) {
+    PruneOptions options = quick();
+    options.heads = 30;
+    options.ffn = 20;
+    options.strategy = strategy;
+    options.recover = Recover::bias;
+    Pruner p = pruner(options);
+    const PrunePlan plan = p.make_plan();
+    EXPECT_EQ(plan.heads_removed(), 19) << strategy;      // floor(64 * 0.3)
+    EXPECT_EQ(plan.neurons_removed(), 1632) << strategy;  // floor(8192 * 0.2 / 16) * 16
+    for (const LayerCut& cut : plan.layers) {
+      EXPECT_EQ(cut.neurons.size() % 16, 0u) << strategy;
+      EXPECT_TRUE(std::is_sorted(cut.heads.begin(), cut.heads.end()));
+      EXPECT_TRUE(std::is_sorted(cut.neurons.begin(), cut.neurons.end()));
+      EXPECT_EQ(std::adjacent_find(cut.neurons.begin(), cut.neurons.end()), cut.neurons.end());
+    }
+  }
+}
+
+TEST(Prune, SearchIsDeterministicAndSpareOfTheLoss) {
+  PruneOptions options = quick();
+  options.heads = 50;
+  const PrunePlan first = pruner(options).make_plan(), second = pruner(options).make_plan();
+  EXPECT_EQ(to_json(first, mini()->config()), to_json(second, mini()->config()));
+  ASSERT_FALSE(first.steps.empty());
+  EXPECT_GT(first.dense_loss, 0);
+}
+
+TEST(Plan, RoundTripsAndRefusesOtherModels) {
+  PruneOptions options = quick();
+  options.heads = 40;
+  options.ffn = 30;
+  options.strategy = "magnitude";
+  const PrunePlan plan = pruner(options).make_plan();
+  const NewFolder folder("plan");
+  fs::create_directories(folder.path());
+  const fs::path path = folder.path() / "plan.json";
+  const nlohmann::json document = to_json(plan, mini()->config());
+  write_file_atomic(path, document.dump());
+  const PrunePlan again = read_plan(path, mini()->config(), plan.model_sha256);
+  ASSERT_EQ(again.layers.size(), plan.layers.size());
+  for (size_t l = 0; l < plan.layers.size(); ++l) {
+    EXPECT_EQ(again.layers[l].heads, plan.layers[l].heads);
+    EXPECT_EQ(again.layers[l].neurons, plan.layers[l].neurons);
+  }
+  EXPECT_THROW(read_plan(path, mini()->config(), "another"), Error);
+  const auto refuses = [&](const char* pointer, const nlohmann::json& value) {
+    nlohmann::json broken = document;
+    broken[nlohmann::json::json_pointer(pointer)] = value;
+    write_file_atomic(path, broken.dump());
+    EXPECT_THROW(read_plan(path, mini()->config(), plan.model_sha256), Error) << pointer << value;
+  };
+  refuses("/layers/0/heads_removed", {8});
+  refuses("/layers/0/heads_removed", {3, 2});
+  refuses("/layers/0/heads_removed", {-1});
+  refuses("/layers/0/heads_removed", "all");
+  refuses("/layers/1/neurons_removed", {{0, 1024}});
+  refuses("/layers/1/neurons_removed", {{5, 2}});
+  refuses("/layers/1/neurons_removed", {7});
+  refuses("/layers", nlohmann::json::array());
+  refuses("/format", "else");
+}
+
+TEST(Stats, ReloadAndAreCheckedAgainstModelAndText) {
+  Pruner p = pruner(quick());
+  const CalibrationStats& stats = p.stats();
+  const NewFolder folder("stats");
+  save_stats(folder.path(), stats);
+  const auto load = [&](const std::string& model, const std::string& text) {
+    return load_stats(folder.path(), mini()->config(), model, text);
+  };
+  const CalibrationStats again = load(stats.model_sha256, "text");
+  EXPECT_EQ(again.tokens, stats.tokens);
+  for (size_t l = 0; l < stats.layers.size(); ++l) {
+    EXPECT_EQ(again.layers[l].attention.upper, stats.layers[l].attention.upper);
+    EXPECT_EQ(again.layers[l].ffn.mean, stats.layers[l].ffn.mean);
+    EXPECT_EQ(again.layers[l].entropy, stats.layers[l].entropy);
+  }
+  EXPECT_THROW(load("another model", "text"), Error);
+  EXPECT_THROW(load(stats.model_sha256, "another text"), Error);
+  EXPECT_THROW(save_stats(folder.path(), stats), Error);  // exists
+  fs::resize_file(folder.path() / "model.safetensors", 100000);
+  EXPECT_THROW(load(stats.model_sha256, "text"), Error);
+}
+
+TEST(Prune, RefusesNonsense) {
+  const auto refuses = [](auto change) {
+    PruneOptions options = quick();
+    change(options);
+    EXPECT_THROW(pruner(options), Error);
+  };
+  refuses([](PruneOptions& o) { o.heads = 101; });
+  refuses([](PruneOptions& o) { o.ffn = -1; });
+  refuses([](PruneOptions& o) { o.heads = std::nan(""); });
+  refuses([](PruneOptions& o) { o.strategy = "best"; });
+  refuses([](PruneOptions& o) { o.ffn_strategy = "entropy"; });
+  refuses([](PruneOptions& o) { o.round_to = 0; });
+  refuses([](PruneOptions& o) { o.window = 4096; });
+  refuses([](PruneOptions& o) { o.calibration_tokens = 10; });
+  EXPECT_THROW(Pruner(mini(), std::span(tokens()).first(3), "", quick(), nullptr), Error);
+  EXPECT_THROW(parse_recover("magic"), Error);
+}
+
+TEST(FirstPosition, IsTheWholeModelsWhateverIsClosed) {
+  const std::vector<float> dense = logits_of(mini());
+  const PruneResult result = pruned_by_hand(Recover::none);
+  ModelOptions options;
+  options.protect_first = true;
+  options.unpruned = mini();
+  const std::vector<float> protect = logits_of(as_checkpoint(result.model), options);
+  for (int i = 0; i < 4096; ++i) ASSERT_NEAR(protect[i], dense[i], 1e-4);
+  EXPECT_GT(max_difference(protect, dense), 0.1);  // the others are pruned
+
+  // Heads closed at run time give the same as heads removed, with the same protection.
+  std::vector<HeadId> gone = {{1, 2}, {3, 0}, {5, 7}};
+  options.unpruned = nullptr;
+  options.removed_heads = gone;
+  const std::vector<float> removed = logits_of(mini(), options);
+  options.removed_heads.clear();
+  const auto model = Model::create(mini(), options);
+  for (const HeadId id : gone) model->heads().set_gate(id, 0);
+  const auto session = model->new_session(1, 64);
+  std::vector<float> closed(4096);
+  session->prefill(0, std::span(tokens()).first(48), closed.data());
+  for (int i = 0; i < 4096; ++i) ASSERT_NEAR(closed[i], removed[47 * 4096 + i], 1e-4);
+
+  // One token at a time is the same as all at once.
+  session->truncate(0, 0);
+  std::vector<float> step(4096);
+  for (int t = 0; t < 48; ++t) session->step(std::span(tokens()).subspan(t, 1), step.data());
+  for (int i = 0; i < 4096; ++i) ASSERT_NEAR(closed[i], step[i], 1e-4);
+}
+
+}  // namespace
+}  // namespace sentinel

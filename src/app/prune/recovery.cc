@@ -1,0 +1,176 @@
+#include "app/prune/recovery.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr std::string_view kNames[] = {"none", "bias", "refit"};
+
+struct Rows {
+  std::vector<float> fit, held_out;  // weights of the streams' rows
+  std::vector<int> positions;
+};
+
+Rows row_weights(const CalibrationSet& set, const RecoveryOptions& options) {
+  Rows rows;
+  int64_t fit_rows = 0;
+  for (const auto& window : set.fit) fit_rows += std::ssize(window) - 1;
+  const auto add = [&](float fit, float held_out, int position) {
+    rows.fit.push_back(fit);
+    rows.held_out.push_back(held_out);
+    rows.positions.push_back(position);
+  };
+  for (const auto& window : set.fit) {
+    for (int r = 0; r < std::ssize(window); ++r) add(r == 0 ? 0 : 1, 0, r);
+  }
+  for (const auto& window : set.held_out) {
+    for (int r = 0; r < std::ssize(window); ++r) add(0, r == 0 ? 0 : 1, r);
+  }
+  const double share = options.protect_first ? 0 : options.first_share;
+  const double total = share / (1 - share) * static_cast<double>(fit_rows);
+  for (const float weight : set.first_weights) add(static_cast<float>(total * weight), 0, 0);
+  return rows;
+}
+
+class Recovery {
+ public:
+  Recovery(EditableModel& model, const CalibrationSet& set, const RecoveryOptions& options,
+           SublayerRunner& runner)
+      : model_(model), options_(options), runner_(runner), rows_(row_weights(set, options)) {
+    std::vector<std::span<const int32_t>> sequences = set.fit;
+    sequences.insert(sequences.end(), set.held_out.begin(), set.held_out.end());
+    for (const int32_t& token : set.first_tokens) sequences.emplace_back(&token, 1);
+    dense_ = embed(*model.base, sequences);
+    pruned_ = embed(*model.base, model.position_embedding, sequences);
+    protect();
+  }
+
+  void run(int index, RecoveryResult& result) {
+    const SublayerId id = sublayer(index);
+    EditableLayer& layer = model_.layers[id.layer];
+    {
+      if (options_.correction < 1) before_ = dense_.x;
+      const EditableLayer original = copy_layer(*model_.base, id.layer);
+      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()),
+                  dense_, &dense_, {});
+    }
+    const bool attention = id.kind == SublayerKind::attention;
+    std::vector<float>& w = attention ? layer.o : layer.down;
+    std::vector<float>& bias = attention ? layer.o_bias : layer.down_bias;
+    // A whole FFN is better left alone: fitting it to what the stream lost lowers the squared error
+    // but not the loss (docs/pruning.md).
+    const bool whole = layer.ffn_dim() == model_.base->config().layers[id.layer].ffn_dim;
+    const bool skipped = !attention && (whole || !options_.refit_ffn);
+    if (skipped) result.losses.emplace_back();
+    if (options_.recover != Recover::none && !skipped) {
+      Moments fit, held_out;
+      measure(id, layer, fit, held_out);
+      LinearMap map{w, bias};
+      result.losses.push_back(choose(fit, held_out, map));
+      w = std::move(map.w);
+      bias = std::move(map.bias);
+      if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
+    }
+    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_,
+                &pruned_, {});
+    protect();
+  }
+
+ private:
+  // The target of a sub-layer is what brings the pruned stream to the dense one.
+  void measure(SublayerId id, const EditableLayer& layer, Moments& fit, Moments& held_out) {
+    const PackedSublayer packed(*model_.base, layer, id, runner_.kernels(), runner_.pool());
+    const int d = model_.base->config().d_model;
+    MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
+    MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());
+    std::vector<float> targets;
+    runner_.run(packed, pruned_, nullptr, [&](const FeatureBlock& block) {
+      targets.resize(static_cast<size_t>(block.rows) * d);
+      const float* goal = dense_.row(block.first_row);
+      const float* now = pruned_.row(block.first_row);
+      for (size_t i = 0; i < targets.size(); ++i) targets[i] = goal[i] - now[i];
+      if (options_.correction < 1) {
+        const auto left = static_cast<float>(1 - options_.correction);
+        const float* before = before_.data() + block.first_row * d;
+        for (size_t i = 0; i < targets.size(); ++i) targets[i] -= left * (before[i] - now[i]);
+      }
+      fit_sums.add(block.x, targets.data(), rows_.fit.data() + block.first_row, block.rows);
+      held_sums.add(block.x, targets.data(), rows_.held_out.data() + block.first_row, block.rows);
+    });
+    fit = fit_sums.finish();
+    held_out = held_sums.finish();
+  }
+
+  // Puts the best map in place of `map`.
+  SublayerLoss choose(const Moments& fit, const Moments& held_out, LinearMap& map) const {
+    SublayerLoss loss;
+    loss.target = fit.yy;
+    loss.none = squared_error(fit, map);
+    LinearMap with_bias = with_best_bias(fit, map.w);
+    loss.bias = squared_error(fit, with_bias);
+    if (options_.recover == Recover::bias) {
+      map = std::move(with_bias);
+      return loss;
+    }
+    const bool test = held_out.weight > 0 && options_.ridges.size() > 1;
+    LinearMap best;
+    double best_error = 0;
+    for (const double ridge : options_.ridges) {
+      LinearMap candidate = ridge_fit(fit, map.w, ridge);
+      const double error = test ? squared_error(held_out, candidate) : 0;
+      if (!best.bias.empty() && error >= best_error) continue;
+      best = std::move(candidate);
+      best_error = error;
+      loss.ridge = ridge;
+      if (!test) break;
+    }
+    map = std::move(best);
+    loss.refit = squared_error(fit, map);
+    return loss;
+  }
+
+  void protect() {
+    if (!options_.protect_first) return;
+    for (int64_t r = 0; r < dense_.rows(); ++r) {
+      if (rows_.positions[r] == 0) std::copy_n(dense_.row(r), dense_.d_model, pruned_.row(r));
+    }
+  }
+
+  EditableModel& model_;
+  const RecoveryOptions& options_;
+  SublayerRunner& runner_;
+  Rows rows_;
+  Stream dense_, pruned_;
+  std::vector<float> before_;  // the dense stream before the sub-layer
+};
+
+}  // namespace
+
+const char* to_string(Recover recover) { return kNames[static_cast<int>(recover)].data(); }
+
+Recover parse_recover(std::string_view name) {
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    if (kNames[i] == name) return static_cast<Recover>(i);
+  }
+  throw usage_error("--recover {}: unknown; choose none, bias or refit", printable(name));
+}
+
+RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,
+                       const RecoveryOptions& options, SublayerRunner& runner,
+                       const RecoveryProgress& progress) {
+  RecoveryResult result;
+  if (options.recover == Recover::none) return result;
+  Recovery recovery(model, calibration, options, runner);
+  const int total = 2 * static_cast<int>(model.layers.size());
+  for (int i = 0; i < total; ++i) {
+    if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    recovery.run(i, result);
+    if (progress) progress(i + 1, total);
+  }
+  return result;
+}
+
+}  // namespace sentinel

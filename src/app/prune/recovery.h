@@ -1,0 +1,61 @@
+// Gives back what removal took, without training: layer by layer, on the pruned model's own inputs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "app/prune/least_squares.h"
+#include "app/prune/sublayer.h"
+
+namespace sentinel {
+
+enum class Recover { none, bias, refit };
+const char* to_string(Recover recover);
+Recover parse_recover(std::string_view name);  // Error (usage)
+
+// Token sequences cut from the calibration text.
+struct CalibrationSet {
+  std::vector<std::span<const int32_t>> fit, held_out;  // windows
+  std::vector<int32_t> first_tokens;                    // each a sequence of its own
+  std::vector<float> first_weights;                     // [first_tokens], sum 1
+};
+
+struct RecoveryOptions {
+  Recover recover = Recover::refit;
+  // Position 0 will be computed with every head and the dense weights: it is left out of the fit.
+  bool protect_first = false;
+  double first_share = 0.02;  // of the fit's weight that position 0 gets otherwise
+  std::vector<double> ridges = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
+  // How much of what the stream has lost before a sub-layer its refit tries to give back (0: it
+  // only repeats the dense sub-layer's own output).
+  double correction = 1;
+  bool refit_ffn = true;      // W_down of the layers that lost neurons; else Wo alone
+  bool keep_moments = false;  // of the attention sub-layers, for a search
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// Mean squared error of a sub-layer's output against the dense stream, on the calibration windows.
+struct SublayerLoss {
+  double none = 0, bias = 0, refit = 0;  // what was not computed stays 0
+  double target = 0;                     // E|y - E y|^2
+  double ridge = 0;                      // chosen on the held-out windows
+};
+
+struct RecoveryResult {
+  std::vector<SublayerLoss> losses;  // [2 * n_layers]
+  std::vector<Moments> attention;    // [n_layers] with keep_moments
+};
+
+using RecoveryProgress = std::function<void(int done, int total)>;
+
+// Changes Wo, W_down and their biases of `model`, whose heads and neurons have been removed.
+// Error (interrupted).
+RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,
+                       const RecoveryOptions& options, SublayerRunner& runner,
+                       const RecoveryProgress& progress = nullptr);
+
+}  // namespace sentinel

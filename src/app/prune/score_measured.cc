@@ -1,0 +1,108 @@
+// Scores that run the model: attention entropy, and the loss without a head.
+#include <algorithm>
+
+#include "app/prune/calibration.h"
+#include "app/prune/least_squares.h"
+#include "app/prune/loss_meter.h"
+#include "app/prune/ranking.h"
+#include "base/error.h"
+#include "kernels/registry.h"
+
+namespace sentinel {
+namespace {
+
+constexpr double kRidge = 1e-3;
+
+std::vector<std::span<const int32_t>> windows_of(const RankingInput& input) {
+  const auto size = static_cast<size_t>(input.checkpoint->config().context_length);
+  std::vector<std::span<const int32_t>> windows;
+  for (size_t begin = 0; begin + 2 <= input.calibration.size(); begin += size) {
+    windows.push_back(
+        input.calibration.subspan(begin, std::min(size, input.calibration.size() - begin)));
+  }
+  if (windows.empty()) {
+    throw usage_error("the calibration text is too short: at least 2 tokens are needed");
+  }
+  return windows;
+}
+
+struct Tools {
+  explicit Tools(const RankingInput& input)
+      : pool(input.model->info().threads),
+        runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool) {}
+  ThreadPool pool;
+  SublayerRunner runner;
+};
+
+std::vector<int> all_but(int n, int head) {
+  std::vector<int> kept;
+  for (int h = 0; h < n; ++h) {
+    if (h != head) kept.push_back(h);
+  }
+  return kept;
+}
+
+// Calls loss(layer, head, edited layer) for the model without each head, one at a time.
+template <typename Edit>
+HeadScores losses_without(const RankingInput& input, Tools& tools, const Edit& edit) {
+  const ModelConfig& config = input.checkpoint->config();
+  LossMeter meter(input.checkpoint, windows_of(input), false, tools.runner);
+  HeadScores scores;
+  for (int l = 0; l < config.n_layers; ++l) {
+    auto& row = scores.emplace_back();
+    for (int h = 0; h < config.layers[l].n_heads; ++h) {
+      if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      EditableLayer layer = copy_layer(*input.checkpoint, l);
+      edit(l, h, layer);
+      row.push_back(meter.loss_with(2 * l, layer) - meter.dense_loss());
+    }
+  }
+  return scores;
+}
+
+}  // namespace
+
+HeadScores score_entropy(const RankingInput& input) {
+  Tools tools(input);
+  const CalibrationStats stats = collect_stats(
+      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
+  HeadScores scores;
+  for (const LayerStats& layer : stats.layers) {
+    auto& row = scores.emplace_back();
+    // A head that spreads its attention evenly tells its tokens apart least: it goes first.
+    for (const double entropy : layer.entropy) row.push_back(-entropy);
+  }
+  return scores;
+}
+
+HeadScores score_ablation(const RankingInput& input) {
+  Tools tools(input);
+  const ModelConfig& config = input.checkpoint->config();
+  return losses_without(input, tools, [&](int, int head, EditableLayer& layer) {
+    layer.keep_heads(all_but(layer.n_heads(), head), config.head_dim, config.d_model);
+  });
+}
+
+HeadScores score_obs(const RankingInput& input) {
+  Tools tools(input);
+  const ModelConfig& config = input.checkpoint->config();
+  const CalibrationStats stats = collect_stats(
+      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
+  std::vector<OptimalRemoval> states;
+  for (int l = 0; l < config.n_layers; ++l) {
+    states.emplace_back(stats.layers[l].attention.unpack(), copy_layer(*input.checkpoint, l).o,
+                        config.d_model, kRidge);
+  }
+  const int64_t block = int64_t{config.head_dim} * config.d_model;
+  return losses_without(input, tools, [&](int l, int head, EditableLayer& layer) {
+    const LinearMap map = states[l].map_without(head * config.head_dim, config.head_dim);
+    const std::vector<int> kept = all_but(layer.n_heads(), head);
+    layer.keep_heads(kept, config.head_dim, config.d_model);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      std::copy_n(map.w.begin() + kept[i] * block, block, layer.o.begin() + i * block);
+    }
+    for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += map.bias[o];
+  });
+}
+
+}  // namespace sentinel

@@ -1,0 +1,397 @@
+#include "app/prune/search.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <numeric>
+
+#include "app/prune/loss_meter.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
+constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
+constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
+
+struct Candidate {
+  bool heads = true;
+  int layer = 0;
+  int head = 0;  // original id
+  double loss = 0;
+  bool fresh = false;  // measured since the last step
+  double size = 1;     // weights that go
+};
+
+class Search {
+ public:
+  Search(EditableModel& model, const CalibrationSet& set, const CalibrationStats& stats,
+         const SearchOptions& options, SublayerRunner& runner, const StopRule& rule)
+      : model_(model),
+        stats_(stats),
+        options_(options),
+        runner_(runner),
+        rule_(rule),
+        config_(model.base->config()),
+        fit_(set),
+        meter_(model.base, loss_windows(set), options.protect_first, runner) {
+    fit_.held_out.clear();
+    per_round_ = options.heads_per_round > 0 ? options.heads_per_round
+                                             : std::max(2, (options.heads + 9) / 10);
+    if (options_.neurons > 0) make_paths();
+    meter_.set_model(model_);
+    refresh();
+    for (int l = 0; l < config_.n_layers; ++l) {
+      if (!paths_.empty()) add_ffn_candidate(l);
+      if (options_.heads == 0) continue;
+      for (const int id : model_.layers[l].head_ids) {
+        candidates_.push_back(
+            {true, l, id, -HUGE_VAL, false, 4.0 * config_.head_dim * config_.d_model});
+      }
+    }
+  }
+
+  SearchOutcome run(const SearchCallback& progress) {
+    while (step()) {
+      if (progress) {
+        progress({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
+      }
+    }
+    outcome_.dense_loss = meter_.dense_loss();
+    outcome_.cuts.resize(model_.layers.size());
+    // The last step may have gone beyond the goal.
+    int beyond_layer = -1;
+    for (const PruneStep& step : outcome_.steps) {
+      if (step.head < 0) beyond_layer = step.layer;
+    }
+    const int64_t beyond = std::max<int64_t>(0, neurons_done_ - options_.neurons);
+    for (size_t l = 0; l < model_.layers.size(); ++l) {
+      outcome_.cuts[l].heads = removed_heads(l);
+      if (!paths_.empty()) {
+        auto& neurons = outcome_.cuts[l].neurons;
+        const int64_t count =
+            paths_[l].removed_at(levels_[l]) - (static_cast<int>(l) == beyond_layer ? beyond : 0);
+        neurons.assign(paths_[l].order.begin(), paths_[l].order.begin() + count);
+        std::sort(neurons.begin(), neurons.end());
+      }
+    }
+    return std::move(outcome_);
+  }
+
+ private:
+  void check_cancel() const {
+    if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+  }
+
+  int ffn_step() const {
+    const int blocks = std::max(1, config_.ffn_dim / options_.round_to);
+    return std::max(1, blocks / kFfnLevels) * options_.round_to;
+  }
+  int64_t total_steps() const {
+    return options_.heads + (options_.neurons + ffn_step() - 1) / ffn_step();
+  }
+
+  // As many tokens as the compute budget allows, about three measurements a step.
+  std::vector<std::span<const int32_t>> loss_windows(const CalibrationSet& set) const {
+    int64_t tokens = options_.search_tokens;
+    if (tokens == 0) {
+      const double d = config_.d_model;
+      const double flops = config_.n_layers * (4 * d * d + 2 * d * config_.ffn_dim) +
+                           2 * d * config_.vocab_size;  // half the layers, x 2
+      const auto evaluations = static_cast<double>(3 * total_steps() + config_.total_heads());
+      tokens = static_cast<int64_t>(kLossBudgetFlops / (flops * evaluations));
+      tokens = std::clamp(tokens, kMinTokens, kMaxTokens);
+    }
+    std::vector<std::span<const int32_t>> windows;
+    for (const auto& window : set.held_out) {
+      if (tokens < 2) break;
+      windows.push_back(window.first(std::min<size_t>(window.size(), tokens)));
+      tokens -= std::ssize(windows.back());
+    }
+    return windows;
+  }
+
+  void make_paths() {
+    const int step = ffn_step();
+    // Some layers lose far more than the average, hardly one all of a small share.
+    int64_t total = 0;
+    for (const auto& layer : model_.layers) total += layer.ffn_dim();
+    const double share = rule_ ? 1 : 1.8 * double(options_.neurons) / double(total);
+    const int batch = std::max(options_.round_to, step / 4 / options_.round_to * options_.round_to);
+    paths_.resize(model_.layers.size());
+    levels_.assign(paths_.size(), 0);
+    std::atomic<size_t> next{0};
+    std::vector<std::exception_ptr> errors(static_cast<size_t>(runner_.pool().size()));
+    runner_.pool().run([&](int thread) {
+      try {
+        for (size_t l; (l = next.fetch_add(1)) < paths_.size();) {
+          check_cancel();
+          const int n = model_.layers[l].ffn_dim();
+          const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
+          paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
+                               options_.ridge, batch, step, levels);
+        }
+      } catch (...) {
+        errors[thread] = std::current_exception();
+      }
+    });
+    for (const auto& error : errors) {
+      if (error) std::rethrow_exception(error);
+    }
+  }
+
+  std::vector<int> removed_heads(size_t l) const {
+    const std::vector<int>& before = config_.layers[l].head_ids;
+    const std::vector<int>& now = model_.layers[l].head_ids;
+    std::vector<int> removed;
+    for (size_t h = 0; h < before.size(); ++h) {
+      if (!std::binary_search(now.begin(), now.end(), before[h])) {
+        removed.push_back(static_cast<int>(h));
+      }
+    }
+    return removed;
+  }
+
+  // Refits on the pruned model's own inputs and makes the candidates anew.
+  void refresh() {
+    check_cancel();
+    since_refresh_ = 0;
+    states_.clear();
+    present_.clear();
+    if (options_.heads == 0) return;
+    std::vector<Moments> moments;
+    if (!options_.refit_heads || outcome_.steps.empty()) {
+      for (size_t l = 0; l < model_.layers.size(); ++l) moments.push_back(present_moments(l));
+    } else {
+      RecoveryOptions recovery;
+      recovery.recover = options_.recover;
+      recovery.protect_first = options_.protect_first;
+      recovery.ridges = {options_.ridge};
+      recovery.refit_ffn = false;
+      recovery.keep_moments = true;
+      recovery.cancel = options_.cancel;
+      moments = recover(model_, fit_, recovery, runner_).attention;
+      meter_.set_model(model_);
+    }
+    for (size_t l = 0; l < model_.layers.size(); ++l) {
+      states_.emplace_back(moments[l], model_.layers[l].o, config_.d_model, options_.ridge);
+      means_.resize(model_.layers.size());
+      means_[l] = moments[l].mean_x;
+      present_.emplace_back(model_.layers[l].n_heads());
+      std::iota(present_[l].begin(), present_[l].end(), 0);
+      // Without targets in the moments the map lacks the bias.
+      with_bias_.resize(model_.layers.size());
+      with_bias_[l] = moments[l].n_y > 0;
+      base_bias_.resize(model_.layers.size());
+      base_bias_[l] = model_.layers[l].o_bias;
+    }
+    for (Candidate& c : candidates_) c.fresh = false;
+  }
+
+  Moments present_moments(size_t l) const {
+    const std::vector<int>& before = config_.layers[l].head_ids;
+    std::vector<int> features;
+    for (const int id : model_.layers[l].head_ids) {
+      const auto h = std::lower_bound(before.begin(), before.end(), id) - before.begin();
+      for (int e = 0; e < config_.head_dim; ++e) {
+        features.push_back(static_cast<int>(h) * config_.head_dim + e);
+      }
+    }
+    return select_features(stats_.layers[l].attention.unpack(), features);
+  }
+
+  // The layer without the candidate's head or neurons, refitted as `recover` says.
+  EditableLayer without(const Candidate& c) const {
+    if (!c.heads) {
+      EditableLayer layer = copy_layer(*model_.base, c.layer);
+      const FfnPath& path = paths_[c.layer];
+      layer.keep_neurons(path.kept(levels_[c.layer] + 1), config_.d_model);
+      layer.down = path.maps[levels_[c.layer] + 1].w;
+      layer.down_bias = path.maps[levels_[c.layer] + 1].bias;
+      return layer;
+    }
+    EditableLayer layer = model_.layers[c.layer];
+    const int64_t block = int64_t{config_.head_dim} * config_.d_model;
+    const std::vector<int>& present = present_[c.layer];
+    const int position = position_of(c);
+    std::vector<int> kept(present.size());
+    std::iota(kept.begin(), kept.end(), 0);
+    kept.erase(kept.begin() + position);
+    if (options_.recover != Recover::none && !options_.refit_heads) leave_mean(layer, c);
+    layer.keep_heads(kept, config_.head_dim, config_.d_model);
+    if (!options_.refit_heads) return layer;
+    const LinearMap map =
+        states_[c.layer].map_without(present[position] * config_.head_dim, config_.head_dim);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      std::copy_n(map.w.begin() + present[kept[i]] * block, block, layer.o.begin() + i * block);
+    }
+    layer.o_bias = map.bias;
+    if (!with_bias_[c.layer]) {
+      for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += base_bias_[c.layer][o];
+    }
+    return layer;
+  }
+
+  int index_in_source(const Candidate& c) const {
+    const std::vector<int>& ids = config_.layers[c.layer].head_ids;
+    return static_cast<int>(std::lower_bound(ids.begin(), ids.end(), c.head) - ids.begin());
+  }
+  int position_of(const Candidate& c) const {
+    const std::vector<int>& ids = model_.layers[c.layer].head_ids;
+    return static_cast<int>(std::lower_bound(ids.begin(), ids.end(), c.head) - ids.begin());
+  }
+
+  void leave_mean(EditableLayer& layer, const Candidate& c) const {
+    const int64_t d = config_.d_model, width = config_.head_dim, position = position_of(c);
+    const int64_t feature = present_[c.layer][position] * width;
+    for (int64_t e = 0; e < width; ++e) {
+      const auto mean = static_cast<float>(means_[c.layer][feature + e]);
+      const float* w = layer.o.data() + (position * width + e) * d;
+      for (int64_t o = 0; o < d; ++o) layer.o_bias[o] += mean * w[o];
+    }
+  }
+
+  static int index_of(const Candidate& c) { return 2 * c.layer + (c.heads ? 0 : 1); }
+
+  void measure(Candidate& c) {
+    check_cancel();
+    c.loss = meter_.loss_with(index_of(c), without(c));
+    c.fresh = true;
+    ++outcome_.evaluations;
+  }
+
+  void add_ffn_candidate(int l) {
+    const int level = levels_[l];
+    if (level + 1 >= std::ssize(paths_[l].maps)) return;
+    const double neurons = paths_[l].removed_at(level + 1) - paths_[l].removed_at(level);
+    candidates_.push_back({false, l, -1, -HUGE_VAL, false, 2.0 * neurons * config_.d_model});
+  }
+
+  // The kind whose share of its goal lags behind; with a stop rule both compete by loss per weight.
+  bool allowed(const Candidate& c) const {
+    if (c.heads ? heads_done_ >= options_.heads : neurons_done_ >= options_.neurons) return false;
+    if (rule_) return true;
+    const double heads = options_.heads ? double(heads_done_) / options_.heads : 1;
+    const double neurons = options_.neurons ? double(neurons_done_) / options_.neurons : 1;
+    return c.heads == (heads <= neurons);
+  }
+  double rank(const Candidate& c) const { return (c.loss - meter_.loss()) / c.size; }
+
+  // Measures stale candidates until the best one is fresh; -1: nothing is left.
+  int best_candidate() {
+    for (;;) {
+      int best = -1;
+      for (int i = 0; i < std::ssize(candidates_); ++i) {
+        if (!allowed(candidates_[i])) continue;
+        if (best < 0 || rank(candidates_[i]) < rank(candidates_[best])) best = i;
+      }
+      if (best < 0 || candidates_[best].fresh) return best;
+      measure(candidates_[best]);
+    }
+  }
+
+  bool step() {
+    if (options_.refit_heads && since_refresh_ >= per_round_) refresh();
+    const int best = best_candidate();
+    if (best < 0) return false;
+    const Candidate c = candidates_[best];
+    candidates_.erase(candidates_.begin() + best);
+    const EditableLayer before = model_.layers[c.layer];
+    const double loss_before = meter_.loss();
+    apply(c);
+    if (rule_) {
+      const Verdict verdict = rule_(model_, meter_.loss(), meter_.dense_loss());
+      if (verdict == Verdict::undo_and_stop) {
+        model_.layers[c.layer] = before;
+        if (!c.heads) --levels_[c.layer];
+        return false;
+      }
+      record(c);
+      if (verdict == Verdict::stop) return false;
+    } else {
+      record(c);
+    }
+    for (Candidate& other : candidates_) {
+      other.loss += meter_.loss() - loss_before;
+      other.fresh = false;
+    }
+    if (c.heads) {
+      ++since_refresh_;
+    } else {
+      add_ffn_candidate(c.layer);
+    }
+    return true;
+  }
+
+  void apply(const Candidate& c) {
+    const EditableLayer layer = without(c);
+    EditableLayer& target = model_.layers[c.layer];
+    if (c.heads) {
+      const int position = position_of(c);
+      const int first = present_[c.layer][position] * config_.head_dim;
+      std::vector<int> features(static_cast<size_t>(config_.head_dim));
+      std::iota(features.begin(), features.end(), first);
+      states_[c.layer].remove(features);
+      present_[c.layer].erase(present_[c.layer].begin() + position);
+      target = layer;
+    } else {
+      target.up = layer.up;
+      target.up_bias = layer.up_bias;
+      target.down = layer.down;
+      target.down_bias = layer.down_bias;
+      ++levels_[c.layer];
+    }
+    meter_.accept(index_of(c), target);
+  }
+
+  void record(const Candidate& c) {
+    PruneStep step;
+    step.kind = c.heads ? "heads" : "neurons";
+    step.layer = c.layer;
+    step.count = 1;
+    step.head = c.heads ? index_in_source(c) : -1;
+    step.loss = meter_.loss();
+    if (c.heads) {
+      ++heads_done_;
+    } else {
+      const FfnPath& path = paths_[c.layer];
+      step.count = path.removed_at(levels_[c.layer]) - path.removed_at(levels_[c.layer] - 1);
+      neurons_done_ += step.count;
+    }
+    outcome_.steps.push_back(std::move(step));
+  }
+
+  EditableModel& model_;
+  const CalibrationStats& stats_;
+  const SearchOptions options_;
+  SublayerRunner& runner_;
+  const StopRule& rule_;
+  const ModelConfig& config_;
+  CalibrationSet fit_;
+  LossMeter meter_;
+  int per_round_ = 0, since_refresh_ = 0;
+  std::vector<OptimalRemoval> states_;      // [n_layers] of the heads
+  std::vector<std::vector<int>> present_;   // [n_layers] state's index of each present head
+  std::vector<std::vector<double>> means_;  // [n_layers] of the states' features
+  std::vector<bool> with_bias_;
+  std::vector<std::vector<float>> base_bias_;
+  std::vector<FfnPath> paths_;
+  std::vector<int> levels_;
+  std::vector<Candidate> candidates_;
+  int heads_done_ = 0;
+  int64_t neurons_done_ = 0;
+  SearchOutcome outcome_;
+};
+
+}  // namespace
+
+SearchOutcome search_removals(EditableModel& model, const CalibrationSet& set,
+                              const CalibrationStats& stats, const SearchOptions& options,
+                              SublayerRunner& runner, const StopRule& rule,
+                              const SearchCallback& progress) {
+  return Search(model, set, stats, options, runner, rule).run(progress);
+}
+
+}  // namespace sentinel

@@ -1,0 +1,58 @@
+// Which heads and neurons go, chosen by measured loss: every head is a candidate, and the next step
+// of every layer's FFN path. Each step takes the one whose removal leaves the lowest loss. Losses
+// only grow as others go, so a candidate is measured again only when its last value would win.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/prune/calibration.h"
+#include "app/prune/ffn_path.h"
+#include "app/prune/prune_plan.h"
+#include "app/prune/recovery.h"
+
+namespace sentinel {
+
+struct SearchOptions {
+  int heads = 0;        // how many to remove at most
+  int64_t neurons = 0;  // at most; a multiple of round_to unless it is all
+  int round_to = 16;
+  Recover recover = Recover::refit;
+  bool protect_first = false;
+  double ridge = 1e-3;  // of the refits during the search
+  // Measure a head's loss with the other heads of its layer refitted (else: with its mean left, or
+  // zero for Recover::none), and refit on fresh inputs after every heads_per_round removals.
+  bool refit_heads = false;
+  int heads_per_round = 0;    // 0: a tenth of all
+  int64_t search_tokens = 0;  // that the loss is measured on; 0: by the model's size
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+// Asked before every step whether the model, with the loss it has, is small enough or too bad.
+enum class Verdict { go_on, stop, undo_and_stop };
+using StopRule = std::function<Verdict(const EditableModel& model, double loss, double dense_loss)>;
+
+struct SearchProgress {
+  int64_t done = 0, total = 0;  // steps
+  double loss = 0, dense_loss = 0;
+};
+using SearchCallback = std::function<void(const SearchProgress&)>;
+
+struct SearchOutcome {
+  std::vector<LayerCut> cuts;  // beyond those already made in the model
+  std::vector<PruneStep> steps;
+  double dense_loss = 0;
+  int64_t evaluations = 0;
+};
+
+// Searches from `model` on, which is left pruned and roughly refitted. `set.held_out` is what the
+// loss is measured on. `stats` are those of the model as it came.
+SearchOutcome search_removals(EditableModel& model, const CalibrationSet& set,
+                              const CalibrationStats& stats, const SearchOptions& options,
+                              SublayerRunner& runner, const StopRule& rule = nullptr,
+                              const SearchCallback& progress = nullptr);
+
+}  // namespace sentinel

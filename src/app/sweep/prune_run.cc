@@ -1,0 +1,296 @@
+#include "app/sweep/prune_run.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "app/bench/bench.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory_meter.h"
+#include "model/checkpoint/model_output.h"
+
+namespace sentinel {
+namespace fs = std::filesystem;
+namespace {
+using nlohmann::json;
+
+int64_t parameters_of(const EditableModel& model) {
+  const ModelConfig& config = model.base->config();
+  int64_t n = model.base->parameter_count();
+  for (size_t l = 0; l < model.layers.size(); ++l) {
+    const int64_t heads = config.layers[l].n_heads - model.layers[l].n_heads();
+    const int64_t neurons = config.layers[l].ffn_dim - model.layers[l].ffn_dim();
+    const int64_t d = config.d_model, width = config.head_dim;
+    n -= heads * (4 * width * d + 3 * width) + neurons * (2 * d + 1);
+  }
+  return n;
+}
+
+void check_new_folder(const fs::path& folder, const char* option) {
+  std::error_code error;
+  if (!folder.empty() && fs::exists(fs::symlink_status(folder, error))) {
+    throw usage_error("{} {}: exists already; choose another folder", option, folder.string());
+  }
+}
+
+class PruneRun {
+ public:
+  PruneRun(const PruneRunOptions& options, const PruneCallback& progress)
+      : o_(options), progress_(progress), tokenizer_(Tokenizer::load(o_.checkpoint->folder())) {
+    check_options();
+    calibration_ = load_eval_text(o_.calibration, *tokenizer_);
+    text_ = load_eval_text(o_.text, *tokenizer_);
+    prune_ = o_.prune;
+    prune_.threads = o_.model.threads;
+    prune_.isa = o_.model.isa;
+    prune_.cancel = o_.cancel;
+    prune_.stop_rule = stop_rule();
+    if (!o_.plan.empty()) {
+      prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
+    }
+  }
+
+  PruneRunResult run() {
+    const double start = now_s();
+    Pruner pruner(o_.checkpoint, calibration_.tokens, calibration_.sha256, prune_, progress_);
+    if (!o_.stats.empty()) {
+      pruner.use_stats(load_stats(o_.stats, o_.checkpoint->config(),
+                                  model_fingerprint(*o_.checkpoint), calibration_.sha256));
+    }
+    PruneRunResult result;
+    result.config = o_.checkpoint->config();
+    result.dry_run = o_.dry_run;
+    result.plan = pruner.make_plan();
+    check_target(result.plan);
+    if (!o_.save_stats.empty()) save_stats(o_.save_stats, pruner.stats());
+    std::shared_ptr<EditableModel> model;
+    if (!o_.dry_run) {
+      PruneResult pruned = pruner.apply(result.plan);
+      result.losses = std::move(pruned.losses);
+      // What is measured is what is saved.
+      model = std::make_shared<EditableModel>(*pruned.model);
+      model->round_to(o_.dtype.value_or(o_.checkpoint->view().token_embedding.dtype));
+    }
+    result.seconds = now_s() - start;
+    measure(model ? as_checkpoint(model) : nullptr, result);
+    if (model) save(as_checkpoint(model), result);
+    result.peak_rss_mb = peak_rss_mb();
+    return result;
+  }
+
+ private:
+  void check_options() const {
+    if (o_.out.empty() && !o_.dry_run) {
+      throw usage_error("--out: name the folder to make, or give --dry_run");
+    }
+    check_new_folder(o_.out, "--out");
+    check_new_folder(o_.save_stats, "--save_stats");
+    if (o_.target_params && *o_.target_params < 1) {
+      throw usage_error("--target_params {}: give a number of parameters", *o_.target_params);
+    }
+    if (o_.target_speedup && !(*o_.target_speedup >= 1 && *o_.target_speedup <= 1000)) {
+      throw usage_error("--target_speedup {}: give a factor from 1", *o_.target_speedup);
+    }
+    if (o_.max_perplexity_increase && !(*o_.max_perplexity_increase >= 0)) {
+      throw usage_error("--max_perplexity_increase {}: give a percentage from 0",
+                        *o_.max_perplexity_increase);
+    }
+    const bool target = o_.target_params || o_.target_speedup || o_.max_perplexity_increase;
+    if (target && (o_.prune.heads > 0 || o_.prune.ffn > 0 || !o_.plan.empty())) {
+      throw usage_error("a target takes the place of --heads, --ffn and --plan; give one of them");
+    }
+    if (target && o_.prune.strategy != "obs") {
+      throw usage_error("--strategy {}: targets need the search of obs", o_.prune.strategy);
+    }
+  }
+
+  void report(const std::string& stage, int64_t done, int64_t total) const {
+    if (progress_) progress_({stage, done, total});
+  }
+
+  double decode_ms(std::shared_ptr<const Checkpoint> checkpoint) {
+    report("measuring speed", 0, 1);
+    BenchOptions options;
+    options.prompts = {0};
+    options.generations = {std::min(64, checkpoint->config().context_length / 2)};
+    options.model = o_.model;
+    options.cancel = o_.cancel;
+    const BenchResult result = run_bench(std::move(checkpoint), options);
+    if (result.interrupted || result.rows.empty()) {
+      throw Error(ErrorKind::interrupted, "interrupted");
+    }
+    return 1000 / result.rows.back().median_ts;
+  }
+
+  // Decode time as a line through two measured points: the whole model and one with half of every
+  // layer, random heads and neurons.
+  std::function<double(int64_t parameters)> time_model() {
+    auto half = std::make_shared<EditableModel>(o_.checkpoint);
+    const ModelConfig& config = o_.checkpoint->config();
+    for (EditableLayer& layer : half->layers) {
+      std::vector<int> heads, neurons;
+      for (int h = 0; h < layer.n_heads(); h += 2) heads.push_back(h);
+      for (int j = 0; j < layer.ffn_dim() / 2; ++j) neurons.push_back(j);
+      layer.keep_heads(heads, config.head_dim, config.d_model);
+      layer.keep_neurons(neurons, config.d_model);
+    }
+    const double whole = decode_ms(o_.checkpoint), less = decode_ms(as_checkpoint(half));
+    const auto n = static_cast<double>(o_.checkpoint->parameter_count());
+    const double slope = (whole - less) / (n - static_cast<double>(parameters_of(*half)));
+    return [=](int64_t p) { return whole / (whole - slope * (n - static_cast<double>(p))); };
+  }
+
+  StopRule stop_rule() {
+    if (!o_.target_params && !o_.target_speedup && !o_.max_perplexity_increase) return nullptr;
+    std::function<double(int64_t)> speedup;
+    if (o_.target_speedup) speedup = time_model();
+    return [this, speedup](const EditableModel& model, double loss, double dense_loss) {
+      const double increase = 100 * std::expm1(loss - dense_loss);
+      if (o_.max_perplexity_increase && increase > *o_.max_perplexity_increase) {
+        return Verdict::undo_and_stop;
+      }
+      const int64_t parameters = parameters_of(model);
+      bool met = o_.target_params || o_.target_speedup;
+      if (o_.target_params) met &= parameters <= *o_.target_params;
+      if (o_.target_speedup) met &= speedup(parameters) >= *o_.target_speedup;
+      target_met_ |= met;
+      return met ? Verdict::stop : Verdict::go_on;
+    };
+  }
+
+  void check_target(const PrunePlan&) const {
+    if (!(o_.target_params || o_.target_speedup) || target_met_) return;
+    throw runtime_error("the target cannot be reached{}: ask for less",
+                        o_.max_perplexity_increase ? " within --max_perplexity_increase" : "");
+  }
+
+  PruneSide describe(const Checkpoint& checkpoint, const Model& model) const {
+    PruneSide side;
+    side.parameters = checkpoint.parameter_count();
+    side.weight_bytes = model.info().weight_bytes;
+    side.bytes_per_token = model.bytes_per_token(0);
+    for (const auto& layer : checkpoint.config().layers) {
+      side.heads_per_layer.push_back(layer.n_heads);
+      side.ffn_per_layer.push_back(layer.ffn_dim);
+    }
+    return side;
+  }
+
+  void measure_speed(std::shared_ptr<const Checkpoint> checkpoint, PruneSide& side) {
+    if (!o_.bench) return;
+    report("measuring speed", 0, 1);
+    BenchOptions options;
+    const int context = checkpoint->config().context_length;
+    options.prompts = {std::min(256, context / 2)};
+    options.generations = {std::min(64, context / 2)};
+    options.model = o_.model;
+    options.cancel = o_.cancel;
+    const BenchResult bench = run_bench(std::move(checkpoint), options);
+    if (bench.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    for (const BenchRow& row : bench.rows) {
+      (row.n_gen > 0 ? side.decode_tokens_per_second : side.prefill_tokens_per_second) =
+          row.median_ts;
+    }
+  }
+
+  void measure(std::shared_ptr<const Checkpoint> pruned, PruneRunResult& result) {
+    EvalOptions options;
+    options.max_windows = o_.max_eval_windows;
+    options.cancel = o_.cancel;
+    const auto show = [&](const char* stage) {
+      return [this, stage](const EvalProgress& p) { report(stage, p.windows_done, p.windows); };
+    };
+    const auto dense = Model::create(o_.checkpoint, o_.model);
+    result.before = describe(*o_.checkpoint, *dense);
+    result.text_sha256 = text_.sha256;
+    result.same_text = text_.sha256 == calibration_.sha256;
+    const EvalResult base_result =
+        evaluate(*dense, text_.tokens, options, nullptr, show("evaluating the dense model"));
+    result.before.perplexity = base_result.perplexity;
+    result.tokens_scored = base_result.tokens_scored;
+    result.window = base_result.window;
+    if (pruned) {
+      const auto model = Model::create(pruned, o_.model);
+      result.after = describe(*pruned, *model);
+      const BaseLogits base(*dense, text_.tokens, options, 0);
+      const EvalResult eval =
+          evaluate(*model, text_.tokens, options, &base, show("evaluating the pruned model"));
+      result.after.perplexity = eval.perplexity;
+      result.divergence = eval.divergence;
+      if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    }
+    if (base_result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    measure_speed(o_.checkpoint, result.before);
+    if (pruned) measure_speed(pruned, result.after);
+  }
+
+  void save(std::shared_ptr<const Checkpoint> checkpoint, const PruneRunResult& result) {
+    ModelOutputOptions options;
+    options.dtype = o_.dtype;
+    options.padded = o_.padded;
+    options.extra_files = {
+        {"prune_plan.json", sentinel::to_json(result.plan, result.config).dump(2) + "\n"}};
+    report("writing", 0, 1);
+    if (o_.cancel && *o_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    save_model(o_.out, *checkpoint, options);
+  }
+
+  const PruneRunOptions& o_;
+  const PruneCallback& progress_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  EvalText calibration_, text_;
+  PruneOptions prune_;
+  bool target_met_ = false;
+};
+
+json side_json(const PruneSide& side) {
+  json out = {{"parameters", side.parameters},           {"weight_bytes", side.weight_bytes},
+              {"bytes_per_token", side.bytes_per_token}, {"heads_per_layer", side.heads_per_layer},
+              {"ffn_per_layer", side.ffn_per_layer},     {"perplexity", side.perplexity}};
+  const auto put = [&](const char* key, const std::optional<double>& value) {
+    out[key] = value ? json(*value) : json(nullptr);
+  };
+  put("decode_tokens_per_second", side.decode_tokens_per_second);
+  put("prefill_tokens_per_second", side.prefill_tokens_per_second);
+  return out;
+}
+
+}  // namespace
+
+PruneRunResult run_prune(const PruneRunOptions& options, const PruneCallback& progress) {
+  return PruneRun(options, progress).run();
+}
+
+json to_json(const PruneRunResult& result) {
+  json out = {{"before", side_json(result.before)},
+              {"plan", to_json(result.plan, result.config)},
+              {"dry_run", result.dry_run},
+              {"text_sha256", result.text_sha256},
+              {"text_is_calibration_text", result.same_text},
+              {"tokens_scored", result.tokens_scored},
+              {"window", result.window},
+              {"seconds", result.seconds},
+              {"peak_rss_mb", result.peak_rss_mb}};
+  if (!result.dry_run) {
+    out["after"] = side_json(result.after);
+    out["perplexity_ratio"] = result.after.perplexity / result.before.perplexity;
+  }
+  if (result.divergence) {
+    out["kl_mean"] = result.divergence->kl_mean;
+    out["kl_p50"] = result.divergence->kl_p50;
+    out["kl_p99"] = result.divergence->kl_p99;
+    out["top1_agreement"] = result.divergence->top1_agreement;
+  }
+  json losses = json::array();
+  for (const SublayerLoss& loss : result.losses) {
+    losses.push_back({{"none", loss.none},
+                      {"bias", loss.bias},
+                      {"refit", loss.refit},
+                      {"target", loss.target},
+                      {"ridge", loss.ridge}});
+  }
+  if (!losses.empty()) out["calibration_losses"] = std::move(losses);
+  return out;
+}
+
+}  // namespace sentinel

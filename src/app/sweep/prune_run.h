@@ -1,0 +1,65 @@
+// `sentinel prune`: from files to a smaller checkpoint, with what it cost and what it brought.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/eval/eval.h"
+#include "app/prune/prune.h"
+#include "model/model.h"
+
+namespace sentinel {
+
+struct PruneRunOptions {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  PruneOptions prune;                 // its plan and stop_rule are set here, from what follows
+  std::filesystem::path calibration;  // text; needed unless nothing calibrates
+  std::filesystem::path text;         // to evaluate on
+  std::filesystem::path out;          // folder to make; empty only for a dry run
+  std::filesystem::path plan;         // to replay; empty: make one
+  std::filesystem::path stats, save_stats;  // folders; may be empty
+  bool padded = false, dry_run = false;
+  std::optional<DType> dtype;  // of the saved weights; empty: as the source
+  std::optional<int64_t> target_params;
+  std::optional<double> target_speedup;           // of decoding
+  std::optional<double> max_perplexity_increase;  // percent, on held-out calibration windows
+  int max_eval_windows = 60;                      // 0: all
+  bool bench = true;                              // measure speed before and after
+  ModelOptions model;                             // that before and after are measured with
+  const std::atomic<bool>* cancel = nullptr;
+};
+
+struct PruneSide {
+  int64_t parameters = 0, weight_bytes = 0, bytes_per_token = 0;
+  std::vector<int> heads_per_layer, ffn_per_layer;
+  std::optional<double> decode_tokens_per_second, prefill_tokens_per_second;
+  double perplexity = 0;
+};
+
+struct PruneRunResult {
+  PruneSide before, after;  // after: as before in a dry run without a measurement
+  std::optional<Divergence> divergence;
+  PrunePlan plan;
+  ModelConfig config;  // of the source
+  std::vector<SublayerLoss> losses;
+  std::string text_sha256;
+  bool same_text = false;  // the evaluation text is the calibration text
+  int64_t tokens_scored = 0;
+  int window = 0;
+  double seconds = 0;  // of planning and recovery
+  double peak_rss_mb = 0;
+  bool dry_run = false;
+};
+
+// Nothing is written unless all succeeds. Error (usage, bad_input, runtime, interrupted).
+PruneRunResult run_prune(const PruneRunOptions& options, const PruneCallback& progress);
+
+nlohmann::json to_json(const PruneRunResult& result);
+
+}  // namespace sentinel

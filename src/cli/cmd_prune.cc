@@ -1,0 +1,192 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "app/sweep/prune_run.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+
+namespace sentinel::cli {
+namespace {
+
+struct Arguments {
+  ModelArguments model;
+  PruneRunOptions run;
+  std::string recover = "refit", calibration, text, out, plan, stats, save_stats, dtype;
+  std::string protect_first = "off";
+  bool no_bench = false;
+};
+
+std::optional<DType> parse_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    if (name == to_string(type)) return type;
+  }
+  throw usage_error("--dtype {}: unknown; choose f32, f16 or bf16", printable(name));
+}
+
+bool parse_switch(const std::string& option, const std::string& value) {
+  if (value == "on") return true;
+  if (value == "off") return false;
+  throw usage_error("--{} {}: give on or off", option, printable(value));
+}
+
+// Live on a terminal; elsewhere one line per stage.
+class StageReporter {
+ public:
+  void operator()(const PruneProgress& now) {
+    if (!terminal_) {
+      if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
+      stage_ = now.stage;
+      return;
+    }
+    std::string text = now.stage;
+    if (now.total > 1) text += fmt::format(" {}/{}", now.done, now.total);
+    progress_.update(text);
+  }
+  void clear() { progress_.clear(); }
+
+ private:
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  std::string stage_;
+  Progress progress_;
+};
+
+std::string widths(const std::vector<int>& values) {
+  return fmt::format("{}", fmt::join(values, " "));
+}
+
+void print_result(const PruneRunResult& r, const Arguments& a) {
+  const PruneSide &b = r.before, &n = r.after;
+  std::vector<std::vector<std::string>> rows = {{"", "before", "after", "ratio"}};
+  const auto add = [&](const char* name, double before, double after, const char* format) {
+    rows.push_back({name, fmt::format(fmt::runtime(format), before),
+                    r.dry_run ? "-" : fmt::format(fmt::runtime(format), after),
+                    r.dry_run || before == 0 ? "-" : fmt::format("{:.3f}", after / before)});
+  };
+  add("parameters", double(b.parameters), double(n.parameters), "{:.0f}");
+  add("weight bytes", double(b.weight_bytes), double(n.weight_bytes), "{:.0f}");
+  add("bytes per token", double(b.bytes_per_token), double(n.bytes_per_token), "{:.0f}");
+  if (b.decode_tokens_per_second) {
+    add("decode tokens/s", *b.decode_tokens_per_second, n.decode_tokens_per_second.value_or(0),
+        "{:.1f}");
+    add("prefill tokens/s", b.prefill_tokens_per_second.value_or(0),
+        n.prefill_tokens_per_second.value_or(0), "{:.1f}");
+  }
+  add("perplexity", b.perplexity, n.perplexity, "{:.4f}");
+  fmt::print("{}", format_table(rows));
+  fmt::print("heads per layer  {}\n", widths(r.dry_run ? b.heads_per_layer : n.heads_per_layer));
+  fmt::print("ffn per layer    {}\n", widths(r.dry_run ? b.ffn_per_layer : n.ffn_per_layer));
+  fmt::print("removed          {} heads, {} neurons (strategy {}, recover {})\n",
+             r.plan.heads_removed(), r.plan.neurons_removed(), r.plan.strategy, r.plan.recover);
+  if (r.divergence) {
+    fmt::print("KL(before||after) {:.5f} nats per token, top-1 agreement {:.2f} %\n",
+               r.divergence->kl_mean, r.divergence->top1_agreement * 100);
+  }
+  fmt::print("scored           {} tokens of {}, window {}, sha256 {}\n", r.tokens_scored,
+             a.run.text.string(), r.window, r.text_sha256);
+  fmt::print("took             {:.1f} s, peak memory {:.0f} MB\n", r.seconds, r.peak_rss_mb);
+  if (!r.dry_run) fmt::print("written          {}\n", a.out);
+}
+
+int run_command(Arguments a, const RunContext& context) {
+  PruneRunOptions& o = a.run;
+  o.model = model_options(a.model);
+  o.prune.recover = parse_recover(a.recover);
+  o.prune.protect_first = parse_switch("protect_first", a.protect_first);
+  o.dtype = parse_dtype(a.dtype);
+  o.calibration =
+      a.calibration.empty() ? bundled_file("texts/calibration.txt").string() : a.calibration;
+  o.text = a.text.empty() ? bundled_file("texts/validation.txt").string() : a.text;
+  o.out = a.out;
+  o.plan = a.plan;
+  o.stats = a.stats;
+  o.save_stats = a.save_stats;
+  o.bench = !a.no_bench;
+  o.cancel = context.interrupted;
+  o.checkpoint = open_checkpoint(a.model.model);
+  StageReporter reporter;
+  const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { reporter(now); });
+  reporter.clear();
+  if (result.same_text) {
+    fmt::print(stderr,
+               "warning: the perplexity was measured on the calibration text itself; give "
+               "another one with --text\n");
+  }
+  context.emit(to_json(result));
+  if (!context.json) print_result(result, a);
+  return kExitOk;
+}
+
+void add_amounts(CLI::App& command, Arguments& a) {
+  PruneOptions& p = a.run.prune;
+  add_option(command, "heads", p.heads, "percentage of the heads to remove")->type_name("P");
+  add_option(command, "ffn", p.ffn, "percentage of the feed-forward neurons to remove")
+      ->type_name("Q");
+  add_option(command, "target_params", a.run.target_params, "remove until this few parameters")
+      ->type_name("N");
+  add_option(command, "target_speedup", a.run.target_speedup,
+             "remove until decoding should be this many times as fast")
+      ->type_name("X");
+  add_option(command, "max_perplexity_increase", a.run.max_perplexity_increase,
+             "remove while perplexity grows by no more than this percentage")
+      ->type_name("PERCENT");
+  add_option(command, "plan", a.plan, "replay this plan instead")->type_name("FILE");
+}
+
+void add_method(CLI::App& command, Arguments& a) {
+  PruneOptions& p = a.run.prune;
+  add_option(command, "strategy", p.strategy, "random, magnitude, entropy, output, ablation or obs")
+      ->type_name("NAME")
+      ->capture_default_str();
+  add_option(command, "ffn_strategy", p.ffn_strategy,
+             "for neurons: random, magnitude, output or obs (default: as --strategy, else obs)")
+      ->type_name("NAME");
+  add_option(command, "recover", a.recover, "none, bias or refit")->capture_default_str();
+  add_option(command, "round_to", p.round_to, "neurons of a layer go in multiples of this")
+      ->capture_default_str();
+  add_option(command, "protect_first", a.protect_first,
+             "on: position 0 will be computed by the whole model (see docs/pruning.md)")
+      ->type_name("on|off")
+      ->capture_default_str();
+  add_option(command, "calibration", a.calibration,
+             "text to calibrate on (default: texts/calibration.txt)")
+      ->type_name("FILE");
+  add_option(command, "calibration_tokens", p.calibration_tokens, "at most, from its start")
+      ->capture_default_str();
+  add_option(command, "window", p.window, "tokens per calibration window (default: the context)");
+  add_option(command, "search_tokens", p.search_tokens,
+             "tokens that obs measures the loss on (default: by the model's size)");
+  add_option(command, "seed", p.seed, "of strategy random")->capture_default_str();
+  add_option(command, "stats", a.stats, "use these calibration statistics")->type_name("DIR");
+  add_option(command, "save_stats", a.save_stats, "keep the calibration statistics")
+      ->type_name("DIR");
+}
+
+}  // namespace
+
+Runner setup_prune(CLI::App& command) {
+  auto a = std::make_shared<Arguments>();
+  add_model_options(command, a->model);
+  add_amounts(command, *a);
+  add_method(command, *a);
+  add_option(command, "out", a->out, "folder to make")->type_name("DIR");
+  add_flag(command, "padded", a->run.padded,
+           "write the unpruned shape with zeros, for tools that need it");
+  add_option(command, "dtype", a->dtype, "f32, f16 or bf16 (default: as the source)");
+  add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");
+  add_option(command, "text", a->text, "text to measure quality on (default: texts/validation.txt)")
+      ->type_name("FILE");
+  add_option(command, "max_eval_windows", a->run.max_eval_windows, "of that text; 0: all")
+      ->capture_default_str();
+  add_flag(command, "no_bench", a->no_bench, "do not measure speed");
+  return [a](const RunContext& context) { return run_command(*a, context); };
+}
+
+}  // namespace sentinel::cli

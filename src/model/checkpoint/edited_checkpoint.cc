@@ -1,0 +1,226 @@
+#include "model/checkpoint/edited_checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "model/checkpoint/model_output.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int64_t kBlock = 64;
+
+// Reads W [n_out, n_in] into out [n_out, n_in], walking the stored order so that every page and
+// cache line is read once.
+void append_rows(const MatrixView& w, std::vector<float>& out) {
+  const auto element = static_cast<int64_t>(size_of(w.dtype));
+  const size_t begin = out.size();
+  out.resize(begin + static_cast<size_t>(w.n_out * w.n_in));
+  float* rows = out.data() + begin;
+  if (w.in_stride == 1) {
+    for (int64_t o = 0; o < w.n_out; ++o) {
+      load_elements(w.data + o * w.out_stride * element, w.dtype, 1, w.n_in, rows + o * w.n_in);
+    }
+    return;
+  }
+  std::vector<float> column(static_cast<size_t>(kBlock * w.n_out));
+  for (int64_t first = 0; first < w.n_in; first += kBlock) {
+    const int64_t n = std::min(kBlock, w.n_in - first);
+    for (int64_t i = 0; i < n; ++i) {
+      load_elements(w.data + (first + i) * w.in_stride * element, w.dtype, w.out_stride, w.n_out,
+                    column.data() + i * w.n_out);
+    }
+    for (int64_t o = 0; o < w.n_out; ++o) {
+      for (int64_t i = 0; i < n; ++i) rows[o * w.n_in + first + i] = column[i * w.n_out + o];
+    }
+  }
+}
+
+// The same for W transposed: out [n_in, n_out].
+void append_columns(MatrixView w, std::vector<float>& out) {
+  std::swap(w.n_out, w.n_in);
+  std::swap(w.out_stride, w.in_stride);
+  append_rows(w, out);
+}
+
+void append(const VectorView& v, std::vector<float>& out) {
+  const std::vector<float> values = v.to_floats();
+  out.insert(out.end(), values.begin(), values.end());
+}
+
+MatrixView rows_view(const std::vector<float>& data, int64_t first, int64_t n, int64_t width,
+                     const char* name) {
+  const auto* base = reinterpret_cast<const std::byte*>(data.data() + first * width);
+  return {base, DType::f32, n, width, width, 1, name};
+}
+
+MatrixView columns_view(const std::vector<float>& data, int64_t first, int64_t n, int64_t width,
+                        const char* name) {
+  const auto* base = reinterpret_cast<const std::byte*>(data.data() + first * width);
+  return {base, DType::f32, width, n, 1, width, name};
+}
+
+VectorView vector_view(const std::vector<float>& data, int64_t first, int64_t n, const char* name) {
+  return {reinterpret_cast<const std::byte*>(data.data() + first), DType::f32, n, name};
+}
+
+// Keeps `width` consecutive values for each kept index.
+void keep(std::vector<float>& values, std::span<const int> kept, int64_t width) {
+  float* out = values.data();
+  for (const int index : kept) {
+    const float* in = values.data() + index * width;
+    if (in != out) std::copy_n(in, width, out);
+    out += width;
+  }
+  values.resize(kept.size() * static_cast<size_t>(width));
+  values.shrink_to_fit();
+}
+
+void round_values(std::vector<float>& values, DType type) {
+  std::vector<std::byte> stored(values.size() * size_of(type));
+  store_elements(values.data(), type, std::ssize(values), stored.data());
+  load_elements(stored.data(), type, 1, std::ssize(values), values.data());
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      throw runtime_error("a refitted weight does not fit in {}; give --dtype f32",
+                          to_string(type));
+    }
+  }
+}
+
+class EditedCheckpoint : public Checkpoint {
+ public:
+  explicit EditedCheckpoint(std::shared_ptr<const EditableModel> model)
+      : model_(std::move(model)),
+        config_(model_->config()),
+        raw_config_(output_config(*model_->base, config_)),
+        view_(model_->base->view()),
+        origin_("edited from " + model_->base->origin()) {
+    for (int l = 0; l < config_.n_layers; ++l) {
+      view_.layers[l] = view_of(model_->layers[l], model_->base->view().layers[l], config_.head_dim,
+                                config_.d_model);
+    }
+    view_.position_embedding = rows_view(model_->position_embedding, 0, config_.context_length,
+                                         config_.d_model, "position embedding");
+    const int64_t d = config_.d_model;
+    parameter_count_ = (int64_t{config_.vocab_size} * (config_.tied_lm_head ? 1 : 2) +
+                        config_.context_length + 2) *
+                       d;
+    for (const auto& layer : config_.layers) {
+      const int64_t width = int64_t{layer.n_heads} * config_.head_dim;
+      parameter_count_ += 4 * width * d + 3 * width + 2 * layer.ffn_dim * d + layer.ffn_dim + 6 * d;
+    }
+  }
+
+  const std::filesystem::path& folder() const override { return model_->base->folder(); }
+  const ModelConfig& config() const override { return config_; }
+  const nlohmann::json& raw_config() const override { return raw_config_; }
+  const ModelView& view() const override { return view_; }
+  const std::vector<CheckpointTensor>& tensors() const override { return tensors_; }
+  int64_t parameter_count() const override { return parameter_count_; }
+  const std::string& origin() const override { return origin_; }
+  void release_pages() const override { model_->base->release_pages(); }
+
+ private:
+  std::shared_ptr<const EditableModel> model_;
+  ModelConfig config_;
+  nlohmann::json raw_config_;
+  ModelView view_;
+  std::vector<CheckpointTensor> tensors_;
+  int64_t parameter_count_ = 0;
+  std::string origin_;
+};
+
+}  // namespace
+
+void EditableLayer::keep_heads(std::span<const int> kept, int head_dim, int d_model) {
+  for (auto* matrix : {&q, &k, &v, &o}) keep(*matrix, kept, int64_t{head_dim} * d_model);
+  for (auto* bias : {&q_bias, &k_bias, &v_bias}) keep(*bias, kept, head_dim);
+  std::vector<int> ids;
+  for (const int index : kept) ids.push_back(head_ids[index]);
+  head_ids = std::move(ids);
+}
+
+void EditableLayer::keep_neurons(std::span<const int> kept, int d_model) {
+  keep(up, kept, d_model);
+  keep(down, kept, d_model);
+  keep(up_bias, kept, 1);
+}
+
+EditableLayer copy_layer(const Checkpoint& checkpoint, int index) {
+  const LayerView& view = checkpoint.view().layers[index];
+  EditableLayer layer;
+  layer.head_ids = checkpoint.config().layers[index].head_ids;
+  for (const HeadView& head : view.heads) {
+    append_rows(head.q, layer.q);
+    append_rows(head.k, layer.k);
+    append_rows(head.v, layer.v);
+    append_columns(head.o, layer.o);
+    append(head.q_bias, layer.q_bias);
+    append(head.k_bias, layer.k_bias);
+    append(head.v_bias, layer.v_bias);
+  }
+  append(view.o_bias, layer.o_bias);
+  append_rows(view.up, layer.up);
+  append(view.up_bias, layer.up_bias);
+  append_columns(view.down, layer.down);
+  append(view.down_bias, layer.down_bias);
+  return layer;
+}
+
+EditableModel::EditableModel(std::shared_ptr<const Checkpoint> checkpoint)
+    : base(std::move(checkpoint)) {
+  for (int l = 0; l < base->config().n_layers; ++l) layers.push_back(copy_layer(*base, l));
+  append_rows(base->view().position_embedding, position_embedding);
+}
+
+ModelConfig EditableModel::config() const {
+  ModelConfig config = base->config();
+  for (int l = 0; l < config.n_layers; ++l) {
+    config.layers[l].head_ids = layers[l].head_ids;
+    config.layers[l].n_heads = layers[l].n_heads();
+    config.layers[l].ffn_dim = layers[l].ffn_dim();
+  }
+  return config;
+}
+
+void EditableModel::round_to(DType type) {
+  if (type == DType::f32) return;
+  round_values(position_embedding, type);
+  for (EditableLayer& l : layers) {
+    for (auto* values : {&l.q, &l.k, &l.v, &l.q_bias, &l.k_bias, &l.v_bias, &l.o, &l.o_bias, &l.up,
+                         &l.up_bias, &l.down, &l.down_bias}) {
+      round_values(*values, type);
+    }
+  }
+}
+
+LayerView view_of(const EditableLayer& layer, const LayerView& norms, int head_dim, int d_model) {
+  LayerView view = norms;
+  view.heads.clear();
+  for (int h = 0; h < layer.n_heads(); ++h) {
+    const int64_t first = int64_t{h} * head_dim;
+    HeadView& head = view.heads.emplace_back();
+    head.q = rows_view(layer.q, first, head_dim, d_model, "Wq");
+    head.k = rows_view(layer.k, first, head_dim, d_model, "Wk");
+    head.v = rows_view(layer.v, first, head_dim, d_model, "Wv");
+    head.q_bias = vector_view(layer.q_bias, first, head_dim, "bq");
+    head.k_bias = vector_view(layer.k_bias, first, head_dim, "bk");
+    head.v_bias = vector_view(layer.v_bias, first, head_dim, "bv");
+    head.o = columns_view(layer.o, first, head_dim, d_model, "Wo");
+  }
+  view.o_bias = vector_view(layer.o_bias, 0, d_model, "bo");
+  view.up = rows_view(layer.up, 0, layer.ffn_dim(), d_model, "W_up");
+  view.up_bias = vector_view(layer.up_bias, 0, layer.ffn_dim(), "b_up");
+  view.down = columns_view(layer.down, 0, layer.ffn_dim(), d_model, "W_down");
+  view.down_bias = vector_view(layer.down_bias, 0, d_model, "b_down");
+  return view;
+}
+
+std::shared_ptr<const Checkpoint> as_checkpoint(std::shared_ptr<const EditableModel> model) {
+  return std::make_shared<EditedCheckpoint>(std::move(model));
+}
+
+}  // namespace sentinel

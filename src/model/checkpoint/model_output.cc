@@ -1,0 +1,86 @@
+#include "model/checkpoint/model_output.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "model/checkpoint/hf_config.h"
+
+namespace sentinel {
+namespace {
+using nlohmann::json;
+
+const char* torch_name(DType type) {
+  switch (type) {
+    case DType::f16:
+      return "float16";
+    case DType::bf16:
+      return "bfloat16";
+    case DType::f32:
+      break;
+  }
+  return "float32";
+}
+
+json removed_heads(const ModelConfig& config) {
+  json removed = json::object();
+  for (int l = 0; l < config.n_layers; ++l) {
+    const std::vector<int>& kept = config.layers[l].head_ids;
+    json heads = json::array();
+    for (int h = 0; h < config.n_heads; ++h) {
+      if (!std::binary_search(kept.begin(), kept.end(), h)) heads.push_back(h);
+    }
+    if (!heads.empty()) removed[std::to_string(l)] = std::move(heads);
+  }
+  return removed;
+}
+
+ModelConfig unpruned(ModelConfig config) {
+  for (LayerConfig& layer : config.layers) {
+    layer.head_ids.clear();
+    for (int h = 0; h < config.n_heads; ++h) layer.head_ids.push_back(h);
+    layer.n_heads = config.n_heads;
+    layer.ffn_dim = config.ffn_dim;
+  }
+  return config;
+}
+
+}  // namespace
+
+json output_config(const Checkpoint& source, const ModelConfig& config) {
+  json raw = source.raw_config();
+  raw.erase("pruned_heads");
+  json removed = removed_heads(config);
+  if (!removed.empty()) raw["pruned_heads"] = std::move(removed);
+  json dims = json::array(), per_layer = json::object();
+  bool uneven = false;
+  for (int l = 0; l < config.n_layers; ++l) {
+    dims.push_back(config.layers[l].ffn_dim);
+    uneven |= config.layers[l].ffn_dim != config.ffn_dim;
+    per_layer[std::to_string(l)] = {{"n_head", config.layers[l].n_heads},
+                                    {"n_inner", config.layers[l].ffn_dim}};
+  }
+  if (raw.contains("sentinel")) raw["sentinel"].erase("ffn_dims");
+  if (uneven) raw["sentinel"]["ffn_dims"] = std::move(dims);
+  if (raw.contains("sentinel") && raw["sentinel"].empty()) raw.erase("sentinel");
+  raw.erase("per_layer_config");
+  if (uneven || raw.contains("pruned_heads")) raw["per_layer_config"] = std::move(per_layer);
+  return raw;
+}
+
+void save_model(const std::filesystem::path& folder, const Checkpoint& checkpoint,
+                const ModelOutputOptions& options) {
+  const ModelConfig& config = checkpoint.config();
+  const ModelConfig shape = options.padded ? unpruned(config) : config;
+  const DType dtype = options.dtype.value_or(checkpoint.view().token_embedding.dtype);
+  json raw = output_config(checkpoint, shape);
+  raw["torch_dtype"] = torch_name(dtype);
+  const Family& family = find_family(raw, checkpoint.origin());
+  CheckpointOutput output;
+  output.tensors = family.output_tensors(config, checkpoint.view(), shape, dtype);
+  output.config = &raw;
+  output.tokenizer_source = checkpoint.folder();
+  output.extra_files = options.extra_files;
+  write_checkpoint(folder, output);
+}
+
+}  // namespace sentinel
