@@ -149,7 +149,10 @@ std::optional<fs::path> find_previous_run(const fs::path& output_dir, const json
       const bool whole = document.value("interrupted", json(false)) == json(false);
       const bool itself =
           document.value("run_folder", json("")) == current.value("run_folder", json(nullptr));
-      if (!same_model || !whole || itself || !(time > newest_time)) continue;
+      const bool same_tests =
+          argument(document, "profile_mode") == argument(current, "profile_mode") ||
+          document.contains("pruning_comparison") == current.contains("pruning_comparison");
+      if (!same_model || !whole || itself || !same_tests || !(time > newest_time)) continue;
       if (time > timestamp_of(current)) continue;
       newest_time = time;
       newest = path;
@@ -170,7 +173,7 @@ json compare_with_previous(const fs::path& previous, const json& current) {
 
 std::string comparison_heading(const json& comparison) {
   if (comparison["previous_file"].is_null()) {
-    return "No earlier run of this model in the output folder.\n";
+    return "No earlier run of this model with the same tests in the output folder.\n";
   }
   std::string out =
       fmt::format("Compared with {}\n", comparison["previous_file"].get<std::string>());
