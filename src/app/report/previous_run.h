@@ -10,9 +10,9 @@
 
 namespace sentinel {
 
-// The newest whole result of an earlier run of the same model and tests in OUTPUT_DIR: in run folders, or
-// flat as old versions wrote it. Files that cannot be read, or hold no measurements, are passed
-// over. Empty if there is none.
+// The newest whole result of an earlier run of the same model and tests in OUTPUT_DIR: in run
+// folders, or flat as old versions wrote it. Files that cannot be read, or hold no measurements,
+// are passed over. Empty if there is none.
 std::optional<std::filesystem::path> find_previous_run(const std::filesystem::path& output_dir,
                                                        const nlohmann::json& current);
 
