@@ -134,8 +134,8 @@ Scale range_scale(Drawing& drawing, const RangePlot& plot, double left) {
   return scale;
 }
 
-void draw_range(Drawing& drawing, const RangePlot& plot, const ValueRange& range, const Scale& scale,
-                double y) {
+void draw_range(Drawing& drawing, const RangePlot& plot, const ValueRange& range,
+                const Scale& scale, double y) {
   const auto drawable = [&](double value) {
     return std::isfinite(value) && (!scale.log || value > 0);
   };
