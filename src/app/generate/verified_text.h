@@ -12,7 +12,7 @@ struct VerifyOptions {
 };
 
 // As generate_text() with `baseline` alone: greedy and with any seed the tokens that it would give,
-// up to the rounding of products of several rows (docs/architecture.md). `draft` may be null: then
+// up to the rounding of products of several rows (docs/agency.md). `draft` may be null: then
 // only n-grams draft. Error (usage): the vocabularies differ.
 Generation generate_verified(Model& baseline, Model* draft, const Tokenizer& tokenizer,
                              std::string_view prompt, const GenerateOptions& options,
