@@ -1,0 +1,71 @@
+// One forward pass of the layers over a batch of rows.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "model/decoder.h"
+
+namespace sentinel {
+
+// Work is dealt out to the pool in calls of a few shares a member (base/thread_pool.h). With few
+// rows, products are bound by reading weights: their shares are panels. With many the rows are
+// dealt out as well, so that a member's activations stay in its cache from product to product.
+class ForwardPass {
+ public:
+  ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache, Workspace& workspace,
+              std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer);
+  void run();
+
+ private:
+  // Where a product's inputs come from: rows [rows, x_stride] of k numbers, layer-normed first when
+  // `norm_weight` is given.
+  struct Source {
+    const float* x;
+    int64_t x_stride, k;
+    const std::vector<Segment>* segments;  // the inputs in use; null: all
+    const std::vector<float>* norm_weight = nullptr;
+    const std::vector<float>* norm_bias = nullptr;
+  };
+  Source normed(const std::vector<float>& weight, const std::vector<float>& bias) const;
+
+  bool few_rows() const { return rows_ <= kSmallRows; }
+  int shares() const { return c_.pool.size() * per_member_; }
+
+  void embed();
+  void attention(int l);
+  void ffn(int l);
+
+  LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
+                         const std::vector<float>& bias) const;
+  // Makes the inputs, then computes `panels` panels for all rows.
+  void product(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+               const Source& source);
+  void share_of_product(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+                        int share) const;
+  Operand make_inputs(const Source& source, WeightType type, Range rows, float* normed,
+                      const Operand& space) const;
+  Operand private_inputs(const Source& source, WeightType type, int member);
+
+  void add_bias(const std::vector<float>& bias);
+  void keep_inputs(int l, const Source& source);
+  void heads(int l, const LayerPlan& plan);
+  template <typename Body>
+  void for_each_task(int l, const LayerPlan& plan, int block_rows, const Body& body);
+  void observe_attention(int l);
+  void observe_ffn(int l);
+
+  const DecoderContext& c_;
+  const Plan& plan_;
+  KvCache& cache_;
+  Workspace& w_;
+  std::span<const RowGroup> groups_;
+  const int32_t* tokens_;
+  Observer* observer_;
+  int64_t rows_ = 0;
+  int max_group_rows_ = 0;
+  int per_member_;     // shares of a call
+  int row_parts_ = 1;  // into which a product's rows are cut
+};
+
+}  // namespace sentinel
