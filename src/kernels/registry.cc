@@ -37,6 +37,8 @@ KernelTable amx_kernels(const CpuFeatures& features) {
   table.linear[kBf16] = linear_bf16_amx;
   table.linear[kInt8] = linear_int8_amx;
   table.linear[kInt4] = linear_int4_amx;
+  table.linear_to_inputs[kBf16] = linear_bf16_to_inputs_amx;
+  table.linear_to_inputs[kInt8] = linear_int8_to_inputs_amx;
   return table;
 }
 #endif

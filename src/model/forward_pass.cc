@@ -114,14 +114,24 @@ void ForwardPass::ffn(int l) {
   up.segments = &segment;
   up.n_segments = 1;
   up.epilogue = epilogue_of(c_.config.activation);
-  product(layer.up, up, layer.up.panels, normed(layer.norm2_weight, layer.norm2_bias));
-  if (observer_) observe_ffn(l);
-
   LinearArgs down = linear_args(layer.down, w_.x, w_.x_stride, layer.down_bias);
   down.segments = &plan_.layers[l].ffn_segment;
   down.n_segments = 1;
   down.n_out = c_.weights.d_model_padded;
   down.epilogue = Epilogue::add;
+
+  const Source inputs = normed(layer.norm2_weight, layer.norm2_bias);
+  const bool direct = !few_rows() && !observer_ && layer.up.type == layer.down.type &&
+                      c_.kernels.linear_to_inputs[static_cast<int>(layer.up.type)];
+  if (direct) {
+    up.n_out = layer.ffn_padded;
+    product(layer.up, up, layer.up.panels, inputs, &w_.hidden);
+    down.x = w_.hidden;
+    many_rows(layer.down, down, layer.down.panels, nullptr);
+    return;
+  }
+  product(layer.up, up, layer.up.panels, inputs);
+  if (observer_) observe_ffn(l);
   product(layer.down, down, layer.down.panels, {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr});
 }
 
@@ -145,8 +155,8 @@ LinearArgs ForwardPass::linear_args(const PackedMatrix& matrix, float* y, int64_
   return args;
 }
 
-void ForwardPass::product(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
-                          const Source& source) {
+void ForwardPass::product(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+                          const Source& source, const Operand* out) {
   if (few_rows()) {
     ++w_.product;
     c_.pool.run_shares(per_member_, [&](int s, int member) {
@@ -158,28 +168,38 @@ void ForwardPass::product(const PackedMatrix& matrix, const LinearArgs& args, in
     });
     return;
   }
-  LinearArgs a = args;
-  a.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, w_.inputs);
+  args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, w_.inputs);
   if (source.norm_weight || c_.kernels.prepare[static_cast<int>(matrix.type)]) {
     c_.pool.run_shares(per_member_, [&](int s, int) {
       make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, w_.inputs);
     });
   }
-  c_.pool.run_shares(per_member_, [&](int s, int) { share_of_product(matrix, a, panels, s); });
+  many_rows(matrix, args, panels, out);
+}
+
+void ForwardPass::many_rows(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+                            const Operand* out) {
+  c_.pool.run_shares(per_member_, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
 }
 
 // Shares of one part of the rows are neighbours: a member begins with its own rows.
-void ForwardPass::share_of_product(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
-                                   int s) const {
+void ForwardPass::part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+                               const Operand* out, int s) const {
   const int columns = shares() / row_parts_;
   const Range rows = share(rows_, s / columns, row_parts_);
-  const Range pairs = share((panels + 1) / 2, s % columns, columns);  // kernels take two panels
-  const int64_t end = std::min(2 * pairs.end, panels);
-  if (2 * pairs.begin >= end || rows.size() == 0) return;
+  const int64_t unit = out ? kInputPanels : 2;  // kernels take two panels at a time
+  const Range units = share((panels + unit - 1) / unit, s % columns, columns);
+  const int64_t begin = unit * units.begin, end = std::min(unit * units.end, panels);
+  if (begin >= end || rows.size() == 0) return;
   args.x = rows_from(args.x, rows.begin);
   args.rows = static_cast<int>(rows.size());
   args.y += rows.begin * args.y_stride;
-  c_.kernels.linear[static_cast<int>(matrix.type)](args, 2 * pairs.begin, end);
+  const int type = static_cast<int>(matrix.type);
+  if (out) {
+    c_.kernels.linear_to_inputs[type](args, rows_from(*out, rows.begin), begin, end);
+  } else {
+    c_.kernels.linear[type](args, begin, end);
+  }
 }
 
 // Makes these rows of the inputs, in `normed` (as far as needed) and `space`; returns all of them.

@@ -38,11 +38,14 @@ class ForwardPass {
 
   LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
                          const std::vector<float>& bias) const;
-  // Makes the inputs, then computes `panels` panels for all rows.
-  void product(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
-               const Source& source);
-  void share_of_product(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
-                        int share) const;
+  // Makes the inputs, then computes `panels` panels for all rows. `out`: many_rows().
+  void product(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Source& source,
+               const Operand* out = nullptr);
+  // With the inputs at hand: args.x. `out`: where the results go as inputs, in place of args.y.
+  void many_rows(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+                 const Operand* out);
+  void part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Operand* out,
+                    int share) const;
   Operand make_inputs(const Source& source, WeightType type, Range rows, float* normed,
                       const Operand& space) const;
   Operand private_inputs(const Source& source, WeightType type, int member);

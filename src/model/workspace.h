@@ -24,7 +24,7 @@ struct DecoderContext {
 // Rows up to this many are normed by every member of the pool for itself, which saves a call of it.
 constexpr int kSmallRows = 16;
 // Query rows that one attention task takes.
-constexpr int kAttentionRows = 48;
+constexpr int kAttentionRows = 64;
 
 // All activations of one session. Strides are in floats and avoid multiples of 4 KiB, which would
 // map the rows of a tile to the same cache sets.

@@ -1,7 +1,7 @@
 // y = x W + b for bf16 panels [k / 2][16][2]: one VDPBF16PS multiplies 32 weights.
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/generic/activation.h"
+#include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -41,8 +41,8 @@ template <int R, int U>
   const int64_t column = panel * kPanel;
   for (int r = 0; r < R; ++r) {
     for (int u = 1; u < U; ++u) acc[r][0] = _mm512_add_ps(acc[r][0], acc[r][u]);
-    finish(a, {acc[r][0]}, a.bias ? a.bias + column : nullptr,
-           a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    quick_finish(a, {acc[r][0]}, a.bias ? a.bias + column : nullptr,
+                 a.y + (row + r) * a.y_stride + column, a.n_out - column);
   }
 }
 
