@@ -2,6 +2,8 @@
 // what those weights and inputs are rounded to, in half the time. Included after vec16.h.
 #pragma once
 
+#include "kernels/x86/avx512/vec16.h"
+//
 #include "kernels/generic/activation.h"
 
 namespace sentinel {
