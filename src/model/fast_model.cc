@@ -18,6 +18,11 @@ constexpr int kPrefillChunk = 512;
 
 class FastModel;
 
+KernelTable with_window_products(KernelTable kernels) {
+  std::copy(std::begin(kernels.window), std::end(kernels.window), kernels.linear);
+  return kernels;
+}
+
 class FastSession : public Session {
  public:
   FastSession(FastModel& model, int max_sequences, int max_length);
@@ -30,6 +35,7 @@ class FastSession : public Session {
   }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   void set_observer(Observer* observer) override { observer_ = observer; }
@@ -37,7 +43,8 @@ class FastSession : public Session {
  private:
   template <typename AfterChunk>
   void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
-  void forward(std::span<const RowGroup> groups, const int32_t* tokens);
+  void forward(const DecoderContext& context, std::span<const RowGroup> groups,
+               const int32_t* tokens);
   void refresh_plan();
   bool tracks_now() const;
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
@@ -60,6 +67,7 @@ class FastModel : public Model {
   FastModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
+        window_kernels_(with_window_products(kernels_)),
         shared_pool_(options.pool ? options.pool
                                   : std::make_shared<ThreadPool>(options.threads == 0
                                                                      ? ThreadPool::available_cores()
@@ -137,6 +145,10 @@ class FastModel : public Model {
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
+  // On kernels whose results for a row do not depend on how many rows there are.
+  DecoderContext window_context() {
+    return {checkpoint_->config(), checkpoint_->view(), weights_, window_kernels_, pool_};
+  }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
@@ -163,7 +175,7 @@ class FastModel : public Model {
   }
 
   std::shared_ptr<const Checkpoint> checkpoint_;
-  const KernelTable kernels_;
+  const KernelTable kernels_, window_kernels_;
   std::shared_ptr<ThreadPool> shared_pool_;
   ThreadPool& pool_;
   HeadTable heads_;
@@ -198,11 +210,12 @@ void FastSession::refresh_plan() {
   }
 }
 
-void FastSession::forward(std::span<const RowGroup> groups, const int32_t* tokens) {
+void FastSession::forward(const DecoderContext& context, std::span<const RowGroup> groups,
+                          const int32_t* tokens) {
   refresh_plan();
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  Decoder(context).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
@@ -258,7 +271,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
     if (apart) {
       forward_first(sequence, tokens[done]);
     } else {
-      forward({&group, 1}, tokens.data() + done);
+      forward(model_.context(), {&group, 1}, tokens.data() + done);
     }
     done += rows;
     after(group, done == tokens.size());
@@ -282,6 +295,26 @@ void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const L
   });
 }
 
+void FastSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  check_sequence(sequence, max_sequences());
+  check_tokens(tokens, model_.config().vocab_size);
+  check_room(lengths_[sequence], tokens.size(), max_length());
+  size_t done = 0;
+  if (first_is_apart(sequence)) {
+    prefill(sequence, tokens.first(1), logits);
+    done = 1;
+  }
+  const DecoderContext context = model_.window_context();
+  while (done < tokens.size()) {
+    const int most = std::min(kSmallRows, workspace_.max_rows);
+    const int rows = std::min(most, static_cast<int>(tokens.size() - done));
+    const RowGroup group{sequence, 0, rows, lengths_[sequence]};
+    forward(context, {&group, 1}, tokens.data() + done);
+    Decoder(context).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
+    done += rows;
+  }
+}
+
 void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   check_tokens(tokens, model_.config().vocab_size);
   const auto n = static_cast<int>(tokens.size());
@@ -299,7 +332,7 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
     }
     return;
   }
-  forward(groups_, tokens.data());
+  forward(model_.context(), groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
     Decoder(model_.context())
         .logits(workspace_, row, std::min(kSmallRows, n - row),

@@ -107,6 +107,10 @@ class Session {
   virtual void prefill(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
   // The same, handing the logits of every position to the sink in blocks of a few rows.
   virtual void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) = 0;
+  // As prefill, for a few tokens of which the caller will perhaps keep only the first (truncate):
+  // logits [tokens.size(), vocab_size] of every position, bit for bit those that step() gives when
+  // the tokens come one by one.
+  virtual void window(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
   // One token for each of the first tokens.size() sequences; logits [tokens.size(), vocab_size].
   virtual void step(std::span<const int32_t> tokens, float* logits) = 0;
   // Forgets the positions from `length` on.

@@ -104,6 +104,7 @@ class ReferenceSession : public Session {
   }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override {
     check_sequence(sequence, max_sequences());
@@ -336,6 +337,13 @@ void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, fl
     plain::linear(head.values.data(), nullptr, &x[(length(sequence) - 1) * head.n_in], head.n_out,
                   head.n_in, logits);
   }
+}
+
+void ReferenceSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  const int64_t first = length(sequence), vocab = model_.config().vocab_size;
+  prefill(sequence, tokens, [&](int position, int rows, const float* block) {
+    std::copy_n(block, rows * vocab, logits + (position - first) * vocab);
+  });
 }
 
 void ReferenceSession::step(std::span<const int32_t> tokens, float* logits) {

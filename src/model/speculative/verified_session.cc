@@ -31,7 +31,8 @@ VerifiedSession::VerifiedSession(std::unique_ptr<Session> target, int vocab_size
 
 void VerifiedSession::forget_drafts() {
   if (source_) {
-    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_), draft_seconds_);
+    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_), draft_seconds_,
+                        pass_seconds_);
     ++source_->rounds;
     source_->drafted += std::ssize(drafts_);
     source_->accepted += static_cast<int64_t>(taken_);
@@ -55,6 +56,14 @@ void VerifiedSession::prefill(int sequence, std::span<const int32_t> tokens,
   check_sequence(sequence, 1);
   forget_drafts();
   target_->prefill(0, tokens, sink);
+  history_.insert(history_.end(), tokens.begin(), tokens.end());
+  draws_ = 0;
+}
+
+void VerifiedSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  check_sequence(sequence, 1);
+  forget_drafts();
+  target_->window(0, tokens, logits);
   history_.insert(history_.end(), tokens.begin(), tokens.end());
   draws_ = 0;
 }
@@ -111,14 +120,11 @@ void VerifiedSession::verify(int32_t token, float* logits) {
   } else {
     pass_.assign(1, token);
     pass_.insert(pass_.end(), drafts_.begin(), drafts_.end());
-    const int first = length(0) - 1;
-    target_->prefill(0, pass_, [&](int position, int rows, const float* block) {
-      std::copy_n(block, static_cast<size_t>(rows) * vocab_,
-                  rows_.data() + static_cast<size_t>(position - first) * vocab_);
-    });
+    target_->window(0, pass_, rows_.data());
     std::copy_n(rows_.data(), vocab_, logits);
   }
-  cost_.add(1 + static_cast<int>(drafts_.size()), now_s() - start);
+  pass_seconds_ = now_s() - start;
+  cost_.add(1 + static_cast<int>(drafts_.size()), pass_seconds_);
 }
 
 VerifyReport VerifiedSession::report() const {
@@ -137,6 +143,7 @@ VerifyReport VerifiedSession::report() const {
     entry.acceptance = source.length.acceptance();
     entry.token_ms = source.length.token_seconds() * 1e3;
     entry.off = source.length.off();
+    entry.speed_up = source.length.measured_speed_up(cost_);
     report.drafters.push_back(std::move(entry));
   }
   return report;

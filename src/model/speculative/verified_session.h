@@ -16,6 +16,7 @@ struct DrafterReport {
   int64_t rounds = 0, drafted = 0, accepted = 0;
   double acceptance = 0;  // recent, of a token whose predecessors were right
   double token_ms = 0;    // to draft one
+  double speed_up = 1;    // of its recent rounds over single steps
   bool off = false;       // did not pay at the end
 };
 
@@ -44,6 +45,7 @@ class VerifiedSession : public Session {
   int length(int) const override { return static_cast<int>(history_.size()); }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   // Sees drafted positions too, also those that are dropped.
@@ -73,7 +75,7 @@ class VerifiedSession : public Session {
   Source* source_ = nullptr;
   std::vector<int32_t> drafts_;
   size_t taken_ = 0;
-  double draft_seconds_ = 0;
+  double draft_seconds_ = 0, pass_seconds_ = 0;
   std::vector<float> rows_;
   std::vector<int32_t> pass_;  // token and drafts
   VerifyReport totals_;
