@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 namespace sentinel {
 namespace {
@@ -11,15 +12,18 @@ constexpr int kTrials = 4;             // rounds before a drafter is judged
 constexpr int kTrial = 2;              // drafts of a trial
 constexpr int kFirstWait = 32;         // tokens until an idle drafter is tried again, then twice
 constexpr int kLongestWait = 32 << 5;  // as many each time
+constexpr double kMostRight = 0.999;   // acceptance, so that the formula holds
+constexpr double kGoodDrafter = 0.95;  // acceptance that a drafter may have at best
 constexpr double kWorthIt = 1.03;      // below it the noise decides
 
 }  // namespace
 
 double TargetCost::Pass::median() const {
   std::array<double, kKept> sorted = recent;
-  const auto n = std::min<int64_t>(count, kKept);
-  std::nth_element(sorted.begin(), sorted.begin() + n / 2, sorted.begin() + n);
-  return sorted[static_cast<size_t>(n / 2)];
+  const auto n = static_cast<std::ptrdiff_t>(std::min<int64_t>(count, kKept));
+  const auto middle = sorted.begin() + (n - 1) / 2;
+  std::nth_element(sorted.begin(), middle, sorted.begin() + n);
+  return *middle;
 }
 
 void TargetCost::add(int tokens, double seconds) {
@@ -46,10 +50,9 @@ double TargetCost::seconds(int tokens) const {
   return single + std::max(0.0, each) * (wanted - 1);
 }
 
-double DraftLength::acceptance() const { return std::min(right_ / tried_, 0.999); }
+double DraftLength::acceptance() const { return std::min(right_ / tried_, kMostRight); }
 
-double DraftLength::speed_up(int g, const TargetCost& target) const {
-  const double a = acceptance();
+double DraftLength::speed_up(int g, double a, const TargetCost& target) const {
   const double tokens = (1 - std::pow(a, g + 1)) / (1 - a);
   return tokens * target.seconds(1) / (g * token_seconds_ + target.seconds(g + 1));
 }
@@ -58,8 +61,18 @@ double DraftLength::measured_speed_up(const TargetCost& target) const {
   return recent_seconds_ > 0 ? recent_tokens_ * target.seconds(1) / recent_seconds_ : 1;
 }
 
+bool DraftLength::could_pay(const TargetCost& target) const {
+  double best = 0;
+  for (int g = 1; g <= kMaxDraft; ++g) best = std::max(best, speed_up(g, kGoodDrafter, target));
+  return best > kWorthIt;
+}
+
 int DraftLength::choose(const TargetCost& target) {
-  if (rounds_ < kTrials || !target.knows_windows()) return kTrial;
+  if (!could_pay(target)) {
+    off_ = true;
+    return 0;
+  }
+  if (rounds_ < kTrials) return kTrial;
   int best = 0;
   double speed = kWorthIt;
   for (int g = 1; g <= kMaxDraft; ++g) {

@@ -35,9 +35,14 @@ class TargetCost {
 // round gives (1 - a^(g+1)) / (1 - a) tokens in g c + v(g) (Leviathan et al. 2023).
 class DraftLength {
  public:
+  // Before the first round: what a draft token costs.
+  void expect_token_seconds(double seconds) { token_seconds_ = seconds; }
+  // Whether any length could pay if 95 of 100 drafts were right.
+  bool could_pay(const TargetCost& target) const;
   // g with the highest expected speed, 0 when no g beats single steps or when the recent rounds
-  // did not. The first rounds are trials. While a drafter is off, a short draft now and then finds
-  // out whether it still does not pay, after ever longer waits.
+  // did not. The first rounds are trials, unless even good drafts would not pay. While a drafter
+  // is off, a short draft now and then finds out whether it still does not pay, after ever longer
+  // waits.
   int choose(const TargetCost& target);
   // A round: `drafted` tokens took `draft_seconds`, the pass that checked them `pass_seconds`, the
   // first `accepted` were right.
@@ -46,8 +51,11 @@ class DraftLength {
   double acceptance() const;  // of a draft token whose predecessors were right; recent rounds count
   double token_seconds() const { return token_seconds_; }
   bool off() const { return off_; }
-  // Expected speed over single steps at length g.
-  double speed_up(int g, const TargetCost& target) const;
+  // Expected speed over single steps at length g, with the acceptance measured or given.
+  double speed_up(int g, const TargetCost& target) const {
+    return speed_up(g, acceptance(), target);
+  }
+  double speed_up(int g, double acceptance, const TargetCost& target) const;
   // Speed of the recent rounds over single steps; 1 before the first.
   double measured_speed_up(const TargetCost& target) const;
 

@@ -9,7 +9,8 @@
 namespace sentinel {
 namespace {
 
-constexpr int kFirstPlainSteps = 2;  // the target's own speed has to be known first
+// The target's own speed has to be known first.
+constexpr int kFirstPlainSteps = 4, kFirstPlainStepsFixed = 2;
 
 }  // namespace
 
@@ -94,8 +95,14 @@ void VerifiedSession::step(std::span<const int32_t> tokens, float* logits) {
 
 VerifiedSession::Source* VerifiedSession::make_draft() {
   const int room = max_length() - length(0);
-  if (totals_.single_passes < kFirstPlainSteps) return nullptr;
+  const int plain = fixed_length_ > 0 ? kFirstPlainStepsFixed : kFirstPlainSteps;
+  if (totals_.single_passes < plain) return nullptr;
+  if (fixed_length_ == 0 && !cost_.knows_windows()) return make_trial();
   for (Source& source : sources_) {
+    if (!source.measured) {
+      source.length.expect_token_seconds(source.drafter->measure_token_seconds());
+      source.measured = true;
+    }
     const int wanted = fixed_length_ > 0 ? fixed_length_ : source.length.choose(cost_);
     const int most = std::min(wanted, room);
     if (most < 1) continue;
@@ -105,6 +112,14 @@ VerifiedSession::Source* VerifiedSession::make_draft() {
     if (!drafts_.empty()) return &source;
   }
   return nullptr;
+}
+
+VerifiedSession::Source* VerifiedSession::make_trial() {
+  constexpr int kTrialDrafts = 2;
+  if (sources_.empty() || max_length() - length(0) < kTrialDrafts) return nullptr;
+  drafts_.assign(kTrialDrafts, history_.back());
+  draft_seconds_ = 0;
+  return &trial_;
 }
 
 void VerifiedSession::verify(int32_t token, float* logits) {

@@ -58,10 +58,12 @@ class VerifiedSession : public Session {
     std::unique_ptr<Drafter> drafter;
     DraftLength length;
     int64_t rounds = 0, drafted = 0, accepted = 0;
+    bool measured = false;  // what a draft token costs
   };
 
   void forget_drafts();  // ends the round and drops what was not taken
   Source* make_draft();  // null: none
+  Source* make_trial();  // drafts that cost nothing, to measure a pass over several rows
   void verify(int32_t token, float* logits);
 
   std::unique_ptr<Session> target_;
@@ -73,6 +75,7 @@ class VerifiedSession : public Session {
   int64_t draws_ = 0;             // samples that the caller has made since its prefill
   // The present round: drafts, how many of them were taken, logits behind each [1 + drafts, vocab].
   Source* source_ = nullptr;
+  Source trial_;
   std::vector<int32_t> drafts_;
   size_t taken_ = 0;
   double draft_seconds_ = 0, pass_seconds_ = 0;
