@@ -35,7 +35,8 @@ class ForwardPass {
         w_(workspace),
         groups_(groups),
         tokens_(tokens),
-        observer_(observer) {
+        observer_(observer),
+        observes_hidden_(observer && observer->wants_hidden()) {
     for (const RowGroup& group : groups) {
       rows_ += group.rows;
       max_group_rows_ = std::max(max_group_rows_, group.rows);
@@ -46,16 +47,62 @@ class ForwardPass {
     embed(thread);
     barrier();
     for (int l = 0; l < c_.config.n_layers; ++l) {
+      enter(l, thread);
       attention(l, thread);
       barrier();
+      integrate(l, thread);
       ffn(l, thread);
       barrier();
     }
+    enter(c_.config.n_layers, thread);
   }
 
  private:
   void barrier() { c_.pool.barrier(); }
   Range rows_of(int thread) const { return share(rows_, thread, c_.pool.size()); }
+
+  // x is complete here and nothing writes it before the next barrier but its rows' own thread.
+  void enter(int l, int thread) {
+    if (observes_hidden_) observe_hidden(l, Observer::Hidden::layer_input, thread);
+    float* entry = std::ssize(w_.entries) > l ? w_.entries[static_cast<size_t>(l)] : nullptr;
+    if (!entry) return;
+    const Range mine = rows_of(thread);
+    for (int64_t row = mine.begin; row < mine.end; ++row) {
+      std::copy_n(w_.x + row * w_.x_stride, c_.config.d_model, entry + row * w_.x_stride);
+    }
+  }
+
+  // x <- keep x + take s + shift, for the baseline's layer output and for the skip.
+  void integrate(int l, int thread) {
+    if (observes_hidden_) observe_hidden(l, Observer::Hidden::after_attention, thread);
+    if (!w_.points) return;
+    const IntegrationLayer& layer = (*w_.points->set)[static_cast<size_t>(l)];
+    if (layer.baseline.empty() && layer.skip.empty()) return;
+    const Workspace* baseline = w_.points->baseline;
+    const int source = skip_source(c_.config.n_layers, l);
+    const Range mine = rows_of(thread);
+    for (int64_t row = mine.begin; row < mine.end; ++row) {
+      float* x = w_.x + row * w_.x_stride;
+      if (!layer.baseline.empty()) {
+        apply_mix(layer.baseline,
+                  baseline->entries[static_cast<size_t>(l) + 1] + row * baseline->x_stride, x);
+      }
+      if (!layer.skip.empty()) {
+        apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
+      }
+    }
+    barrier();
+  }
+
+  void observe_hidden(int l, Observer::Hidden where, int thread) {
+    if (thread == 0) {
+      for (const RowGroup& group : groups_) {
+        observer_->on_hidden(l, where, group.first_position, group.rows,
+                             w_.x + group.first_row * w_.x_stride, w_.x_stride);
+      }
+    }
+    barrier();
+  }
 
   void embed(int thread) {
     const int64_t d = c_.config.d_model;
@@ -282,6 +329,7 @@ class ForwardPass {
   std::span<const RowGroup> groups_;
   const int32_t* tokens_;
   Observer* observer_;
+  const bool observes_hidden_;
   int64_t rows_ = 0;
   int max_group_rows_ = 0;
 };
@@ -360,6 +408,14 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
   scratch.sums = reinterpret_cast<int32_t*>(scratch_sums);
   inputs.block_sums = reinterpret_cast<int32_t*>(input_blocks);
   scratch.block_sums = reinterpret_cast<int32_t*>(scratch_blocks);
+}
+
+void Workspace::keep_entry(int layer) {
+  entries.resize(std::max(entries.size(), static_cast<size_t>(layer) + 1), nullptr);
+  if (entries[static_cast<size_t>(layer)]) return;
+  const auto floats = static_cast<size_t>(max_rows) * static_cast<size_t>(x_stride);
+  entry_memory_.emplace_back(floats * sizeof(float));
+  entries[static_cast<size_t>(layer)] = entry_memory_.back().as<float>();
 }
 
 Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,

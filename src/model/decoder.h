@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/types.h"
 #include "model/agency/contribution.h"
+#include "model/integration/weights.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 #include "model/plan.h"
@@ -36,6 +38,15 @@ constexpr int kSmallRows = 16;
 // Query rows that one attention task takes.
 constexpr int kAttentionRows = 48;
 
+struct Workspace;
+
+// The integration points that run. `baseline` holds the entries that its pass over the same rows
+// kept; null without mixing.
+struct IntegrationPoints {
+  const IntegrationSet* set;
+  const Workspace* baseline;
+};
+
 // All activations of one session. Strides are in floats and avoid multiples of 4 KiB, which would
 // map the rows of a tile to the same cache sets.
 struct Workspace {
@@ -56,11 +67,17 @@ struct Workspace {
   // others; written only while `norms` is set.
   float* contribution;
   const ContributionNorms* norms = nullptr;
+  const IntegrationPoints* points = nullptr;  // null: none run
+  // Copies of the residual stream at the entry of layers, [n_layers + 1] of [max_rows, x_stride];
+  // null where keep_entry() did not ask for one.
+  std::vector<float*> entries;
+  void keep_entry(int layer);
   Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per thread
   Operand scratch;  // [threads, kAttentionRows]: queries and probabilities of an attention task
 
  private:
   AlignedBuffer memory_;
+  std::vector<AlignedBuffer> entry_memory_;
 };
 
 // The rows of `operand` from `row` on.
