@@ -70,6 +70,7 @@ nlohmann::json verify_json(const VerifyReport& report) {
                         {"accepted", d.accepted},
                         {"acceptance", d.acceptance},
                         {"token_ms", d.token_ms},
+                        {"speed_up", d.speed_up},
                         {"off", d.off}});
   }
   return {{"steps", report.steps},
@@ -87,9 +88,11 @@ std::string verify_text(const VerifyReport& report) {
       "({:.3f} ms)\n",
       report.steps, report.passes, report.speed_up, report.single_ms);
   for (const DrafterReport& d : report.drafters) {
-    text += fmt::format("  {:<6} {} of {} drafts accepted in {} rounds, {:.3f} ms a draft{}\n",
-                        d.name, d.accepted, d.drafted, d.rounds, d.token_ms,
-                        d.off ? "; off: it did not pay" : "");
+    text += fmt::format(
+        "  {:<6} {} of {} drafts accepted in {} rounds, {:.3f} ms a draft, recent rounds {:.2f} "
+        "times the speed of single steps{}\n",
+        d.name, d.accepted, d.drafted, d.rounds, d.token_ms, d.speed_up,
+        d.off ? "; off: it does not pay" : "");
   }
   return text;
 }

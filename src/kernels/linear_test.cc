@@ -86,22 +86,9 @@ class Product {
   // The largest error beyond a share of `relative` of the result.
   double worst_error(double relative = 0) {
     const int64_t width = panels_ * 16 + 5;
-    std::vector<float> y(c_.rows * width, 0.25F), bias(panels_ * 16);
-    for (size_t i = 0; i < bias.size(); ++i) bias[i] = 0.01F * static_cast<float>(i % 7);
-    LinearArgs args{};
-    args.weights = weights_.data();
-    args.panel_stride = stride_;
-    args.weight_scales = scales_.data();
-    args.segments = segments_.data();
-    args.n_segments = static_cast<int>(segments_.size());
-    args.panels = c_.skip ? list_.data() : nullptr;
-    args.x = operand();
-    args.rows = c_.rows;
-    args.y = y.data();
-    args.y_stride = width;
-    args.n_out = c_.n_out;
-    args.bias = bias.data();
-    args.epilogue = c_.epilogue;
+    std::vector<float> y(c_.rows * width, 0.25F);
+    const std::vector<float> bias = biases();
+    const LinearArgs args = arguments(y, bias);
     kernels_.linear[static_cast<int>(c_.type)](args, 0, static_cast<int64_t>(list_.size()));
     double worst = 0;
     for (int r = 0; r < c_.rows; ++r) {
@@ -114,7 +101,52 @@ class Product {
     return worst;
   }
 
+  // Whether window[] gives every row what linear[] gives it alone, to the last bit.
+  bool rows_are_independent() {
+    const int64_t width = panels_ * 16 + 5;
+    std::vector<float> together(c_.rows * width, 0.25F), alone = together;
+    const std::vector<float> bias = biases();
+    LinearArgs args = arguments(together, bias);
+    const auto n = static_cast<int64_t>(list_.size());
+    kernels_.window[static_cast<int>(c_.type)](args, 0, n);
+    const Operand all = args.x;
+    args.rows = 1;
+    for (int r = 0; r < c_.rows; ++r) {
+      args.x.data = all.data + r * all.stride;
+      args.x.scales = all.scales + r * all.scales_stride;
+      args.x.block_sums = all.block_sums + r * all.scales_stride;
+      args.x.sums = all.sums + r * all.sums_stride;
+      args.y = alone.data() + r * width;
+      kernels_.linear[static_cast<int>(c_.type)](args, 0, n);
+    }
+    return together == alone;
+  }
+
  private:
+  std::vector<float> biases() const {
+    std::vector<float> bias(panels_ * 16);
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] = 0.01F * static_cast<float>(i % 7);
+    return bias;
+  }
+
+  LinearArgs arguments(std::vector<float>& y, const std::vector<float>& bias) {
+    LinearArgs args{};
+    args.weights = weights_.data();
+    args.panel_stride = stride_;
+    args.weight_scales = scales_.data();
+    args.segments = segments_.data();
+    args.n_segments = static_cast<int>(segments_.size());
+    args.panels = c_.skip ? list_.data() : nullptr;
+    args.x = operand();
+    args.rows = c_.rows;
+    args.y = y.data();
+    args.y_stride = panels_ * 16 + 5;
+    args.n_out = c_.n_out;
+    args.bias = bias.data();
+    args.epilogue = c_.epilogue;
+    return args;
+  }
+
   void fill_weights(Rng& rng) {
     weights_ = AlignedBuffer(panels_ * stride_ + 1024);
     scales_.resize(panels_ * 16);
@@ -261,6 +293,23 @@ TEST_P(Linear, EqualsDoubleSumsOnRandomShapes) {
                 tolerance(isa, type, rows))
           << "rows " << rows << " k " << k << " outputs " << n_out << " skip " << c.skip
           << " epilogue " << static_cast<int>(c.epilogue);
+    }
+  }
+}
+
+TEST_P(Linear, AWindowsRowsAreBitForBitThoseOfSingleRows) {
+  const auto [isa, type] = GetParam();
+  const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
+  Rng rng(9);
+  for (int rows = 1; rows <= 16; ++rows) {
+    for (const Epilogue epilogue : {Epilogue::store, Epilogue::add, Epilogue::gelu_tanh,
+                                    Epilogue::gelu_erf, Epilogue::relu}) {
+      const int k = 64 * (1 + static_cast<int>(rng.below(24)));
+      const int n_out = 1 + static_cast<int>(rng.below(70));
+      const Case c{type, rows, k, n_out, rng.uniform() < 0.5, epilogue};
+      EXPECT_TRUE(Product(kernels, c, rng).rows_are_independent())
+          << "rows " << rows << " k " << k << " outputs " << n_out << " skip " << c.skip
+          << " epilogue " << static_cast<int>(epilogue);
     }
   }
 }

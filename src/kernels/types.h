@@ -101,6 +101,8 @@ struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512", "amx"
   // By weight type: computes panels[begin..end) (or panels begin..end) for all rows.
   void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
+  // The same for a few rows: a row's result is bit for bit that of linear[] for this row alone.
+  void (*window[4])(const LinearArgs& args, int64_t begin, int64_t end);
   // By weight type: x to operand; null for f32, which is multiplied as it is.
   void (*prepare[4])(const PrepareArgs& args);
   // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's

@@ -53,9 +53,12 @@ ForwardPass::ForwardPass(const DecoderContext& context, const Plan& plan, KvCach
 void ForwardPass::run() {
   embed();
   for (int l = 0; l < c_.config.n_layers; ++l) {
+    enter(l);
     attention(l);
+    integrate(l);
     ffn(l);
   }
+  enter(c_.config.n_layers);
 }
 
 void ForwardPass::embed() {
@@ -70,6 +73,48 @@ void ForwardPass::embed() {
       for (int64_t i = 0; i < d; ++i) x[i] += position[i];
     }
   }
+}
+
+template <typename Body>
+void ForwardPass::for_each_row(const Body& body) {
+  if (few_rows()) {
+    for (int64_t row = 0; row < rows_; ++row) body(row);
+    return;
+  }
+  c_.pool.run([&](int member) {
+    const Range mine = share(rows_, member, c_.pool.size());
+    for (int64_t row = mine.begin; row < mine.end; ++row) body(row);
+  });
+}
+
+// Keeps the residual stream for who asked for it.
+void ForwardPass::enter(int l) {
+  observe_hidden(l, Observer::Hidden::layer_input);
+  float* entry = std::ssize(w_.entries) > l ? w_.entries[static_cast<size_t>(l)] : nullptr;
+  if (!entry) return;
+  for_each_row([&](int64_t row) {
+    std::copy_n(w_.x + row * w_.x_stride, c_.config.d_model, entry + row * w_.x_stride);
+  });
+}
+
+// x <- keep x + take s + shift, for the baseline's layer output and for the skip.
+void ForwardPass::integrate(int l) {
+  observe_hidden(l, Observer::Hidden::after_attention);
+  if (!w_.points) return;
+  const IntegrationLayer& layer = (*w_.points->set)[static_cast<size_t>(l)];
+  if (layer.baseline.empty() && layer.skip.empty()) return;
+  const Workspace* baseline = w_.points->baseline;
+  const int source = skip_source(c_.config.n_layers, l);
+  for_each_row([&](int64_t row) {
+    float* x = w_.x + row * w_.x_stride;
+    if (!layer.baseline.empty()) {
+      apply_mix(layer.baseline,
+                baseline->entries[static_cast<size_t>(l) + 1] + row * baseline->x_stride, x);
+    }
+    if (!layer.skip.empty()) {
+      apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
+    }
+  });
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo over the active heads.
@@ -235,10 +280,10 @@ Operand ForwardPass::private_inputs(const Source& source, WeightType type, int m
 }
 
 void ForwardPass::add_bias(const std::vector<float>& bias) {
-  for (int64_t row = 0; row < rows_; ++row) {
+  for_each_row([&](int64_t row) {
     float* x = w_.x + row * w_.x_stride;
     for (int64_t i = 0; i < c_.config.d_model; ++i) x[i] += bias[i];
-  }
+  });
 }
 
 void ForwardPass::keep_inputs(int l, const Source& source) {
@@ -285,6 +330,14 @@ void ForwardPass::for_each_task(int l, const LayerPlan& plan, int block_rows, co
       }
     }
   });
+}
+
+void ForwardPass::observe_hidden(int l, Observer::Hidden where) {
+  if (!observer_ || !observer_->wants_hidden()) return;
+  for (const RowGroup& group : groups_) {
+    observer_->on_hidden(l, where, group.first_position, group.rows,
+                         w_.x + group.first_row * w_.x_stride, w_.x_stride);
+  }
 }
 
 // Observers see all heads in the table's order, without padding; closed ones as zeros.

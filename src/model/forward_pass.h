@@ -33,7 +33,9 @@ class ForwardPass {
   int shares() const { return c_.pool.size() * per_member_; }
 
   void embed();
+  void enter(int l);
   void attention(int l);
+  void integrate(int l);
   void ffn(int l);
 
   LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
@@ -50,11 +52,15 @@ class ForwardPass {
                       const Operand& space) const;
   Operand private_inputs(const Source& source, WeightType type, int member);
 
+  // body(row) for every row, on all members when there are many.
+  template <typename Body>
+  void for_each_row(const Body& body);
   void add_bias(const std::vector<float>& bias);
   void keep_inputs(int l, const Source& source);
   void heads(int l, const LayerPlan& plan);
   template <typename Body>
   void for_each_task(int l, const LayerPlan& plan, int block_rows, const Body& body);
+  void observe_hidden(int l, Observer::Hidden where);
   void observe_attention(int l);
   void observe_ffn(int l);
 

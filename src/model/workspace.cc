@@ -84,6 +84,14 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
   place(memory_.data());
 }
 
+void Workspace::keep_entry(int layer) {
+  entries.resize(std::max(entries.size(), static_cast<size_t>(layer) + 1), nullptr);
+  if (entries[static_cast<size_t>(layer)]) return;
+  const auto floats = static_cast<size_t>(max_rows) * static_cast<size_t>(x_stride);
+  entry_memory_.emplace_back(floats * sizeof(float));
+  entries[static_cast<size_t>(layer)] = entry_memory_.back().as<float>();
+}
+
 Operand plain_operand(const float* x, int64_t x_stride) {
   Operand plain{};
   plain.data = reinterpret_cast<std::byte*>(const_cast<float*>(x));

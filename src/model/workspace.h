@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "kernels/types.h"
 #include "model/agency/contribution.h"
+#include "model/integration/weights.h"
 #include "model/packed_weights.h"
 
 namespace sentinel {
@@ -25,6 +26,15 @@ struct DecoderContext {
 constexpr int kSmallRows = 16;
 // Query rows that one attention task takes.
 constexpr int kAttentionRows = 64;
+
+struct Workspace;
+
+// The integration points that run. `baseline` holds the entries that its pass over the same rows
+// kept; null without mixing.
+struct IntegrationPoints {
+  const IntegrationSet* set;
+  const Workspace* baseline;
+};
 
 // All activations of one session. Strides are in floats and avoid multiples of 4 KiB, which would
 // map the rows of a tile to the same cache sets.
@@ -46,6 +56,11 @@ struct Workspace {
   // others; written only while `norms` is set.
   float* contribution;
   const ContributionNorms* norms = nullptr;
+  const IntegrationPoints* points = nullptr;  // null: none run
+  // Copies of the residual stream at the entry of layers, [n_layers + 1] of [max_rows, x_stride];
+  // null where keep_entry() did not ask for one.
+  std::vector<float*> entries;
+  void keep_entry(int layer);
   Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per member
   Operand hidden;   // [max_rows, ffn]: what the up projection leaves for the down projection
   Operand scratch;  // [members, kAttentionRows]: queries and probabilities of an attention task
@@ -59,6 +74,7 @@ struct Workspace {
 
  private:
   AlignedBuffer memory_;
+  std::vector<AlignedBuffer> entry_memory_;
 };
 
 // The rows of `operand` from `row` on.

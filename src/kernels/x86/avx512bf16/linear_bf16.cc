@@ -59,4 +59,15 @@ void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
   }
 }
 
+// Every row has the eight accumulators of a single row.
+void window_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t panel = panel_index(a, i);
+    int row = 0;
+    for (; row + 3 <= a.rows; row += 3) panel_rows<3, 8>(a, row, panel);
+    for (; row + 2 <= a.rows; row += 2) panel_rows<2, 8>(a, row, panel);
+    for (; row < a.rows; ++row) panel_rows<1, 8>(a, row, panel);
+  }
+}
+
 }  // namespace sentinel
