@@ -10,6 +10,7 @@
 #include "model/agency/contribution.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
+#include "model/op_trace.h"
 #include "model/plan.h"
 
 namespace sentinel {
@@ -29,6 +30,7 @@ struct DecoderContext {
   const PackedWeights& weights;
   const KernelTable& kernels;
   ThreadPool& pool;
+  OpTrace* trace = nullptr;  // null: operations are not timed
 };
 
 // Rows up to this many are normed by every thread for itself, which saves a barrier.

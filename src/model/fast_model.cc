@@ -33,6 +33,7 @@ class FastSession : public Session {
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
   template <typename AfterChunk>
@@ -43,6 +44,7 @@ class FastSession : public Session {
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
+  Decoder decoder() const;
 
   FastModel& model_;
   KvCache cache_;
@@ -52,6 +54,7 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
+  OpTrace* trace_ = nullptr;
   std::unique_ptr<FirstPosition> first_;  // null unless position 0 is protected
 };
 
@@ -105,6 +108,20 @@ class FastModel : public Model {
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
     return plan.weight_bytes +
            active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+  }
+  OpBytes operation_bytes(int context) const override {
+    Plan plan;
+    build_plan(weights_, heads_, plan);
+    OpBytes bytes = operation_weight_bytes(weights_, plan);
+    int64_t active = 0;
+    for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
+    bytes[static_cast<size_t>(Op::attention)] =
+        active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+    const auto& view = checkpoint_->view();
+    bytes[static_cast<size_t>(Op::embeddings)] =
+        config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +
+                                                size_of(view.position_embedding.dtype));
+    return bytes;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -202,10 +219,16 @@ void FastSession::forward(std::span<const RowGroup> groups, const int32_t* token
   refresh_plan();
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  decoder().forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+Decoder FastSession::decoder() const {
+  DecoderContext context = model_.context();
+  context.trace = trace_;
+  return Decoder(context);
 }
 
 bool FastSession::tracks_now() const {
@@ -267,7 +290,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
-    if (last && logits) Decoder(model_.context()).logits(workspace_, group.rows - 1, 1, logits);
+    if (last && logits) decoder().logits(workspace_, group.rows - 1, 1, logits);
   });
 }
 
@@ -276,7 +299,7 @@ void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const L
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
     for (int row = 0; row < group.rows; row += kSmallRows) {
       const int rows = std::min(kSmallRows, group.rows - row);
-      Decoder(model_.context()).logits(workspace_, row, rows, sink_logits_.data());
+      decoder().logits(workspace_, row, rows, sink_logits_.data());
       sink(group.first_position + row, rows, sink_logits_.data());
     }
   });
@@ -301,9 +324,8 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   }
   forward(groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
-    Decoder(model_.context())
-        .logits(workspace_, row, std::min(kSmallRows, n - row),
-                logits + int64_t{row} * model_.config().vocab_size);
+    decoder().logits(workspace_, row, std::min(kSmallRows, n - row),
+                     logits + int64_t{row} * model_.config().vocab_size);
   }
 }
 
