@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+
+#include "app/report/operations_json.h"
 
 namespace sentinel {
 namespace {
@@ -45,12 +48,6 @@ void add_quality(json& run, const std::optional<QualityFigures>& quality) {
   run["tokens_scored"] = quality->tokens_scored;
 }
 
-json to_json(const std::map<int, RunResult>& runs) {
-  json out = json::object();
-  for (const auto& [key, run] : runs) out[std::to_string(key)] = sentinel::to_json(run);
-  return out;
-}
-
 json to_json(const Pick& pick) {
   json out = {{"title", pick.title},
               {"variant", pick.variant},
@@ -80,6 +77,17 @@ json aa_test(const ProfileResult& result) {
              difference(median_of(a.first_token_times), median_of(b.first_token_times))}}}};
 }
 
+// The first ones are enough for a distribution; a long run would fill the file with them. 0.1 us
+// is finer than the clock's own noise.
+json kept_steps(const std::vector<double>& seconds) {
+  constexpr size_t kMost = 20000;
+  json out = json::array();
+  for (size_t i = 0; i < std::min(seconds.size(), kMost); ++i) {
+    out.push_back(std::round(seconds[i] * 1e7) / 1e7);
+  }
+  return out;
+}
+
 void add_timing(json& out, const RunResult& run) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
@@ -97,6 +105,9 @@ void add_timing(json& out, const RunResult& run) {
   out["tokens_generated"] = run.tokens_generated;
   out["avg_tokens_generated"] = number(mean(counts));
   out["prompt_tokens"] = run.prompt_tokens;
+  out["prompt_tokens_total"] = run.prompt_total;
+  out["warmup_generations"] = run.warmup_generations;
+  out["step_times"] = kept_steps(run.step_times);
   out["batch_size"] = run.batch_size;
 }
 
@@ -138,6 +149,7 @@ json throughput_section(const std::vector<ThroughputResult>& prompts) {
     const RunResult& run = prompts[i].run;
     json entry = sentinel::to_json(run);
     entry["prompt"] = shortened(prompts[i].prompt);
+    entry["full_prompt"] = prompts[i].prompt;
     out[fmt::format("prompt_{}", i)] = std::move(entry);
     for (const int count : run.tokens_generated) tokens += int64_t{count} * run.batch_size;
     time += std::accumulate(run.generation_times.begin(), run.generation_times.end(), 0.0);
@@ -173,8 +185,25 @@ json models_section(const std::vector<ModelResult>& models) {
   return out;
 }
 
+// Each variant is a RUN with its recording beside it, where the old tool had it.
+json components_section(const std::map<std::string, RunResult>& components) {
+  json out = json::object();
+  for (const auto& [variant, run] : components) {
+    out[variant] = sentinel::to_json(run);
+    if (run.operations) out[variant].update(operations_json(*run.operations, true));
+  }
+  return out;
+}
+
+template <typename Key>
+json keyed(const std::map<Key, RunResult>& runs) {
+  json out = json::object();
+  for (const auto& [key, run] : runs) out[fmt::format("{}", key)] = sentinel::to_json(run);
+  return out;
+}
+
 json levels_section(const std::map<int, RunResult>& levels) {
-  json out = to_json(levels);
+  json out = keyed(levels);
   json comparison = json::object();
   for (const auto& [level, run] : levels) {
     json& entry = out[std::to_string(level)];
@@ -209,6 +238,7 @@ json to_json(const RunResult& run) {
               {"weight_bytes", run.weight_bytes},
               {"bytes_per_token", run.bytes_per_token},
               {"bytes_per_step", run.bytes_per_step},
+              {"machine_bandwidth", run.machine_bandwidth},
               {"bandwidth_fraction", number(bandwidth_fraction(run))},
               {"peak_rss_mb", number(run.peak_rss_mb)},
               {"heads_active", run.heads_active},
@@ -224,6 +254,11 @@ json to_json(const RunResult& run) {
   }
   add_timing(out, run);
   add_quality(out, run.quality);
+  if (run.operations) out["model_stats"] = model_stats_json(*run.operations);
+  if (run.operations && run.operation_details) {
+    out["profile_data"] = operations_text(*run.operations);
+    out["operation_profile"] = operations_json(*run.operations, true);
+  }
   return out;
 }
 
@@ -245,11 +280,15 @@ json to_json(const ProfileResult& result) {
                                {"removal_order", order}};
   }
   if (!result.original.empty() || !result.optimized.empty()) {
-    out["pruning_comparison"] = {{"original", to_json(result.original)},
-                                 {"optimized", to_json(result.optimized)}};
+    out["pruning_comparison"] = {{"original", keyed(result.original)},
+                                 {"optimized", keyed(result.optimized)}};
   }
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
   if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
+  if (!result.isas.empty()) out["cpu_specific"] = keyed(result.isas);
+  if (!result.components.empty()) {
+    out["component_breakdown"] = components_section(result.components);
+  }
   if (!result.throughput.empty()) out["throughput_test"] = throughput_section(result.throughput);
   if (!result.models.empty()) out["multi_model_comparison"] = models_section(result.models);
   if (result.memory) out["memory"] = memory_section(*result.memory);
