@@ -67,6 +67,7 @@ json aa_test(const ProfileResult& result) {
   const auto difference = [](double x, double y) { return number(100 * (y - x) / ((x + y) / 2)); };
   return {{"first", sentinel::to_json(a)},
           {"second", sentinel::to_json(b)},
+          {"interval_percent", number(std::hypot(noise_percent(a), noise_percent(b)))},
           {"difference_percent",
            {{"tokens_per_second", difference(tokens_per_second(a), tokens_per_second(b))},
             {"prefill_tokens_per_second",
@@ -88,12 +89,21 @@ json kept_steps(const std::vector<double>& seconds) {
   return out;
 }
 
+// Of tokens_per_second, null without noise; the fast end has none where noise reaches 100 %.
+json speed_interval(const RunResult& run) {
+  const double speed = tokens_per_second(run), noise = noise_percent(run) / 100;
+  if (!std::isfinite(speed * noise)) return nullptr;
+  return {speed / (1 + noise), noise < 1 ? number(speed / (1 - noise)) : json(nullptr)};
+}
+
 void add_timing(json& out, const RunResult& run) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
   out["median_generation_time"] = number(median_of(run.generation_times));
   out["tokens_per_second"] = number(tokens_per_second(run));
   out["noise_percent"] = number(noise_percent(run));
+  out["tokens_per_second_interval"] = speed_interval(run);
+  out["outliers"] = outliers(run);
   out["first_token_time"] = number(median_of(run.first_token_times));
   out["first_token_times"] = run.first_token_times;
   out["prefill_times"] = run.prefill_times;
@@ -185,12 +195,18 @@ json models_section(const std::vector<ModelResult>& models) {
   return out;
 }
 
-// Each variant is a RUN with its recording beside it, where the old tool had it.
 json components_section(const std::map<std::string, RunResult>& components) {
   json out = json::object();
   for (const auto& [variant, run] : components) {
-    out[variant] = sentinel::to_json(run);
-    if (run.operations) out[variant].update(operations_json(*run.operations, true));
+    json& entry = out[variant] = {{"variant", run.variant},
+                                  {"pruning_level", run.pruning_level},
+                                  {"level", run.level},
+                                  {"agency_stats", run.agency_stats},
+                                  {"model_stats", json::object()},
+                                  {"run", sentinel::to_json(run)}};
+    if (!run.operations) continue;
+    entry["model_stats"] = model_stats_json(*run.operations);
+    entry.update(operations_json(*run.operations, true));
   }
   return out;
 }

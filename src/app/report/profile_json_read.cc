@@ -158,7 +158,12 @@ void read_sections(const json& document, ProfileResult& result) {
   }
   if (const json* found = section("optimization_levels")) read_runs(*found, result.levels);
   if (const json* found = section("cpu_specific")) read_runs(*found, result.isas);
-  if (const json* found = section("component_breakdown")) read_runs(*found, result.components);
+  if (const json* found = section("component_breakdown")) {
+    for (const auto& [variant, entry] : found->items()) {
+      result.components[variant] = read_run(entry.at("run"));
+      result.components[variant].operations = read_operations(entry);
+    }
+  }
   if (const json* found = section("throughput_test")) read_throughput(*found, result.throughput);
   if (const json* found = section("multi_model_comparison")) read_models(*found, result.models);
   if (const json* found = section("memory")) {

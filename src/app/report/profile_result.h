@@ -183,8 +183,11 @@ inline constexpr const char* kComponents[] = {
     "embeddings",      "layernorm", "attention", "ffn",  "baseline_integration",
     "unet_connection", "lm_head",   "sampling",  "other"};
 // Half-width of an interval around the median of generation_times that holds the true median with
-// about 95 %, in percent of the median: 2 standard errors from the median absolute deviation.
+// about 95 %, in percent of the median: from the median absolute deviation, which outliers do not
+// move, times what few samples need.
 double noise_percent(const RunResult& run);
+// Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
+std::vector<int> outliers(const RunResult& run);
 // What two cells of this result must differ by to differ at all, percent: the A/A difference or the
 // typical interval around the difference of two cells, whichever is larger. NaN without either.
 double difference_noise_percent(const ProfileResult& result);

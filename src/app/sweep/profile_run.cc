@@ -10,6 +10,7 @@
 #include "app/report/recommend.h"
 #include "app/report/run_folder.h"
 #include "app/sweep/cell_set.h"
+#include "app/sweep/conditions.h"
 #include "app/sweep/environment.h"
 #include "app/sweep/model_loading.h"
 #include "app/sweep/multi_model.h"
@@ -182,8 +183,18 @@ void ProfileRun::rank() {
 
 void ProfileRun::time() {
   if (cells_.timed().empty()) return;
-  time_cells(context(), cells_.timed(), options_.warmup, options_.iterations,
-             cell_progress("warming up"), cell_progress("timing"));
+  const Conditions conditions;
+  const auto keep = [&] {
+    result_.environment["conditions"].push_back(conditions.finish("timing"));
+  };
+  try {
+    time_cells(context(), cells_.timed(), options_.warmup, options_.iterations,
+               cell_progress("warming up"), cell_progress("timing"));
+  } catch (const Error&) {
+    keep();
+    throw;
+  }
+  keep();
 }
 
 void ProfileRun::record_operations() {
