@@ -78,15 +78,11 @@ json aa_test(const ProfileResult& result) {
              difference(median_of(a.first_token_times), median_of(b.first_token_times))}}}};
 }
 
-// The first ones are enough for a distribution; a long run would fill the file with them. 0.1 us
-// is finer than the clock's own noise.
+// The first ones are enough for a distribution; a long run would fill the file with them.
 json kept_steps(const std::vector<double>& seconds) {
   constexpr size_t kMost = 20000;
-  json out = json::array();
-  for (size_t i = 0; i < std::min(seconds.size(), kMost); ++i) {
-    out.push_back(std::round(seconds[i] * 1e7) / 1e7);
-  }
-  return out;
+  return std::vector<double>(
+      seconds.begin(), seconds.begin() + static_cast<int64_t>(std::min(seconds.size(), kMost)));
 }
 
 // Of tokens_per_second, null without noise; the fast end has none where noise reaches 100 %.

@@ -23,7 +23,6 @@ class ResumeTest : public testing::ProfileFixture {
   ProfileOptions everything() const {
     ProfileOptions options = tiny();
     options.profile_mode = "all";
-    options.cpu_specific_optimizations = true;
     options.trace_export = true;
     options.export_csv = true;
     options.pruning_levels = "50";
@@ -53,14 +52,18 @@ TEST_F(ResumeTest, OptionsComeBackFromTheirArguments) {
 }
 
 TEST_F(ResumeTest, AResultComesBackFromItsFile) {
-  ProfileResult result = run_profile(everything());
+  ProfileOptions options = everything();
+  options.cpu_specific_optimizations = true;
+  const ProfileResult result = run_profile(options);
   const json document = saved();
   ProfileResult again = read_profile_result(document, "x");
   again.recommendation = result.recommendation;
   again.run_folder = result.run_folder;
   again.interrupted = false;
   again.memory = result.memory;  // its derived figures are measured anew
-  EXPECT_EQ(to_json(again).dump(1), document.dump(1));
+  const json copy = to_json(again);
+  for (const auto& [key, value] : document.items()) EXPECT_TRUE(copy[key] == value) << key;
+  EXPECT_EQ(copy.size(), document.size());
 }
 
 TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
@@ -107,8 +110,8 @@ TEST_F(ResumeTest, AWholeRunStaysAsItIs) {
   resume_profile(first.run_folder, [&](const ProfileProgress& now) { stages.insert(now.stage); });
   const json after = saved();
   for (const char* section : {"pruning_comparison", "component_breakdown", "throughput_test",
-                              "cpu_specific", "aa_test", "model_loading"}) {
-    EXPECT_EQ(before[section], after[section]) << section;
+                              "aa_test", "model_loading"}) {
+    EXPECT_TRUE(before[section] == after[section]) << section;
   }
   EXPECT_FALSE(stages.contains("timing"));
   EXPECT_FALSE(stages.contains("quality"));
