@@ -20,7 +20,7 @@ namespace sentinel::testing {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-inline const std::string kRoot = SENTINEL_SOURCE_DIR;
+extern const std::string kRoot;  // of the repository (profile_run_test.cc)
 inline constexpr int kMiniHeads = 64;
 
 class ProfileFixture : public ::testing::Test {

@@ -15,6 +15,8 @@
 #include "base/error.h"
 #include "base/files.h"
 
+const std::string sentinel::testing::kRoot = SENTINEL_SOURCE_DIR;
+
 namespace sentinel {
 namespace {
 
