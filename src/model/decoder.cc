@@ -1,6 +1,7 @@
 #include "model/decoder.h"
 
 #include "model/forward_pass.h"
+#include "model/timed_shares.h"
 
 namespace sentinel {
 
@@ -15,7 +16,8 @@ void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) 
   constexpr int kShares = 4;
   const PackedWeights& weights = context_.weights;
   const Segment segment{0, 0, static_cast<int32_t>(weights.lm_head.k)};
-  context_.pool.run_shares(kShares, [&](int s, int member) {
+  if (context_.trace) context_.trace->begin(0);
+  run_timed(context_.pool, context_.trace, kShares, Op::lm_head, -1, [&](int s, int member) {
     float* normed = workspace.normed + int64_t{member} * kSmallRows * workspace.x_stride;
     context_.kernels.layer_norm(workspace.x + first_row * workspace.x_stride, workspace.x_stride,
                                 weights.final_norm_weight.data(), weights.final_norm_bias.data(),

@@ -39,6 +39,7 @@ class FastSession : public Session {
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
   template <typename AfterChunk>
@@ -50,6 +51,7 @@ class FastSession : public Session {
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
+  Decoder decoder(bool window = false) const;
 
   FastModel& model_;
   KvCache cache_;
@@ -59,6 +61,7 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
+  OpTrace* trace_ = nullptr;
   std::unique_ptr<FirstPosition> first_;   // null unless position 0 is protected
   IntegrationPoints points_{};             // set null: none run
   std::unique_ptr<FastSession> baseline_;  // its cache keeps pace; null unless it is mixed in
@@ -118,6 +121,20 @@ class FastModel : public Model {
         baseline_ ? baseline_->bytes_per_token(context) - baseline_->weights_.lm_head.bytes() : 0;
     return baseline + plan.weight_bytes +
            active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+  }
+  OpBytes operation_bytes(int context) const override {
+    Plan plan;
+    build_plan(weights_, heads_, plan);
+    OpBytes bytes = operation_weight_bytes(weights_, plan);
+    int64_t active = 0;
+    for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
+    bytes[static_cast<size_t>(Op::attention)] =
+        active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+    const auto& view = checkpoint_->view();
+    bytes[static_cast<size_t>(Op::embeddings)] =
+        config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +
+                                                size_of(view.position_embedding.dtype));
+    return bytes;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -266,15 +283,20 @@ void FastSession::refresh_plan() {
 
 void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens) {
   if (baseline_) baseline_->forward(window, groups, tokens);
-  const DecoderContext context = window ? model_.window_context() : model_.context();
   refresh_plan();
   workspace_.points = points_.set ? &points_ : nullptr;
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  Decoder(context).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+Decoder FastSession::decoder(bool window) const {
+  DecoderContext context = window ? model_.window_context() : model_.context();
+  context.trace = trace_;
+  return Decoder(context);
 }
 
 bool FastSession::tracks_now() const {
@@ -339,7 +361,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
-    if (last && logits) Decoder(model_.context()).logits(workspace_, group.rows - 1, 1, logits);
+    if (last && logits) decoder().logits(workspace_, group.rows - 1, 1, logits);
   });
 }
 
@@ -348,7 +370,7 @@ void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const L
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
     for (int row = 0; row < group.rows; row += kSmallRows) {
       const int rows = std::min(kSmallRows, group.rows - row);
-      Decoder(model_.context()).logits(workspace_, row, rows, sink_logits_.data());
+      decoder().logits(workspace_, row, rows, sink_logits_.data());
       sink(group.first_position + row, rows, sink_logits_.data());
     }
   });
@@ -393,9 +415,8 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   }
   forward(false, groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
-    Decoder(model_.context())
-        .logits(workspace_, row, std::min(kSmallRows, n - row),
-                logits + int64_t{row} * model_.config().vocab_size);
+    decoder().logits(workspace_, row, std::min(kSmallRows, n - row),
+                     logits + int64_t{row} * model_.config().vocab_size);
   }
 }
 

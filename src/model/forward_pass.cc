@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/attention.h"
+#include "model/timed_shares.h"
 
 namespace sentinel {
 namespace {
@@ -51,14 +52,27 @@ ForwardPass::ForwardPass(const DecoderContext& context, const Plan& plan, KvCach
 }
 
 void ForwardPass::run() {
+  if (c_.trace) c_.trace->begin(0);
   embed();
+  mark(Op::embeddings);
   for (int l = 0; l < c_.config.n_layers; ++l) {
+    layer_ = l;
     enter(l);
     attention(l);
     integrate(l);
     ffn(l);
   }
   enter(c_.config.n_layers);
+}
+
+template <typename Body>
+void ForwardPass::run_shares(Op op, const Body& body) {
+  run_timed(c_.pool, c_.trace, per_member_, op, layer_, body);
+}
+
+// What the caller alone has done since the last operation.
+void ForwardPass::mark(Op op) {
+  if (c_.trace) c_.trace->end(0, op, layer_);
 }
 
 void ForwardPass::embed() {
@@ -115,6 +129,7 @@ void ForwardPass::integrate(int l) {
       apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
     }
   });
+  mark(layer.skip.empty() ? Op::baseline_integration : Op::unet_connection);
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo over the active heads.
@@ -133,7 +148,7 @@ void ForwardPass::attention(int l) {
   qkv.segments = &segment;
   qkv.n_segments = 1;
   qkv.panels = plan.qkv_panels.data();
-  product(layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
+  product(Op::qkv, layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
   heads(l, plan);
   if (observer_) observe_attention(l);
 
@@ -142,7 +157,7 @@ void ForwardPass::attention(int l) {
   o.n_segments = static_cast<int>(plan.o_segments.size());
   o.n_out = c_.weights.d_model_padded;
   o.epilogue = Epilogue::add;
-  product(layer.o, o, layer.o.panels,
+  product(Op::attention_output, layer.o, o, layer.o.panels,
           {w_.context, w_.context_stride, int64_t{layer.n_slots} * c_.weights.head_dim_padded,
            &plan.o_segments});
 }
@@ -170,14 +185,15 @@ void ForwardPass::ffn(int l) {
                       c_.kernels.linear_to_inputs[static_cast<int>(layer.up.type)];
   if (direct) {
     up.n_out = layer.ffn_padded;
-    product(layer.up, up, layer.up.panels, inputs, &w_.hidden);
+    product(Op::ffn_up, layer.up, up, layer.up.panels, inputs, &w_.hidden);
     down.x = w_.hidden;
-    many_rows(layer.down, down, layer.down.panels, nullptr);
+    many_rows(Op::ffn_down, layer.down, down, layer.down.panels, nullptr);
     return;
   }
-  product(layer.up, up, layer.up.panels, inputs);
+  product(Op::ffn_up, layer.up, up, layer.up.panels, inputs);
   if (observer_) observe_ffn(l);
-  product(layer.down, down, layer.down.panels, {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr});
+  product(Op::ffn_down, layer.down, down, layer.down.panels,
+          {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr});
 }
 
 ForwardPass::Source ForwardPass::normed(const std::vector<float>& weight,
@@ -200,11 +216,11 @@ LinearArgs ForwardPass::linear_args(const PackedMatrix& matrix, float* y, int64_
   return args;
 }
 
-void ForwardPass::product(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
                           const Source& source, const Operand* out) {
   if (few_rows()) {
     ++w_.product;
-    c_.pool.run_shares(per_member_, [&](int s, int member) {
+    run_shares(op, [&](int s, int member) {
       const Range mine = share(panels, s, shares());
       if (mine.size() == 0) return;
       LinearArgs a = args;
@@ -215,15 +231,15 @@ void ForwardPass::product(const PackedMatrix& matrix, LinearArgs args, int64_t p
   }
   args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, w_.inputs);
   if (source.norm_weight || c_.kernels.prepare[static_cast<int>(matrix.type)]) {
-    c_.pool.run_shares(per_member_, [&](int s, int) {
+    run_shares(source.norm_weight ? Op::norm : op, [&](int s, int) {
       make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, w_.inputs);
     });
   }
-  many_rows(matrix, args, panels, out);
+  many_rows(op, matrix, args, panels, out);
 }
 
-void ForwardPass::many_rows(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
-                            const Operand* out) {
+void ForwardPass::many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args,
+                            int64_t panels, const Operand* out) {
   c_.pool.run_shares(per_member_, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
 }
 
@@ -275,8 +291,10 @@ Operand ForwardPass::private_inputs(const Source& source, WeightType type, int m
   uint64_t& made_for = w_.private_rows[static_cast<size_t>(member)].product;
   const Range missing{0, made_for == w_.product ? 0 : rows_};
   made_for = w_.product;
-  return make_inputs(source, type, missing, w_.normed + first * w_.x_stride,
-                     rows_from(w_.inputs, first));
+  const Operand inputs = make_inputs(source, type, missing, w_.normed + first * w_.x_stride,
+                                     rows_from(w_.inputs, first));
+  if (member == 0 && source.norm_weight && missing.size() > 0) mark(Op::norm);
+  return inputs;
 }
 
 void ForwardPass::add_bias(const std::vector<float>& bias) {
@@ -305,27 +323,27 @@ void ForwardPass::keep_inputs(int l, const Source& source) {
 // A group of one block appends its keys in the task that uses them; larger groups append first.
 void ForwardPass::heads(int l, const LayerPlan& plan) {
   const bool one_block = max_group_rows_ <= kAttentionRows;
-  for_each_task(l, plan, max_group_rows_, [&](const AttentionTask& task, int member) {
+  for_each_task(plan, max_group_rows_, [&](const AttentionTask& task, int member) {
     catch_up(c_, cache_, w_, task, member);
     append_keys_values(c_, cache_, w_, task);
     if (one_block) attend(c_, cache_, w_, task, member);
   });
   if (one_block) return;
-  for_each_task(l, plan, kAttentionRows, [&](const AttentionTask& task, int member) {
+  for_each_task(plan, kAttentionRows, [&](const AttentionTask& task, int member) {
     attend(c_, cache_, w_, task, member);
   });
 }
 
 // All (group, row block, head) tasks, dealt out in turn: later rows of a group see more keys.
 template <typename Body>
-void ForwardPass::for_each_task(int l, const LayerPlan& plan, int block_rows, const Body& body) {
-  c_.pool.run_shares(per_member_, [&](int s, int member) {
+void ForwardPass::for_each_task(const LayerPlan& plan, int block_rows, const Body& body) {
+  run_shares(Op::attention, [&](int s, int member) {
     int64_t index = 0;
     for (const RowGroup& group : groups_) {
       for (int begin = 0; begin < group.rows; begin += block_rows) {
         const int end = std::min(group.rows, begin + block_rows);
         for (const PlannedHead& head : plan.heads) {
-          if (index++ % shares() == s) body({l, head, group, begin, end}, member);
+          if (index++ % shares() == s) body({layer_, head, group, begin, end}, member);
         }
       }
     }

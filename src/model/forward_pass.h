@@ -32,6 +32,11 @@ class ForwardPass {
   bool few_rows() const { return rows_ <= kSmallRows; }
   int shares() const { return c_.pool.size() * per_member_; }
 
+  // pool.run_shares(), timed as one operation of this layer.
+  template <typename Body>
+  void run_shares(Op op, const Body& body);
+  void mark(Op op);
+
   void embed();
   void enter(int l);
   void attention(int l);
@@ -41,10 +46,10 @@ class ForwardPass {
   LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
                          const std::vector<float>& bias) const;
   // Makes the inputs, then computes `panels` panels for all rows. `out`: many_rows().
-  void product(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Source& source,
-               const Operand* out = nullptr);
+  void product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+               const Source& source, const Operand* out = nullptr);
   // With the inputs at hand: args.x. `out`: where the results go as inputs, in place of args.y.
-  void many_rows(const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+  void many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
                  const Operand* out);
   void part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Operand* out,
                     int share) const;
@@ -59,7 +64,7 @@ class ForwardPass {
   void keep_inputs(int l, const Source& source);
   void heads(int l, const LayerPlan& plan);
   template <typename Body>
-  void for_each_task(int l, const LayerPlan& plan, int block_rows, const Body& body);
+  void for_each_task(const LayerPlan& plan, int block_rows, const Body& body);
   void observe_hidden(int l, Observer::Hidden where);
   void observe_attention(int l);
   void observe_ffn(int l);
@@ -71,6 +76,7 @@ class ForwardPass {
   std::span<const RowGroup> groups_;
   const int32_t* tokens_;
   Observer* observer_;
+  int layer_ = -1;  // that is being computed
   int64_t rows_ = 0;
   int max_group_rows_ = 0;
   int per_member_;     // shares of a call

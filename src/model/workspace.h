@@ -9,6 +9,7 @@
 #include "kernels/types.h"
 #include "model/agency/contribution.h"
 #include "model/integration/weights.h"
+#include "model/op_trace.h"
 #include "model/packed_weights.h"
 
 namespace sentinel {
@@ -20,6 +21,7 @@ struct DecoderContext {
   const PackedWeights& weights;
   const KernelTable& kernels;
   ThreadPool& pool;
+  OpTrace* trace = nullptr;  // null: operations are not timed
 };
 
 // Rows up to this many are normed by every member of the pool for itself, which saves a call of it.
