@@ -17,7 +17,7 @@ TEST(IntegrationFit, BringsThePrunedModelCloserOnWindowsItWasNotFittedTo) {
   const auto checkpoint = Checkpoint::open(kRoot + "/models/sentinel-mini");
   const auto tokenizer = Tokenizer::load(checkpoint->folder());
   const auto text = tokenizer->encode(read_file(kRoot + "/texts/calibration.txt").substr(0, 20000));
-  const auto pool = std::make_shared<ThreadPool>(2);
+  const auto pool = std::make_shared<ThreadPool>(1);
   std::vector<HeadId> heads;
   for (int i = 0; i < 64; i += 2) heads.push_back({i / 8, i % 8});
   IntegrationFitOptions options;
@@ -47,7 +47,7 @@ TEST(IntegrationFit, LeavesTheDenseModelAlone) {
   options.window = 64;
   options.max_tokens = 512;
   const auto fit = fit_integration(checkpoint, checkpoint, {}, text,
-                                   std::make_shared<ThreadPool>(2), "", options);
+                                   std::make_shared<ThreadPool>(1), "", options);
   for (const IntegrationFitSet& set : fit.sets) EXPECT_NEAR(set.loss_after, set.loss_before, 1e-3);
   EXPECT_THROW(fit_integration(checkpoint, checkpoint, {}, std::span(text).first(100),
                                std::make_shared<ThreadPool>(1), "", options),
