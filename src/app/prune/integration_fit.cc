@@ -11,6 +11,9 @@ namespace {
 
 using Window = std::span<const int32_t>;
 
+constexpr size_t kHoldOut = 4;                // every 4th window decides, the others are fitted
+constexpr double kShares[] = {1, 0.5, 0.25};  // of the fitted change, tried in turn
+
 // Copies of the residual stream at one place of one window: [rows, d_model].
 class Capture : public Observer {
  public:
@@ -103,29 +106,44 @@ class FeatureRegression {
 };
 
 double log_sum_exp(const float* logits, int n) {
-  const double high = *std::max_element(logits, logits + n);
+  const float high = *std::max_element(logits, logits + n);
   double sum = 0;
   for (int i = 0; i < n; ++i) sum += std::exp(logits[i] - high);
-  return high + std::log(sum);
+  return double{high} + std::log(sum);
 }
 
-// Mean nats per token over the windows.
-double loss_of(Model& model, const std::vector<Window>& windows) {
+// Mean nats per token of each window.
+std::vector<double> losses_of(Model& model, const std::vector<Window>& windows) {
   const int vocab = model.config().vocab_size;
   const auto session = model.new_session(1, model.config().context_length);
-  double sum = 0;
-  int64_t count = 0;
+  std::vector<double> losses;
   for (const Window& window : windows) {
+    double sum = 0;
     session->truncate(0, 0);
     session->prefill(0, window, [&](int first, int rows, const float* logits) {
       for (int r = 0; r < rows && first + r + 1 < std::ssize(window); ++r) {
         const float* row = logits + int64_t{r} * vocab;
         sum += log_sum_exp(row, vocab) - row[window[static_cast<size_t>(first + r + 1)]];
-        ++count;
       }
     });
+    losses.push_back(sum / static_cast<double>(window.size() - 1));
   }
-  return sum / static_cast<double>(count);
+  return losses;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+// By at least two standard errors of the windows' differences: chance must not keep a point.
+bool clearly_lower(const std::vector<double>& now, const std::vector<double>& before) {
+  const auto n = static_cast<double>(now.size());
+  const double gain = mean_of(before) - mean_of(now);
+  double square = 0;
+  for (size_t i = 0; i < now.size(); ++i) square += std::pow(before[i] - now[i] - gain, 2);
+  return gain > 2 * std::sqrt(square / (n * std::max(n - 1, 1.0)));
 }
 
 struct Windows {
@@ -139,20 +157,20 @@ Windows cut(std::span<const int32_t> tokens, const ModelConfig& config,
   if (size < 2 || size > static_cast<size_t>(config.context_length)) {
     throw usage_error("window {}: give 2 to {} tokens", size, config.context_length);
   }
-  const size_t most = std::min(tokens.size(), static_cast<size_t>(options.max_tokens));
-  std::vector<Window> all;
-  for (size_t at = 0; at + size <= most; at += size) all.push_back(tokens.subspan(at, size));
-  if (all.size() < 2) {
+  const size_t available = tokens.size() / size;
+  const size_t wanted = std::min(available, static_cast<size_t>(options.max_tokens) / size);
+  if (wanted < kHoldOut) {
     throw usage_error(
-        "integration points: {} calibration tokens are less than two windows of {}; give a longer "
-        "text",
-        most, size);
+        "integration points: {} calibration tokens are less than {} windows of {}; give a longer "
+        "text or a smaller window",
+        tokens.size(), kHoldOut, size);
   }
-  const auto share = static_cast<size_t>(std::ceil(options.held_out * double(all.size())));
-  const size_t held = std::clamp<size_t>(share, 1, all.size() - 1);
+  // Spread over the whole text, so that no single topic decides.
   Windows windows;
-  windows.fit.assign(all.begin(), all.end() - static_cast<int64_t>(held));
-  windows.held_out.assign(all.end() - static_cast<int64_t>(held), all.end());
+  for (size_t i = 0; i < wanted; ++i) {
+    const Window window = tokens.subspan(i * available / wanted * size, size);
+    (i % kHoldOut == kHoldOut - 1 ? windows.held_out : windows.fit).push_back(window);
+  }
   return windows;
 }
 
@@ -170,13 +188,56 @@ class SetFit {
         windows_(windows),
         options_(options) {}
 
+  IntegrationFitSet run(const char* name, const IntegrationFitProgress& progress) {
+    const int n = dense_.config().n_layers;
+    std::vector<double> best = losses_of(pruned_, windows_.held_out);
+    IntegrationFitSet report{name, mean_of(best), 0, 0, 0};
+    for (int l = n / 2; l < n; ++l) {
+      if (progress) progress(name, l - n / 2, n - n / 2);
+      if (!has_point(l)) continue;
+      ++report.layers;
+      report.layers_kept += keep_best_share(l, fit_layer(l), best);
+    }
+    report.loss_after = mean_of(best);
+    return report;
+  }
+
+ private:
+  // The layer gets the share of the change with the lowest held-out loss, or nothing; false then.
+  bool keep_best_share(int layer, const IntegrationLayer& fitted, std::vector<double>& best) {
+    IntegrationLayer& points = set_[static_cast<size_t>(layer)];
+    IntegrationLayer kept;
+    bool found = false;
+    for (const double share : kShares) {
+      check_cancel();
+      points = fitted;
+      for (FeatureMix* mix : {&points.baseline, &points.skip}) weaken(*mix, share);
+      std::vector<double> losses = losses_of(pruned_, windows_.held_out);
+      const bool better = clearly_lower(losses, best);
+      if (!better && found) break;  // a weaker change is no better: it was the best
+      if (!better) continue;
+      found = true;
+      best = std::move(losses);
+      kept = points;
+    }
+    points = kept;
+    return found;
+  }
+
+  static void weaken(FeatureMix& mix, double share) {
+    const auto s = static_cast<float>(share);
+    for (float& k : mix.keep) k = 1 + s * (k - 1);
+    for (float& t : mix.take) t *= s;
+    for (float& c : mix.shift) c *= s;
+  }
+
   // Whether the layer has a point of this set.
   bool has_point(int layer) const {
     const int n = dense_.config().n_layers;
     return layer >= n / 2 && (mix_ || skip_source(n, layer) >= 0);
   }
 
-  void fit_layer(int layer) {
+  IntegrationLayer fit_layer(int layer) {
     const int d = dense_.config().d_model;
     const int source = unet_ ? skip_source(dense_.config().n_layers, layer) : -1;
     Capture want(d, {{layer, Observer::Hidden::after_attention, {}},
@@ -196,10 +257,9 @@ class SetFit {
         regression.add(regressors, want.row(0, r));
       }
     }
-    store(layer, source, regression);
+    return layer_of(source, regression);
   }
 
- private:
   static std::unique_ptr<Session> open(Model& model, Capture& capture) {
     auto session = model.new_session(1, model.config().context_length);
     session->set_observer(&capture);
@@ -215,12 +275,12 @@ class SetFit {
   }
 
   // keep and shift belong to the first point that runs, the second one only adds its part.
-  void store(int layer, int source, const FeatureRegression& regression) {
+  IntegrationLayer layer_of(int source, const FeatureRegression& regression) const {
     const auto d = static_cast<size_t>(dense_.config().d_model);
     const auto identity = [d](FeatureMix& mix) {
       mix = {std::vector<float>(d, 1), std::vector<float>(d, 0), std::vector<float>(d, 0)};
     };
-    IntegrationLayer& points = set_[static_cast<size_t>(layer)];
+    IntegrationLayer points;
     if (mix_) identity(points.baseline);
     if (source >= 0) identity(points.skip);
     FeatureMix& first = mix_ ? points.baseline : points.skip;
@@ -231,6 +291,7 @@ class SetFit {
       if (mix_) points.baseline.take[i] = static_cast<float>(fit.weight[1]);
       if (source >= 0) points.skip.take[i] = static_cast<float>(fit.weight[mix_ ? 2 : 1]);
     }
+    return points;
   }
 
   Model &dense_, &pruned_;
@@ -248,7 +309,6 @@ IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,
                                std::span<const int32_t> tokens, std::shared_ptr<ThreadPool> pool,
                                const std::string& isa, const IntegrationFitOptions& options,
                                const IntegrationFitProgress& progress) {
-  const int n_layers = dense->config().n_layers;
   const Windows windows = cut(tokens, dense->config(), options);
   ModelOptions plain;
   plain.level = 1;
@@ -256,8 +316,11 @@ IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,
   plain.isa = isa;
   plain.agency = AgencyMode::off;
   const auto dense_model = Model::create(dense, plain);
+  plain.removed_heads = removed_heads;
+  plain.unpruned = dense;
   // The model that is fitted reads these weights; between its sessions they grow layer by layer.
   const auto weights = std::make_shared<IntegrationWeights>();
+  plain.integration = weights;
   IntegrationFit result;
   for (const Window& window : windows.fit) result.tokens += std::ssize(window);
   struct Kind {
@@ -268,31 +331,14 @@ IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,
   for (const Kind& kind :
        {Kind{"unet", false, true, &weights->unet}, Kind{"mix", true, false, &weights->mix},
         Kind{"both", true, true, &weights->both}}) {
-    kind.set->resize(static_cast<size_t>(n_layers));
+    kind.set->resize(static_cast<size_t>(dense->config().n_layers));
     ModelOptions with = plain;
-    with.removed_heads = removed_heads;
     with.mix_baseline = kind.mix;
     with.unet = kind.unet;
-    with.integration = weights;
-    with.unpruned = dense;
     const auto model = Model::create(pruned, with);
-    SetFit fit(*dense_model, *model, *kind.set, kind.mix, kind.unet, windows, options);
-    IntegrationFitSet report{kind.name, loss_of(*model, windows.held_out), 0, 0, 0};
-    report.loss_after = report.loss_before;
-    for (int l = n_layers / 2; l < n_layers; ++l) {
-      if (progress) progress(kind.name, l - n_layers / 2, n_layers - n_layers / 2);
-      if (!fit.has_point(l)) continue;
-      ++report.layers;
-      fit.fit_layer(l);
-      const double loss = loss_of(*model, windows.held_out);
-      if (loss < report.loss_after) {
-        report.loss_after = loss;
-        ++report.layers_kept;
-      } else {
-        (*kind.set)[static_cast<size_t>(l)] = {};
-      }
-    }
-    result.sets.push_back(report);
+    result.sets.push_back(
+        SetFit(*dense_model, *model, *kind.set, kind.mix, kind.unet, windows, options)
+            .run(kind.name, progress));
   }
   result.weights = weights;
   return result;

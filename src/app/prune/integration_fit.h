@@ -16,8 +16,7 @@ namespace sentinel {
 
 struct IntegrationFitOptions {
   int window = 0;              // tokens; 0: the model's context
-  int64_t max_tokens = 16384;  // of the calibration text, from its start
-  double held_out = 0.25;      // share of them that decides whether a layer's points stay
+  int64_t max_tokens = 16384;  // windows spread over the calibration text; every 4th decides only
   double ridge = 1e-3;         // of each regressor's variance
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -38,8 +37,9 @@ struct IntegrationFit {
 using IntegrationFitProgress = std::function<void(const std::string& set, int done, int total)>;
 
 // `pruned` and its removed_heads against `dense` (the same checkpoint when heads are only removed
-// in memory). A layer's points that do not lower the held-out loss are left out. Deterministic.
-// Error (usage): too few tokens, models of different shapes; Error (interrupted).
+// in memory). A layer's points that do not clearly lower the loss of the windows held out are left
+// out. Deterministic. Error (usage): too few tokens, models of different shapes; Error
+// (interrupted).
 IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,
                                std::shared_ptr<const Checkpoint> pruned,
                                const std::vector<HeadId>& removed_heads,
