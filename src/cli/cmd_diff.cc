@@ -24,20 +24,21 @@ void print_diff(const CheckpointDiff& diff) {
   if (diff.identical) {
     fmt::print("every weight is equal\n");
   } else {
-    fmt::print("relative change |B - A| / |A|: token embedding {:.4g}, position embedding {:.4g}, "
-               "final norm {:.4g}\n", diff.token_embedding, diff.position_embedding,
-               diff.final_norm);
+    fmt::print(
+        "relative change |B - A| / |A|: token embedding {:.4g}, position embedding {:.4g}, "
+        "final norm {:.4g}\n",
+        diff.token_embedding, diff.position_embedding, diff.final_norm);
     std::vector<std::vector<std::string>> rows = {
         {"layer", "heads", "ffn", "qkv", "o", "up", "down", "biases", "norms"}};
     for (size_t l = 0; l < diff.layers.size(); ++l) {
       const LayerDiff& d = diff.layers[l];
       const auto moved = [](double x) { return fmt::format("{:.4g}", x); };
       const bool same_ffn = d.ffn_a == d.ffn_b;
-      rows.push_back({std::to_string(l),
-                      change(static_cast<int>(d.heads_a.size()), static_cast<int>(d.heads_b.size())),
-                      change(d.ffn_a, d.ffn_b), moved(d.qkv), moved(d.o),
-                      same_ffn ? moved(d.up) : "-", same_ffn ? moved(d.down) : "-",
-                      moved(d.biases), moved(d.norms)});
+      rows.push_back(
+          {std::to_string(l),
+           change(static_cast<int>(d.heads_a.size()), static_cast<int>(d.heads_b.size())),
+           change(d.ffn_a, d.ffn_b), moved(d.qkv), moved(d.o), same_ffn ? moved(d.up) : "-",
+           same_ffn ? moved(d.down) : "-", moved(d.biases), moved(d.norms)});
     }
     fmt::print("{}", format_table(rows));
   }

@@ -66,8 +66,10 @@ void convert_to_png(const std::string& svg_path, const std::string& png_path) {
     if (child > 0) waitpid(child, &status, 0);
     if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
   }
-  throw runtime_error("--heatmap {}: png needs librsvg2-bin (rsvg-convert) or imagemagick; install "
-                      "one, or name a .svg file", png_path);
+  throw runtime_error(
+      "--heatmap {}: png needs librsvg2-bin (rsvg-convert) or imagemagick; install "
+      "one, or name a .svg file",
+      png_path);
 }
 
 void write_heatmap(const HeadReport& report, const std::string& model, const std::string& path) {

@@ -58,7 +58,6 @@ class StageReporter {
   Progress progress_;
 };
 
-
 std::string widths(const std::vector<int>& values) {
   return fmt::format("{}", fmt::join(values, " "));
 }
@@ -102,8 +101,8 @@ int run_command(Arguments a, const RunContext& context) {
   o.prune.recover = parse_recover(a.recover);
   o.prune.protect_first = parse_switch("protect_first", a.protect_first);
   o.dtype = parse_dtype(a.dtype);
-  o.calibration = a.calibration.empty() ? bundled_file("texts/calibration.txt").string()
-                                        : a.calibration;
+  o.calibration =
+      a.calibration.empty() ? bundled_file("texts/calibration.txt").string() : a.calibration;
   o.text = a.text.empty() ? bundled_file("texts/validation.txt").string() : a.text;
   o.out = a.out;
   o.plan = a.plan;
@@ -113,12 +112,12 @@ int run_command(Arguments a, const RunContext& context) {
   o.cancel = context.interrupted;
   o.checkpoint = open_checkpoint(a.model.model);
   StageReporter reporter;
-  const PruneRunResult result =
-      run_prune(o, [&](const PruneProgress& now) { reporter(now); });
+  const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { reporter(now); });
   reporter.clear();
   if (result.same_text) {
-    fmt::print(stderr, "warning: the perplexity was measured on the calibration text itself; give "
-                       "another one with --text\n");
+    fmt::print(stderr,
+               "warning: the perplexity was measured on the calibration text itself; give "
+               "another one with --text\n");
   }
   context.emit(to_json(result));
   if (!context.json) print_result(result, a);
@@ -143,8 +142,7 @@ void add_amounts(CLI::App& command, Arguments& a) {
 
 void add_method(CLI::App& command, Arguments& a) {
   PruneOptions& p = a.run.prune;
-  add_option(command, "strategy", p.strategy,
-             "random, magnitude, entropy, output, ablation or obs")
+  add_option(command, "strategy", p.strategy, "random, magnitude, entropy, output, ablation or obs")
       ->type_name("NAME")
       ->capture_default_str();
   add_option(command, "ffn_strategy", p.ffn_strategy,
@@ -183,8 +181,7 @@ Runner setup_prune(CLI::App& command) {
            "write the unpruned shape with zeros, for tools that need it");
   add_option(command, "dtype", a->dtype, "f32, f16 or bf16 (default: as the source)");
   add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");
-  add_option(command, "text", a->text,
-             "text to measure quality on (default: texts/validation.txt)")
+  add_option(command, "text", a->text, "text to measure quality on (default: texts/validation.txt)")
       ->type_name("FILE");
   add_option(command, "max_eval_windows", a->run.max_eval_windows, "of that text; 0: all")
       ->capture_default_str();

@@ -87,8 +87,9 @@ void check_same_family(const ModelConfig& unpruned, const ModelConfig& pruned) {
     }
   }
   if (!same) {
-    throw usage_error("first position: the other model is not the one that this model was pruned "
-                      "from; name the unpruned model");
+    throw usage_error(
+        "first position: the other model is not the one that this model was pruned "
+        "from; name the unpruned model");
   }
 }
 

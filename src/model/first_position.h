@@ -33,7 +33,7 @@ class FirstPosition {
   DecoderContext own_;
   const UnprunedWeights* unpruned_;
   Plan plan_;
-  std::unique_ptr<KvCache> unpruned_cache_;       // one position
+  std::unique_ptr<KvCache> unpruned_cache_;        // one position
   std::unique_ptr<Workspace> unpruned_workspace_;  // one row
 };
 

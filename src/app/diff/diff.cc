@@ -154,9 +154,16 @@ CheckpointDiff diff_checkpoints(const Checkpoint& a, const Checkpoint& b) {
 json to_json(const CheckpointDiff& diff) {
   json layers = json::array();
   for (const LayerDiff& l : diff.layers) {
-    layers.push_back({{"heads_a", l.heads_a}, {"heads_b", l.heads_b}, {"ffn_a", l.ffn_a},
-                      {"ffn_b", l.ffn_b}, {"qkv", l.qkv}, {"o", l.o}, {"up", l.up},
-                      {"down", l.down}, {"biases", l.biases}, {"norms", l.norms}});
+    layers.push_back({{"heads_a", l.heads_a},
+                      {"heads_b", l.heads_b},
+                      {"ffn_a", l.ffn_a},
+                      {"ffn_b", l.ffn_b},
+                      {"qkv", l.qkv},
+                      {"o", l.o},
+                      {"up", l.up},
+                      {"down", l.down},
+                      {"biases", l.biases},
+                      {"norms", l.norms}});
   }
   return {{"a", diff.origin_a},
           {"b", diff.origin_b},

@@ -14,7 +14,10 @@ namespace {
 class HeadSums {
  public:
   HeadSums(const ModelConfig& config, const EditableLayer& layer)
-      : d_(config.head_dim), n_heads_(layer.n_heads()), entropy_(n_heads_), utilization_(n_heads_),
+      : d_(config.head_dim),
+        n_heads_(layer.n_heads()),
+        entropy_(n_heads_),
+        utilization_(n_heads_),
         output_(n_heads_) {
     const int64_t width = config.d_model;
     for (int h = 0; h < n_heads_; ++h) {

@@ -37,7 +37,7 @@ struct LayerStats {
 struct CalibrationStats {
   std::string model_sha256;  // model_fingerprint()
   std::string text_sha256;
-  int64_t tokens = 0;        // rows that count; position 0 of every window is left out
+  int64_t tokens = 0;  // rows that count; position 0 of every window is left out
   int window = 0;
   std::vector<LayerStats> layers;
 };

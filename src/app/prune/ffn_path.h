@@ -23,10 +23,10 @@ std::vector<double> neuron_scores(FfnStrategy strategy, const EditableLayer& lay
 std::vector<int> ascending_order(const std::vector<double>& scores);
 
 struct FfnPath {
-  std::vector<int> order;        // neurons, the first to go in front
-  int step = 0;                  // neurons per level; the last level may take fewer
-  std::vector<LinearMap> maps;   // [levels] over the kept neurons, ascending; level k has lost the
-                                 // first min(k * step, n) of the order
+  std::vector<int> order;       // neurons, the first to go in front
+  int step = 0;                 // neurons per level; the last level may take fewer
+  std::vector<LinearMap> maps;  // [levels] over the kept neurons, ascending; level k has lost the
+                                // first min(k * step, n) of the order
   // The neurons kept at a level, ascending.
   std::vector<int> kept(int level) const;
   int removed_at(int level) const;

@@ -70,11 +70,16 @@ void draw_panel(const std::string& name, const HeadScores& scores, int x, int y,
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
-    if (c == '<') out += "&lt;";
-    else if (c == '>') out += "&gt;";
-    else if (c == '&') out += "&amp;";
-    else if (c == '"') out += "&quot;";
-    else out += c;
+    if (c == '<')
+      out += "&lt;";
+    else if (c == '>')
+      out += "&gt;";
+    else if (c == '&')
+      out += "&amp;";
+    else if (c == '"')
+      out += "&quot;";
+    else
+      out += c;
   }
   return out;
 }
@@ -98,8 +103,8 @@ HeadReport report_heads(const RankingInput& input,
     windows.push_back(
         input.calibration.subspan(begin, std::min(window, input.calibration.size() - begin)));
   }
-  const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows, {.ffn = false, .cancel = input.cancel}, runner);
+  const CalibrationStats stats =
+      collect_stats(input.checkpoint, windows, {.ffn = false, .cancel = input.cancel}, runner);
   report.tokens = stats.tokens;
   for (const LayerStats& layer : stats.layers) {
     report.entropy.push_back(layer.entropy);

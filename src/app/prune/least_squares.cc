@@ -81,8 +81,7 @@ LinearMap ridge_fit(const Moments& m, const std::vector<float>& w0, double ridge
   if (m.n_x == 0) return with_best_bias(m, {});
   const Factor f = factor(m, ridge);
   const RowMatrix start = matrix(w0, m.n_x, m.n_y);
-  const Eigen::MatrixXd right =
-      matrix(m.xy, m.n_x, m.n_y) - matrix(m.xx, m.n_x, m.n_x) * start;
+  const Eigen::MatrixXd right = matrix(m.xy, m.n_x, m.n_y) - matrix(m.xx, m.n_x, m.n_x) * start;
   return with_best_bias(m, floats(start + f.llt.solve(right)));
 }
 

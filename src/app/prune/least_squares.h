@@ -35,7 +35,7 @@ class OptimalRemoval {
   void remove(std::span<const int> features);
   // The refit after a removal of [first, first + count), without doing it.
   LinearMap map_without(int first, int count) const;
-  LinearMap map() const;  // rows of removed features are 0
+  LinearMap map() const;        // rows of removed features are 0
   double removed_cost() const;  // sum of the costs of what was removed
 
  private:

@@ -33,7 +33,8 @@ Data correlated(int rows, int n_x, int n_y, uint64_t seed) {
     const double common = rng.normal();
     for (int j = 0; j < n_x; ++j) {
       const double scale = j == n_x / 2 ? 1e-4 : 1;
-      d.x.push_back(static_cast<float>(scale * (offset[j] + 2 * loading[j] * common + rng.normal())));
+      d.x.push_back(
+          static_cast<float>(scale * (offset[j] + 2 * loading[j] * common + rng.normal())));
     }
     for (int o = 0; o < n_y; ++o) {
       double sum = d.bias[o] + 0.1 * rng.normal();

@@ -149,8 +149,8 @@ double LossMeter::head_loss(const Stream& stream) {
                           logits.data(), vocab, vocab),
               0, round_up(vocab, kPanel) / kPanel);
       for (int r = 0; r < rows; ++r) {
-        sums[thread] += row_loss(logits.data() + r * vocab, static_cast<int>(vocab),
-                                 targets[begin + r]);
+        sums[thread] +=
+            row_loss(logits.data() + r * vocab, static_cast<int>(vocab), targets[begin + r]);
       }
     }
   });

@@ -43,8 +43,8 @@ class LossMeter {
   const int n_sublayers_;
   int64_t tokens_ = 0;
   std::vector<std::shared_ptr<PackedSublayer>> packed_;
-  std::vector<Stream> streams_;                  // [n_sublayers] inputs of each
-  std::vector<std::vector<float>> first_rows_;   // [n_sublayers + 1][windows, d_model] dense
+  std::vector<Stream> streams_;                 // [n_sublayers] inputs of each
+  std::vector<std::vector<float>> first_rows_;  // [n_sublayers + 1][windows, d_model] dense
   AlignedBuffer lm_head_;
   std::vector<float> norm_weight_, norm_bias_;
   double loss_ = 0, dense_loss_ = 0;

@@ -89,10 +89,9 @@ void MomentAccumulator::flush() {
     for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {
       const int64_t first = task * kTaskRows;
       const auto count = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
-      const LinearArgs args =
-          f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
-                      transposed_.data() + first * kBlock, kBlock, count, block.data(), columns_,
-                      columns_);
+      const LinearArgs args = f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
+                                          transposed_.data() + first * kBlock, kBlock, count,
+                                          block.data(), columns_, columns_);
       const int64_t begin = first / kPanel;  // columns left of the diagonal follow by symmetry
       run_f32(kernels_, args, begin, n_panels);
       for (int r = 0; r < args.rows; ++r) {

@@ -35,9 +35,9 @@ class MomentAccumulator {
   const KernelTable& kernels_;
   ThreadPool& pool_;
   bool started_ = false;
-  std::vector<float> shift_;       // [columns]: a mean of the first rows, taken off before products
-  std::vector<double> sum_;        // [columns] of weight * (z - shift)
-  std::vector<double> products_;   // [n_x_padded, columns], upper part of the x columns
+  std::vector<float> shift_;      // [columns]: a mean of the first rows, taken off before products
+  std::vector<double> sum_;       // [columns] of weight * (z - shift)
+  std::vector<double> products_;  // [n_x_padded, columns], upper part of the x columns
   double weight_ = 0, yy_ = 0;
   int pending_ = 0;                // rows in the block
   std::vector<float> panels_;      // [columns / 16][kBlock][16] sqrt(weight) * (z - shift)

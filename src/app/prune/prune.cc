@@ -36,8 +36,10 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
   if (!options.ffn_strategy.empty()) parse_ffn_strategy(options.ffn_strategy);
   const auto window = static_cast<size_t>(options.window ? options.window : config.context_length);
   if (tokens < 2 * window && tokens < 4 * kMinWindow) {
-    throw usage_error("the calibration text has {} tokens, at least {} are needed; give a longer "
-                      "text", tokens, 4 * kMinWindow);
+    throw usage_error(
+        "the calibration text has {} tokens, at least {} are needed; give a longer "
+        "text",
+        tokens, 4 * kMinWindow);
   }
 }
 
@@ -102,8 +104,8 @@ struct Pruner::Impl {
   Impl(std::shared_ptr<const Checkpoint> c, std::span<const int32_t> t, std::string sha,
        const PruneOptions& o, PruneCallback p)
       : checkpoint(std::move(c)),
-        tokens(t.first(std::min<size_t>(t.size(), static_cast<size_t>(
-                                                      std::max<int64_t>(o.calibration_tokens, 0))))),
+        tokens(t.first(std::min<size_t>(
+            t.size(), static_cast<size_t>(std::max<int64_t>(o.calibration_tokens, 0))))),
         text_sha256(std::move(sha)),
         options(o),
         progress(std::move(p)),
@@ -113,8 +115,10 @@ struct Pruner::Impl {
     check(options, config, tokens.size());
     for (const int32_t token : tokens) {
       if (token < 0 || token >= config.vocab_size) {
-        throw usage_error("calibration text: token {} is beyond the model's vocabulary of {}; the "
-                          "tokenizer does not belong to this model", token, config.vocab_size);
+        throw usage_error(
+            "calibration text: token {} is beyond the model's vocabulary of {}; the "
+            "tokenizer does not belong to this model",
+            token, config.vocab_size);
       }
     }
     int window = options.window ? options.window : config.context_length;
@@ -269,8 +273,9 @@ void Pruner::use_stats(CalibrationStats stats) {
     throw usage_error("--stats: statistics of another model; collect them again with --save_stats");
   }
   if (stats.text_sha256 != impl_->text_sha256) {
-    throw usage_error("--stats: statistics of another calibration text; collect them again with "
-                      "--save_stats");
+    throw usage_error(
+        "--stats: statistics of another calibration text; collect them again with "
+        "--save_stats");
   }
   impl_->stats = std::move(stats);
 }

@@ -17,17 +17,17 @@
 namespace sentinel {
 
 struct PruneOptions {
-  double heads = 0, ffn = 0;            // percent of the heads and neurons that the model has
-  std::string strategy = "obs";         // for heads: a name of ranking_strategies()
-  std::string ffn_strategy;             // empty: as `strategy` if neurons know it, else obs
+  double heads = 0, ffn = 0;     // percent of the heads and neurons that the model has
+  std::string strategy = "obs";  // for heads: a name of ranking_strategies()
+  std::string ffn_strategy;      // empty: as `strategy` if neurons know it, else obs
   Recover recover = Recover::refit;
-  int round_to = 16;                    // neurons of a layer: removed in multiples of this
+  int round_to = 16;  // neurons of a layer: removed in multiples of this
   bool protect_first = false;
   uint64_t seed = 0;
   int64_t calibration_tokens = 131072;  // at most, from the start of the text
   int window = 0;                       // tokens; 0: the model's context
   int64_t search_tokens = 0;
-  std::optional<PrunePlan> plan;        // replayed in place of strategy and percentages
+  std::optional<PrunePlan> plan;  // replayed in place of strategy and percentages
   // Targets in place of percentages: the search goes on until they are met.
   StopRule stop_rule;
   int threads = 0;

@@ -45,8 +45,8 @@ class PlanReader {
   }
   int index(const json& value, int low, int n, const std::string& what) const {
     if (!value.is_number_integer() || value.get<int64_t>() < low || value.get<int64_t>() >= n) {
-      throw broken(fmt::format("{} {} is outside {}..{}", what, printable(value.dump(), 40), low,
-                               n - 1));
+      throw broken(
+          fmt::format("{} {} is outside {}..{}", what, printable(value.dump(), 40), low, n - 1));
     }
     return static_cast<int>(value.get<int64_t>());
   }
@@ -121,8 +121,8 @@ json to_json(const PrunePlan& plan, const ModelConfig& config) {
   if (!plan.steps.empty()) {
     json steps = json::array();
     for (const PruneStep& step : plan.steps) {
-      json entry = {{"kind", step.kind}, {"layer", step.layer}, {"count", step.count},
-                    {"loss", step.loss}};
+      json entry = {
+          {"kind", step.kind}, {"layer", step.layer}, {"count", step.count}, {"loss", step.loss}};
       if (step.head >= 0) entry["head"] = step.head;
       steps.push_back(std::move(entry));
     }

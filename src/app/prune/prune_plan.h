@@ -22,9 +22,9 @@ struct LayerCut {
 struct PruneStep {
   std::string kind;  // "heads", "neurons"
   int layer = 0;
-  int count = 0;     // heads or neurons removed by it
-  int head = -1;     // the head
-  double loss = 0;   // nats per token on the search windows afterwards
+  int count = 0;    // heads or neurons removed by it
+  int head = -1;    // the head
+  double loss = 0;  // nats per token on the search windows afterwards
 };
 
 struct PrunePlan {

@@ -28,8 +28,10 @@ std::shared_ptr<const Checkpoint> mini() {
 }
 
 const std::vector<int32_t>& tokens() {
-  static const std::vector<int32_t> ids = Tokenizer::load(mini()->folder())
-      ->encode(read_file(std::string(SENTINEL_SOURCE_DIR) + "/texts/calibration.txt").substr(0, 16000));
+  static const std::vector<int32_t> ids =
+      Tokenizer::load(mini()->folder())
+          ->encode(read_file(std::string(SENTINEL_SOURCE_DIR) + "/texts/calibration.txt")
+                       .substr(0, 16000));
   return ids;
 }
 
@@ -37,7 +39,8 @@ PruneOptions quick() {
   PruneOptions options;
   options.window = 128;
   options.calibration_tokens = 2048;
-  options.search_tokens = 256;
+  options.search_tokens = 128;
+  options.threads = 1;
   return options;
 }
 
@@ -62,11 +65,9 @@ std::vector<float> logits_of(std::shared_ptr<const Checkpoint> checkpoint,
   const auto model = Model::create(std::move(checkpoint), options);
   const auto session = model->new_session(1, 64);
   std::vector<float> all;
-  session->prefill(0, std::span(tokens()).first(48),
-                   [&](int, int rows, const float* logits) {
-                     all.insert(all.end(), logits,
-                                logits + int64_t{rows} * model->config().vocab_size);
-                   });
+  session->prefill(0, std::span(tokens()).first(48), [&](int, int rows, const float* logits) {
+    all.insert(all.end(), logits, logits + int64_t{rows} * model->config().vocab_size);
+  });
   return all;
 }
 
@@ -103,15 +104,16 @@ TEST(Editable, SublayersInTurnAreTheModel) {
   LossMeter meter(mini(), {window}, false, runner);
   const auto model = Model::create(mini(), {});
   double nll = 0;
-  model->new_session(1, 256)->prefill(0, window.first(199), [&](int first, int rows,
-                                                                const float* logits) {
-    for (int r = 0; r < rows; ++r) {
-      const float* row = logits + int64_t{r} * 4096;
-      double sum = 0;
-      for (int i = 0; i < 4096; ++i) sum += std::exp(double{row[i]});
-      nll += std::log(sum) - row[window[first + r + 1]];
-    }
-  });
+  model->new_session(1, 256)->prefill(0, window.first(199),
+                                      [&](int first, int rows, const float* logits) {
+                                        for (int r = 0; r < rows; ++r) {
+                                          const float* row = logits + int64_t{r} * 4096;
+                                          double sum = 0;
+                                          for (int i = 0; i < 4096; ++i)
+                                            sum += std::exp(double{row[i]});
+                                          nll += std::log(sum) - row[window[first + r + 1]];
+                                        }
+                                      });
   EXPECT_NEAR(meter.dense_loss(), nll / 199, 1e-5);
 }
 
@@ -167,8 +169,8 @@ TEST(Prune, BudgetIsMetByEveryStrategy) {
     options.recover = Recover::bias;
     Pruner p = pruner(options);
     const PrunePlan plan = p.make_plan();
-    EXPECT_EQ(plan.heads_removed(), 19) << strategy;       // floor(64 * 0.3)
-    EXPECT_EQ(plan.neurons_removed(), 1632) << strategy;   // floor(8192 * 0.2 / 16) * 16
+    EXPECT_EQ(plan.heads_removed(), 19) << strategy;      // floor(64 * 0.3)
+    EXPECT_EQ(plan.neurons_removed(), 1632) << strategy;  // floor(8192 * 0.2 / 16) * 16
     for (const LayerCut& cut : plan.layers) {
       EXPECT_EQ(cut.neurons.size() % 16, 0u) << strategy;
       EXPECT_TRUE(std::is_sorted(cut.heads.begin(), cut.heads.end()));
@@ -178,9 +180,10 @@ TEST(Prune, BudgetIsMetByEveryStrategy) {
   }
 }
 
-TEST(Prune, SearchIsDeterministicAndSpareOfTheLoss) {
+TEST(Prune, SearchIsDeterministicAcrossRuns) {
   PruneOptions options = quick();
-  options.heads = 50;
+  options.heads = 10;
+  options.ffn = 5;
   const PrunePlan first = pruner(options).make_plan(), second = pruner(options).make_plan();
   EXPECT_EQ(to_json(first, mini()->config()), to_json(second, mini()->config()));
   ASSERT_FALSE(first.steps.empty());

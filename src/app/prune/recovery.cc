@@ -54,7 +54,8 @@ class Recovery {
     {
       if (options_.correction < 1) before_ = dense_.x;
       const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()), dense_, &dense_, {});
+      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()),
+                  dense_, &dense_, {});
     }
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
@@ -73,7 +74,8 @@ class Recovery {
       bias = std::move(map.bias);
       if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
-    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_, &pruned_, {});
+    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_,
+                &pruned_, {});
     protect();
   }
 

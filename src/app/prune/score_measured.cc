@@ -64,9 +64,8 @@ HeadScores losses_without(const RankingInput& input, Tools& tools, const Edit& e
 
 HeadScores score_entropy(const RankingInput& input) {
   Tools tools(input);
-  const CalibrationStats stats =
-      collect_stats(input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel},
-                    tools.runner);
+  const CalibrationStats stats = collect_stats(
+      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
   HeadScores scores;
   for (const LayerStats& layer : stats.layers) {
     auto& row = scores.emplace_back();
@@ -87,9 +86,8 @@ HeadScores score_ablation(const RankingInput& input) {
 HeadScores score_obs(const RankingInput& input) {
   Tools tools(input);
   const ModelConfig& config = input.checkpoint->config();
-  const CalibrationStats stats =
-      collect_stats(input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel},
-                    tools.runner);
+  const CalibrationStats stats = collect_stats(
+      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
   std::vector<OptimalRemoval> states;
   for (int l = 0; l < config.n_layers; ++l) {
     states.emplace_back(stats.layers[l].attention.unpack(), copy_layer(*input.checkpoint, l).o,

@@ -12,14 +12,14 @@
 namespace sentinel {
 namespace {
 
-constexpr int kFfnLevels = 16;                 // steps that take away a whole FFN
-constexpr double kLossBudgetFlops = 40e12;     // of all loss measurements together
+constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
+constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
 constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
 
 struct Candidate {
   bool heads = true;
   int layer = 0;
-  int head = 0;       // original id
+  int head = 0;  // original id
   double loss = 0;
   bool fresh = false;  // measured since the last step
   double size = 1;     // weights that go
@@ -29,8 +29,13 @@ class Search {
  public:
   Search(EditableModel& model, const CalibrationSet& set, const CalibrationStats& stats,
          const SearchOptions& options, SublayerRunner& runner, const StopRule& rule)
-      : model_(model), stats_(stats), options_(options), runner_(runner), rule_(rule),
-        config_(model.base->config()), fit_(set),
+      : model_(model),
+        stats_(stats),
+        options_(options),
+        runner_(runner),
+        rule_(rule),
+        config_(model.base->config()),
+        fit_(set),
         meter_(model.base, loss_windows(set), options.protect_first, runner) {
     fit_.held_out.clear();
     per_round_ = options.heads_per_round > 0 ? options.heads_per_round
@@ -42,8 +47,8 @@ class Search {
       if (!paths_.empty()) add_ffn_candidate(l);
       if (options_.heads == 0) continue;
       for (const int id : model_.layers[l].head_ids) {
-        candidates_.push_back({true, l, id, -HUGE_VAL, false,
-                               4.0 * config_.head_dim * config_.d_model});
+        candidates_.push_back(
+            {true, l, id, -HUGE_VAL, false, 4.0 * config_.head_dim * config_.d_model});
       }
     }
   }
@@ -66,8 +71,8 @@ class Search {
       outcome_.cuts[l].heads = removed_heads(l);
       if (!paths_.empty()) {
         auto& neurons = outcome_.cuts[l].neurons;
-        const int64_t count = paths_[l].removed_at(levels_[l]) -
-                              (static_cast<int>(l) == beyond_layer ? beyond : 0);
+        const int64_t count =
+            paths_[l].removed_at(levels_[l]) - (static_cast<int>(l) == beyond_layer ? beyond : 0);
         neurons.assign(paths_[l].order.begin(), paths_[l].order.begin() + count);
         std::sort(neurons.begin(), neurons.end());
       }
@@ -217,8 +222,8 @@ class Search {
     if (options_.recover != Recover::none && !options_.refit_heads) leave_mean(layer, c);
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
     if (!options_.refit_heads) return layer;
-    const LinearMap map = states_[c.layer].map_without(present[position] * config_.head_dim,
-                                                       config_.head_dim);
+    const LinearMap map =
+        states_[c.layer].map_without(present[position] * config_.head_dim, config_.head_dim);
     for (size_t i = 0; i < kept.size(); ++i) {
       std::copy_n(map.w.begin() + present[kept[i]] * block, block, layer.o.begin() + i * block);
     }
@@ -367,9 +372,9 @@ class Search {
   CalibrationSet fit_;
   LossMeter meter_;
   int per_round_ = 0, since_refresh_ = 0;
-  std::vector<OptimalRemoval> states_;           // [n_layers] of the heads
-  std::vector<std::vector<int>> present_;        // [n_layers] state's index of each present head
-  std::vector<std::vector<double>> means_;       // [n_layers] of the states' features
+  std::vector<OptimalRemoval> states_;      // [n_layers] of the heads
+  std::vector<std::vector<int>> present_;   // [n_layers] state's index of each present head
+  std::vector<std::vector<double>> means_;  // [n_layers] of the states' features
   std::vector<bool> with_bias_;
   std::vector<std::vector<float>> base_bias_;
   std::vector<FfnPath> paths_;

@@ -17,16 +17,16 @@
 namespace sentinel {
 
 struct SearchOptions {
-  int heads = 0;           // how many to remove at most
-  int64_t neurons = 0;     // at most; a multiple of round_to unless it is all
+  int heads = 0;        // how many to remove at most
+  int64_t neurons = 0;  // at most; a multiple of round_to unless it is all
   int round_to = 16;
   Recover recover = Recover::refit;
   bool protect_first = false;
-  double ridge = 1e-3;     // of the refits during the search
+  double ridge = 1e-3;  // of the refits during the search
   // Measure a head's loss with the other heads of its layer refitted (else: with its mean left, or
   // zero for Recover::none), and refit on fresh inputs after every heads_per_round removals.
   bool refit_heads = false;
-  int heads_per_round = 0;  // 0: a tenth of all
+  int heads_per_round = 0;    // 0: a tenth of all
   int64_t search_tokens = 0;  // that the loss is measured on; 0: by the model's size
   const std::atomic<bool>* cancel = nullptr;
 };

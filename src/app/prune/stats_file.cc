@@ -48,8 +48,8 @@ class Reader {
       load_elements(entry.data, DType::f32, 1, n, values.data());
       return values;
     }
-    throw bad_input("{}: tensor \"{}\" is missing or damaged; collect the statistics again",
-                    where_, name);
+    throw bad_input("{}: tensor \"{}\" is missing or damaged; collect the statistics again", where_,
+                    name);
   }
 
   std::string where_;
@@ -81,17 +81,20 @@ json checked_header(const std::filesystem::path& path, const std::string& model_
                : std::string();
   };
   if (text("format") != kFormat) {
-    throw bad_input("{}: not calibration statistics of this version; collect them again with "
-                    "--save_stats", path.string());
+    throw bad_input(
+        "{}: not calibration statistics of this version; collect them again with "
+        "--save_stats",
+        path.string());
   }
   if (text("model_sha256") != model_sha256) {
     throw bad_input("{}: statistics of another model; collect them again with --save_stats",
                     path.string());
   }
   if (!text_sha256.empty() && text("text_sha256") != text_sha256) {
-    throw bad_input("{}: statistics of another calibration text (sha256 {}); give that text or "
-                    "collect them again with --save_stats", path.string(),
-                    printable(text("text_sha256"), 64));
+    throw bad_input(
+        "{}: statistics of another calibration text (sha256 {}); give that text or "
+        "collect them again with --save_stats",
+        path.string(), printable(text("text_sha256"), 64));
   }
   return header;
 }

@@ -7,13 +7,14 @@
 namespace sentinel {
 namespace {
 
-constexpr int kBatchRows = 512;       // of one forward pass when sequences are short
+constexpr int kBatchRows = 512;  // of one forward pass when sequences are short
 constexpr int kBatchSequences = 256;
 
 // A Checkpoint of one layer that only lends views.
 class ViewCheckpoint : public Checkpoint {
  public:
-  ViewCheckpoint(const ModelConfig& config, ModelView view) : config_(config), view_(std::move(view)) {}
+  ViewCheckpoint(const ModelConfig& config, ModelView view)
+      : config_(config), view_(std::move(view)) {}
   const std::filesystem::path& folder() const override { return folder_; }
   const ModelConfig& config() const override { return config_; }
   const nlohmann::json& raw_config() const override { return raw_; }

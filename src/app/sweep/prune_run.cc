@@ -213,8 +213,8 @@ class PruneRun {
       const auto model = Model::create(pruned, o_.model);
       result.after = describe(*pruned, *model);
       const BaseLogits base(*dense, text_.tokens, options, 0);
-      const EvalResult eval = evaluate(*model, text_.tokens, options, &base,
-                                       show("evaluating the pruned model"));
+      const EvalResult eval =
+          evaluate(*model, text_.tokens, options, &base, show("evaluating the pruned model"));
       result.after.perplexity = eval.perplexity;
       result.divergence = eval.divergence;
       if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
@@ -244,12 +244,9 @@ class PruneRun {
 };
 
 json side_json(const PruneSide& side) {
-  json out = {{"parameters", side.parameters},
-              {"weight_bytes", side.weight_bytes},
-              {"bytes_per_token", side.bytes_per_token},
-              {"heads_per_layer", side.heads_per_layer},
-              {"ffn_per_layer", side.ffn_per_layer},
-              {"perplexity", side.perplexity}};
+  json out = {{"parameters", side.parameters},           {"weight_bytes", side.weight_bytes},
+              {"bytes_per_token", side.bytes_per_token}, {"heads_per_layer", side.heads_per_layer},
+              {"ffn_per_layer", side.ffn_per_layer},     {"perplexity", side.perplexity}};
   const auto put = [&](const char* key, const std::optional<double>& value) {
     out[key] = value ? json(*value) : json(nullptr);
   };
@@ -286,8 +283,11 @@ json to_json(const PruneRunResult& result) {
   }
   json losses = json::array();
   for (const SublayerLoss& loss : result.losses) {
-    losses.push_back({{"none", loss.none}, {"bias", loss.bias}, {"refit", loss.refit},
-                      {"target", loss.target}, {"ridge", loss.ridge}});
+    losses.push_back({{"none", loss.none},
+                      {"bias", loss.bias},
+                      {"refit", loss.refit},
+                      {"target", loss.target},
+                      {"ridge", loss.ridge}});
   }
   if (!losses.empty()) out["calibration_losses"] = std::move(losses);
   return out;

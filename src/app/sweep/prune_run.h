@@ -25,13 +25,13 @@ struct PruneRunOptions {
   std::filesystem::path plan;         // to replay; empty: make one
   std::filesystem::path stats, save_stats;  // folders; may be empty
   bool padded = false, dry_run = false;
-  std::optional<DType> dtype;         // of the saved weights; empty: as the source
+  std::optional<DType> dtype;  // of the saved weights; empty: as the source
   std::optional<int64_t> target_params;
   std::optional<double> target_speedup;           // of decoding
   std::optional<double> max_perplexity_increase;  // percent, on held-out calibration windows
-  int max_eval_windows = 60;          // 0: all
-  bool bench = true;                  // measure speed before and after
-  ModelOptions model;                 // that before and after are measured with
+  int max_eval_windows = 60;                      // 0: all
+  bool bench = true;                              // measure speed before and after
+  ModelOptions model;                             // that before and after are measured with
   const std::atomic<bool>* cancel = nullptr;
 };
 
@@ -52,7 +52,7 @@ struct PruneRunResult {
   bool same_text = false;  // the evaluation text is the calibration text
   int64_t tokens_scored = 0;
   int window = 0;
-  double seconds = 0;        // of planning and recovery
+  double seconds = 0;  // of planning and recovery
   double peak_rss_mb = 0;
   bool dry_run = false;
 };

@@ -99,14 +99,15 @@ class EditedCheckpoint : public Checkpoint {
         view_(model_->base->view()),
         origin_("edited from " + model_->base->origin()) {
     for (int l = 0; l < config_.n_layers; ++l) {
-      view_.layers[l] = view_of(model_->layers[l], model_->base->view().layers[l],
-                                config_.head_dim, config_.d_model);
+      view_.layers[l] = view_of(model_->layers[l], model_->base->view().layers[l], config_.head_dim,
+                                config_.d_model);
     }
     view_.position_embedding = rows_view(model_->position_embedding, 0, config_.context_length,
                                          config_.d_model, "position embedding");
     const int64_t d = config_.d_model;
     parameter_count_ = (int64_t{config_.vocab_size} * (config_.tied_lm_head ? 1 : 2) +
-                        config_.context_length + 2) * d;
+                        config_.context_length + 2) *
+                       d;
     for (const auto& layer : config_.layers) {
       const int64_t width = int64_t{layer.n_heads} * config_.head_dim;
       parameter_count_ += 4 * width * d + 3 * width + 2 * layer.ffn_dim * d + layer.ffn_dim + 6 * d;

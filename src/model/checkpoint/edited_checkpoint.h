@@ -32,7 +32,7 @@ struct EditableLayer {
 struct EditableModel {
   std::shared_ptr<const Checkpoint> base;  // norms, embeddings and lm_head stay there
   std::vector<EditableLayer> layers;
-  std::vector<float> position_embedding;   // [context_length, d_model]
+  std::vector<float> position_embedding;  // [context_length, d_model]
 
   explicit EditableModel(std::shared_ptr<const Checkpoint> checkpoint);
   // base's configuration with the layers' present widths.

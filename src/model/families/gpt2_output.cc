@@ -22,7 +22,9 @@ struct BiasPart {
 // Conv1D: stored [n_in, n_out]; what no part covers is 0.
 OutputTensor conv1d(std::string name, DType dtype, int64_t n_in, int64_t n_out,
                     std::vector<Part> parts) {
-  return {std::move(name), dtype, {n_in, n_out},
+  return {std::move(name),
+          dtype,
+          {n_in, n_out},
           [n_in, n_out, parts = std::move(parts)](TensorSink& sink) {
             std::vector<float> block(static_cast<size_t>(kBlock * n_out)), row(kBlock);
             for (int64_t first = 0; first < n_in; first += kBlock) {
@@ -45,7 +47,9 @@ OutputTensor conv1d(std::string name, DType dtype, int64_t n_in, int64_t n_out,
 // Conv1D whose inputs come in parts: input i of a part is stored row part.first + i.
 OutputTensor conv1d_inputs(std::string name, DType dtype, int64_t n_in, int64_t n_out,
                            std::vector<Part> parts) {
-  return {std::move(name), dtype, {n_in, n_out},
+  return {std::move(name),
+          dtype,
+          {n_in, n_out},
           [n_in, n_out, parts = std::move(parts)](TensorSink& sink) {
             std::vector<float> row(static_cast<size_t>(n_out));
             int64_t next = 0;
