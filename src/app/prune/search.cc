@@ -54,10 +54,8 @@ class Search {
   }
 
   SearchOutcome run(const SearchCallback& progress) {
+    progress_ = progress;
     while (step()) {
-      if (progress) {
-        progress({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
-      }
     }
     outcome_.dense_loss = meter_.dense_loss();
     outcome_.cuts.resize(model_.layers.size());
@@ -260,6 +258,9 @@ class Search {
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
     ++outcome_.evaluations;
+    if (progress_) {
+      progress_({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
+    }
   }
 
   void add_ffn_candidate(int l) {
@@ -382,6 +383,7 @@ class Search {
   std::vector<Candidate> candidates_;
   int heads_done_ = 0;
   int64_t neurons_done_ = 0;
+  SearchCallback progress_;
   SearchOutcome outcome_;
 };
 
