@@ -14,8 +14,8 @@ constexpr size_t kCacheLine = 64;
 
 // mmap only aligns to 4 KiB: over-allocate by one huge page, then unmap both ends.
 void* map_aligned(size_t bytes) {
-  void* map = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* map =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (map == MAP_FAILED) return nullptr;
   const auto begin = reinterpret_cast<uintptr_t>(map);
   const auto aligned = (begin + kHugePage - 1) & ~(kHugePage - 1);
@@ -42,11 +42,19 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes) {
   if (is_large(bytes)) {
     memory = map_aligned(rounded(bytes));
   } else {
-    memory = ::operator new(rounded(bytes), std::align_val_t{kCacheLine}, std::nothrow);
+    memory = ::operator new (rounded(bytes), std::align_val_t{kCacheLine}, std::nothrow);
     if (memory) __builtin_memset(memory, 0, rounded(bytes));
   }
   if (!memory) throw runtime_error("out of memory: cannot allocate {} MB", bytes >> 20);
   data_ = static_cast<std::byte*>(memory);
+}
+
+size_t AlignedBuffer::release(size_t offset, size_t bytes) {
+  if (!is_large(size_) || offset + bytes > size_) return 0;
+  constexpr size_t kPage = 4096;
+  const size_t begin = (offset + kPage - 1) / kPage * kPage, end = (offset + bytes) / kPage * kPage;
+  if (end <= begin || madvise(data_ + begin, end - begin, MADV_DONTNEED) != 0) return 0;
+  return end - begin;
 }
 
 AlignedBuffer::~AlignedBuffer() {
@@ -54,7 +62,7 @@ AlignedBuffer::~AlignedBuffer() {
   if (is_large(size_)) {
     munmap(data_, rounded(size_));
   } else {
-    ::operator delete(data_, std::align_val_t{kCacheLine});
+    ::operator delete (data_, std::align_val_t{kCacheLine});
   }
 }
 

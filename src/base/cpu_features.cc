@@ -24,7 +24,9 @@ namespace {
 
 #if defined(__x86_64__)
 
-struct CpuidResult { unsigned a = 0, b = 0, c = 0, d = 0; };
+struct CpuidResult {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+};
 
 CpuidResult cpuid(unsigned leaf, unsigned subleaf = 0) {
   CpuidResult r;
@@ -53,8 +55,8 @@ void detect_x86(CpuFeatures& f) {
   const bool ymm = (state & 0x6) == 0x6, zmm = (state & 0xe6) == 0xe6;
   const bool tiles = (state & 0x60000) == 0x60000;
   f.avx2 = ymm && bit(leaf7.b, 5) && bit(leaf1.c, 12) && bit(leaf1.c, 29);
-  f.avx512 = f.avx2 && zmm && bit(leaf7.b, 16) && bit(leaf7.b, 17) && bit(leaf7.b, 30) &&
-             bit(leaf7.b, 31);
+  f.avx512 =
+      f.avx2 && zmm && bit(leaf7.b, 16) && bit(leaf7.b, 17) && bit(leaf7.b, 30) && bit(leaf7.b, 31);
   f.avx512_vnni = f.avx512 && bit(leaf7.c, 11);
   f.avx512_bf16 = f.avx512 && bit(leaf7_1.a, 5);
   f.amx = f.avx512_vnni && f.avx512_bf16 && tiles && bit(leaf7.d, 22) && bit(leaf7.d, 24) &&
@@ -87,7 +89,8 @@ CpuFeatures detect_cpu_features() {
 std::vector<CacheSize> cache_sizes() {
   std::vector<CacheSize> sizes;
   for (int index = 0; index < 8; ++index) {
-    const std::string dir = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
+    const std::string dir =
+        "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/";
     std::ifstream level(dir + "level"), type(dir + "type"), size(dir + "size");
     std::string l, t, s;
     if (!(level >> l) || !(type >> t) || !(size >> s)) break;

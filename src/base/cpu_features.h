@@ -7,12 +7,12 @@
 namespace sentinel {
 
 struct CpuFeatures {
-  bool avx2 = false;         // AVX2 + FMA + F16C
-  bool avx512 = false;       // F, BW, DQ, VL
+  bool avx2 = false;    // AVX2 + FMA + F16C
+  bool avx512 = false;  // F, BW, DQ, VL
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
-  bool amx = false;          // tile, bf16, int8, and the OS grants the tile state
-  std::string model_name;    // "Intel(R) Xeon(R) Processor"
+  bool amx = false;                        // tile, bf16, int8, and the OS grants the tile state
+  std::string model_name;                  // "Intel(R) Xeon(R) Processor"
   std::vector<std::string> names() const;  // {"avx2", "avx512", ...}
 };
 

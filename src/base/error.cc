@@ -4,10 +4,14 @@ namespace sentinel {
 
 const char* to_string(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::usage: return "usage";
-    case ErrorKind::bad_input: return "bad_input";
-    case ErrorKind::runtime: return "runtime";
-    case ErrorKind::interrupted: return "interrupted";
+    case ErrorKind::usage:
+      return "usage";
+    case ErrorKind::bad_input:
+      return "bad_input";
+    case ErrorKind::runtime:
+      return "runtime";
+    case ErrorKind::interrupted:
+      return "interrupted";
   }
   return "runtime";
 }

@@ -116,15 +116,18 @@ fs::path bundled_file(const std::string& relative) {
   roots.emplace_back(".");
   std::error_code error;
   const fs::path exe = fs::read_symlink("/proc/self/exe", error);
-  for (fs::path dir = exe.parent_path(); !error && dir.has_relative_path(); dir = dir.parent_path()) {
+  for (fs::path dir = exe.parent_path(); !error && dir.has_relative_path();
+       dir = dir.parent_path()) {
     roots.push_back(dir);
     roots.push_back(dir / "share" / "sentinel");
   }
   for (const auto& root : roots) {
     if (fs::exists(root / relative, error)) return root / relative;
   }
-  throw bad_input("{}: this file ships with Sentinel but was not found; set SENTINEL_DATA to the "
-                  "folder that holds it", relative);
+  throw bad_input(
+      "{}: this file ships with Sentinel but was not found; set SENTINEL_DATA to the "
+      "folder that holds it",
+      relative);
 }
 
 std::string sha256_hex(std::string_view bytes) {

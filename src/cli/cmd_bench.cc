@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "app/bench/bench.h"
 #include "cli/commands.h"
@@ -26,6 +27,7 @@ nlohmann::json to_json(const BenchRow& row) {
   document["batch"] = row.batch;
   document["n_threads"] = row.n_threads;
   document["heads_closed_percent"] = row.heads_closed_percent;
+  document["heads_removed_percent"] = row.heads_removed_percent;
   document["heads_active"] = row.heads_active;
   document["avg_ts"] = row.avg_ts;
   document["stddev_ts"] = row.stddev_ts;
@@ -45,12 +47,13 @@ nlohmann::json to_json(const BenchRow& row) {
 
 void print_rows(const BenchResult& result) {
   std::vector<std::vector<std::string>> table = {
-      {"test", "batch", "threads", "level", "weights", "isa", "closed", "t/s", "+-", "median",
-       "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of FMA", "RSS MB"}};
+      {"test", "batch", "threads", "level", "weights", "isa", "agency", "closed", "removed", "t/s",
+       "+-", "median", "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of FMA", "RSS MB"}};
   for (const BenchRow& r : result.rows) {
     table.push_back(
         {r.test, std::to_string(r.batch), std::to_string(r.n_threads), std::to_string(r.info.level),
-         to_string(r.info.weights), r.info.isa, fmt::format("{}%", r.heads_closed_percent),
+         to_string(r.info.weights), r.info.isa, to_string(r.info.agency),
+         fmt::format("{}%", r.heads_closed_percent), fmt::format("{}%", r.heads_removed_percent),
          fmt::format("{:.1f}", r.avg_ts), fmt::format("{:.1f}", r.stddev_ts),
          fmt::format("{:.1f}", r.median_ts), fmt::format("{:.3f}", r.step_ms_p50),
          fmt::format("{:.3f}", r.step_ms_p99), fmt::format("{:.2f}", r.bytes_per_token / 1e6),
@@ -62,8 +65,18 @@ void print_rows(const BenchResult& result) {
   if (result.interrupted) fmt::print("(interrupted)\n");
 }
 
+// "off,track" -> {off, track}. Error (usage).
+std::vector<AgencyMode> parse_modes(const std::string& text) {
+  std::vector<AgencyMode> modes;
+  std::stringstream stream(text);
+  for (std::string name; std::getline(stream, name, ',');) modes.push_back(parse_agency_mode(name));
+  return modes;
+}
+
 int run_command(Arguments arguments, const RunContext& context) {
   BenchOptions options = arguments.bench;
+  options.agency = parse_modes(arguments.model.agency.value_or(""));
+  arguments.model.agency.reset();  // a list here
   options.model = model_options(arguments.model);
   options.cancel = context.interrupted;
   const auto checkpoint = open_checkpoint(arguments.model.model);
@@ -90,6 +103,7 @@ Runner setup_bench(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   BenchOptions& bench = a->bench;
   add_model_options(command, a->model, false);
+  command.get_option("--agency")->description("head tracking: off, track, auto, or a list of them");
   const auto list = [&](const std::string& names, std::vector<int>& values, const char* help) {
     return add_option(command, names, values, help)
         ->delimiter(',')
@@ -104,6 +118,8 @@ Runner setup_bench(CLI::App& command) {
   list("-t,threads", bench.threads, "worker threads (default: all cores)");
   list("heads_closed", bench.heads_closed, "percent of heads switched off, chosen at random")
       ->default_str("0");
+  list("heads_removed", bench.heads_removed,
+       "further rows with that percent of heads left out of memory instead");
   add_option(command, "-r,repetitions", bench.repetitions, "timed runs of every row, interleaved")
       ->type_name("N")
       ->capture_default_str();

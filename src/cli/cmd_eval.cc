@@ -5,6 +5,7 @@
 #include "app/eval/eval.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -19,7 +20,8 @@ struct Arguments {
   std::string against;
   int against_level = 1;
   EvalOptions eval;
-  std::string close_heads;
+  AgencyArguments agency;
+  std::string save_preset, preset_name = "unnamed";
 };
 
 nlohmann::json to_json(const EvalResult& result, const EvalText& text, const ModelInfo& info,
@@ -79,11 +81,36 @@ std::unique_ptr<Model> open_base(const Arguments& arguments) {
   return Model::create(open_checkpoint(base.model), options);
 }
 
+// What the same heads cost when they leave nothing behind.
+double perplexity_without_means(const Arguments& arguments, const EvalText& text,
+                                const EvalOptions& options) {
+  AgencyArguments agency = arguments.agency;
+  agency.head_means.clear();
+  const OpenedModel opened = open_model(arguments.model, agency);
+  EvalOptions plain = options;
+  plain.tokenizer = opened.tokenizer.get();
+  return evaluate(*opened.model, text.tokens, plain, nullptr).perplexity;
+}
+
+void save_measured(const Arguments& arguments, const Model& model, const EvalResult& result,
+                   const EvalText& text) {
+  Preset preset = preset_of(model.heads(), arguments.preset_name);
+  PresetMeasurement measured;
+  measured.text = arguments.text;
+  measured.text_sha256 = text.sha256;
+  measured.tokens_scored = result.tokens_scored;
+  measured.perplexity = result.perplexity;
+  if (result.divergence) measured.perplexity_base = result.divergence->perplexity_base;
+  measured.level = model.info().level;
+  measured.weights = to_string(model.info().weights);
+  measured.head_means = model.info().head_means;
+  preset.measured = measured;
+  save_preset(arguments.save_preset, preset);
+}
+
 int run_eval(Arguments arguments, const RunContext& context) {
-  const auto heads = parse_heads(arguments.close_heads);
   if (arguments.text.empty()) arguments.text = bundled_file("texts/validation.txt").string();
-  const OpenedModel opened = open_model(arguments.model);
-  close_heads(*opened.model, heads);
+  const OpenedModel opened = open_model(arguments.model, arguments.agency);
   const EvalText text = load_eval_text(arguments.text, *opened.tokenizer);
   EvalOptions options = arguments.eval;
   options.tokenizer = opened.tokenizer.get();
@@ -104,6 +131,14 @@ int run_eval(Arguments arguments, const RunContext& context) {
   progress.clear();
   nlohmann::json document = to_json(result, text, opened.model->info(), arguments.text);
   if (base_model) document["level_base"] = base_model->info().level;
+  if (!arguments.agency.head_means.empty() && !result.interrupted) {
+    const double plain = perplexity_without_means(arguments, text, options);
+    document["perplexity_without_head_means"] = number(plain);
+    if (!context.json) fmt::print("without means    {:.4f}\n", plain);
+  }
+  if (!arguments.save_preset.empty() && !result.interrupted) {
+    save_measured(arguments, *opened.model, result, text);
+  }
   context.emit(document);
   if (!context.json) print_result(result, text, arguments.text);
   return result.interrupted ? kExitInterrupted : kExitOk;
@@ -125,8 +160,11 @@ Runner setup_eval(CLI::App& command) {
       ->type_name("N");
   add_option(command, "max_windows", a->eval.max_windows, "stop after N windows (default: all)")
       ->type_name("N");
-  add_option(command, "close_heads", a->close_heads, "heads to switch off, as layer:head,...")
-      ->type_name("HEADS");
+  add_agency_options(command, a->agency);
+  add_option(command, "save_preset", a->save_preset,
+             "write the head states, and what this run measured with them, to a preset file")
+      ->type_name("FILE");
+  add_option(command, "preset_name", a->preset_name, "its name")->type_name("NAME");
   return [a](const RunContext& context) { return run_eval(*a, context); };
 }
 

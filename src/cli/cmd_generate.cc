@@ -10,9 +10,12 @@
 #include "app/generate/generate_text.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/result_json.h"
+#include "cli/verify_arguments.h"
+#include "model/agency/report.h"
 
 namespace sentinel::cli {
 namespace {
@@ -23,7 +26,14 @@ struct Arguments {
   std::string prompt_file;
   GenerateOptions generate;
   std::optional<uint64_t> seed;
-  std::string close_heads;
+  AgencyArguments agency;
+  std::string agency_script;
+  VerifyArguments verify;
+
+  // Whether the reader of the text will want to know what became of the heads.
+  bool asks_for_heads() const {
+    return !agency_script.empty() || !agency.preset.empty() || model.agency == "auto";
+  }
 };
 
 std::string read_stdin() {
@@ -64,12 +74,56 @@ void print_speed(const Generation& result, const ModelInfo& info, uint64_t seed)
              info.threads, info.isa, to_string(info.weights), seed);
 }
 
+// What generates: the model, and with verify the baseline that decides.
+struct Engine {
+  OpenedModel opened;
+  std::unique_ptr<Model> baseline;  // null: the model alone
+  VerifyReport report;
+
+  const ModelInfo& info() const { return baseline ? baseline->info() : opened.model->info(); }
+};
+
+Engine open_engine(const Arguments& arguments) {
+  Engine engine;
+  if (!wants_verify(arguments.verify)) {
+    engine.opened = open_model(arguments.model, arguments.agency);
+    return engine;
+  }
+  ModelOptions base = model_options(arguments.model);
+  // One team of threads for both: the workers of a second one would spin beside the first.
+  const int threads = base.threads > 0 ? base.threads : ThreadPool::available_cores();
+  base.pool = std::make_shared<ThreadPool>(threads);
+  const ModelOptions draft = draft_options(arguments.verify, base);
+  engine.opened = open_model(arguments.model, arguments.agency, &draft);
+  base.agency = AgencyMode::off;
+  const std::string& name = arguments.verify.baseline;
+  engine.baseline =
+      Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name), base);
+  return engine;
+}
+
+Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,
+                      const TextCallback& show, std::vector<int32_t>& prompt_tokens) {
+  Model& model = *engine.opened.model;
+  const Tokenizer& tokenizer = *engine.opened.tokenizer;
+  if (!engine.baseline) {
+    return generate_text(model, tokenizer, prompt, arguments.generate, show, &prompt_tokens);
+  }
+  VerifyOptions verify = arguments.verify.verify;
+  verify.ngrams = !arguments.verify.no_ngrams;
+  return generate_verified(*engine.baseline, &model, tokenizer, prompt, arguments.generate, verify,
+                           engine.report, show, &prompt_tokens);
+}
+
 int run_generate(Arguments arguments, const RunContext& context) {
-  const auto heads = parse_heads(arguments.close_heads);
+  std::vector<ScriptEntry> script;
+  if (!arguments.agency_script.empty()) script = read_script(arguments.agency_script);
   const std::string prompt = prompt_text(arguments);
   Sampler(arguments.generate.sampling, 1);  // bad options fail before the model is loaded
-  const OpenedModel opened = open_model(arguments.model);
-  close_heads(*opened.model, heads);
+  Engine engine = open_engine(arguments);
+  const HeadTable& heads = engine.opened.model->heads();
+  ScriptPlayer player(std::move(script), engine.opened.model->heads());
+  arguments.generate.before_token = [&player](int token) { player.play(token); };
   const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
   arguments.generate.sampling.seed = seed;
   arguments.generate.cancel = context.interrupted;
@@ -83,12 +137,24 @@ int run_generate(Arguments arguments, const RunContext& context) {
     };
   }
   std::vector<int32_t> prompt_tokens;
-  const Generation result = generate_text(*opened.model, *opened.tokenizer, prompt,
-                                          arguments.generate, show, &prompt_tokens);
+  const Generation result = run_engine(engine, arguments, prompt, show, prompt_tokens);
   if (!context.json) fmt::print("\n");
   std::fflush(stdout);
-  if (!context.json) print_speed(result, opened.model->info(), seed);
-  context.emit(to_json(result, prompt_tokens, opened.model->info(), seed));
+  const AgencyReport report = agency_report(heads);
+  if (!context.json) {
+    print_speed(result, engine.info(), seed);
+    if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
+    if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
+  }
+  nlohmann::json document = to_json(result, prompt_tokens, engine.info(), seed);
+  document["baseline_integration"] = arguments.verify.integration;
+  if (engine.baseline) {
+    document["verify"] = verify_json(engine.report);
+    document["draft"] = model_json(engine.opened.model->info());
+  }
+  document["agency_report"] = sentinel::to_json(report);
+  if (!arguments.agency_script.empty()) document["agency_script"] = script_json(player);
+  context.emit(document);
   return result.stop_reason == StopReason::interrupted ? kExitInterrupted : kExitOk;
 }
 
@@ -124,8 +190,13 @@ Runner setup_generate(CLI::App& command) {
       ->take_all()
       ->allow_extra_args(false);
   add_flag(command, "ignore_eos", a->generate.ignore_eos, "go on after the end-of-text token");
-  add_option(command, "close_heads", a->close_heads, "heads to switch off, as layer:head,...")
-      ->type_name("HEADS");
+  add_agency_options(command, a->agency);
+  add_threshold_options(command, a->agency);
+  add_option(
+      command, "agency_script", a->agency_script,
+      "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
+      ->type_name("FILE");
+  add_verify_options(command, a->verify);
   return [a](const RunContext& context) { return run_generate(*a, context); };
 }
 

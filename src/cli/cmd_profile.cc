@@ -46,9 +46,19 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "max_footprint_mb", options.max_footprint_mb,
              "largest working set of the bandwidth measurement, 2^20 bytes; 0: not measured")
       ->capture_default_str();
-  add_option(command, "profile_mode", options.profile_mode, "basic")->capture_default_str();
+  add_option(command, "profile_mode", options.profile_mode,
+             "basic, memory (basic with --memory_profile) or throughput")
+      ->capture_default_str();
   add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
            "also measure levels 0 to 3 at 30 % pruning");
+  add_flag(command, "memory_profile", options.memory_profile,
+           "record resident memory before warm-up, after each generation and by stage");
+  add_flag(command, "multi_model_comparison", options.multi_model_comparison,
+           "also measure the models of --compare_models");
+  add_option(command, "compare_models", options.compare_models, "at least two, comma-separated")
+      ->capture_default_str();
+  add_option(command, "model_family", options.model_family,
+             "label in the multi-model comparison (default: the checkpoint's own)");
 }
 
 void add_file_options(CLI::App& command, ProfileOptions& options) {
@@ -65,6 +75,12 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "calibration", options.calibration,
              "text for strategies that calibrate (default: texts/calibration.txt)")
       ->type_name("FILE");
+  add_flag(command, "visualize", options.visualize, "draw charts into the run's folder");
+  add_flag(command, "export_csv", options.export_csv, "write tables into the run's folder");
+  add_flag(command, "save_generated_text", options.save_generated_text,
+           "keep the text of the levels and throughput tests too");
+  add_flag(command, "compare_with_previous", options.compare_with_previous,
+           "print the change since the last run of this model in --output_dir");
   add_option(command, "max_eval_windows", options.max_eval_windows,
              "windows of the text that quality is measured on; 0: all")
       ->capture_default_str();
@@ -74,6 +90,11 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
 class StageReporter {
  public:
   void operator()(const ProfileProgress& now) {
+    if (!now.notice.empty()) {
+      clear();
+      std::fprintf(stderr, "%s\n", now.notice.c_str());
+      return;
+    }
     if (!terminal_) {
       if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
       stage_ = now.stage;

@@ -13,6 +13,8 @@ nlohmann::json model_json(const ModelInfo& info) {
           {"kv", to_string(info.kv)},
           {"kv_cache", info.kv_cache},
           {"agency", to_string(info.agency)},
+          {"tracking_interval", info.tracking_interval},
+          {"head_means", info.head_means},
           {"weight_bytes", info.weight_bytes}};
 }
 

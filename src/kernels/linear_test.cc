@@ -26,10 +26,14 @@ float half_to_float(uint16_t half) {
 
 int64_t bytes_of(WeightType type, int64_t k) {
   switch (type) {
-    case WeightType::f32: return k * 64;
-    case WeightType::bf16: return k * 32;
-    case WeightType::int8: return k * 16;
-    case WeightType::int4: return k / 64 * 576;
+    case WeightType::f32:
+      return k * 64;
+    case WeightType::bf16:
+      return k * 32;
+    case WeightType::int8:
+      return k * 16;
+    case WeightType::int4:
+      return k / 64 * 576;
   }
   return 0;
 }
@@ -38,13 +42,15 @@ int64_t bytes_of(WeightType type, int64_t k) {
 double decoded(WeightType type, const std::byte* panel, int64_t k, int c, const float* scales) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(panel);
   switch (type) {
-    case WeightType::f32: return reinterpret_cast<const float*>(panel)[k * 16 + c];
+    case WeightType::f32:
+      return reinterpret_cast<const float*>(panel)[k * 16 + c];
     case WeightType::bf16: {
       uint16_t half;
       std::memcpy(&half, bytes + (k / 2 * 16 + c) * 4 + k % 2 * 2, 2);
       return from_bf16(half);
     }
-    case WeightType::int8: return (bytes[(k / 4 * 16 + c) * 4 + k % 4] - 128.0) * scales[c];
+    case WeightType::int8:
+      return (bytes[(k / 4 * 16 + c) * 4 + k % 4] - 128.0) * scales[c];
     case WeightType::int4: {
       const uint8_t* step = bytes + k / 64 * 576;
       const int64_t in_step = k % 64, quad = in_step / 4;
@@ -61,7 +67,7 @@ double decoded(WeightType type, const std::byte* panel, int64_t k, int c, const 
 struct Case {
   WeightType type;
   int rows, k, n_out;
-  bool skip;        // leave some inputs and some panels out
+  bool skip;  // leave some inputs and some panels out
   Epilogue epilogue;
 };
 
@@ -172,9 +178,9 @@ class Product {
     out.block_sums = block_sums_.data();
     out.sums = sums_.data();
     out.sums_stride = width_ / 32;
-    kernels_.prepare[static_cast<int>(c_.type)]({x_.data(), x_stride_, c_.rows, c_.k, static_cast<int>(width_),
-                                                 segments_.data(), static_cast<int>(segments_.size()),
-                                                 out});
+    kernels_.prepare[static_cast<int>(c_.type)]({x_.data(), x_stride_, c_.rows, c_.k,
+                                                 static_cast<int>(width_), segments_.data(),
+                                                 static_cast<int>(segments_.size()), out});
     return out;
   }
 
@@ -186,7 +192,8 @@ class Product {
       std::memcpy(&half, row + 2 * k, 2);
       return from_bf16(half);
     }
-    return double(reinterpret_cast<const int8_t*>(row)[k]) * x.scales[r * x.scales_stride + k / 256];
+    return double(reinterpret_cast<const int8_t*>(row)[k]) *
+           x.scales[r * x.scales_stride + k / 256];
   }
 
   double expected(const Operand& x, int r, int64_t o, double bias) const {
@@ -199,11 +206,16 @@ class Product {
       }
     }
     switch (c_.epilogue) {
-      case Epilogue::store: return sum;
-      case Epilogue::add: return sum + 0.25;
-      case Epilogue::gelu_tanh: return plain::activate(Activation::gelu_tanh, sum);
-      case Epilogue::gelu_erf: return plain::activate(Activation::gelu_erf, sum);
-      case Epilogue::relu: return plain::activate(Activation::relu, sum);
+      case Epilogue::store:
+        return sum;
+      case Epilogue::add:
+        return sum + 0.25;
+      case Epilogue::gelu_tanh:
+        return plain::activate(Activation::gelu_tanh, sum);
+      case Epilogue::gelu_erf:
+        return plain::activate(Activation::gelu_erf, sum);
+      case Epilogue::relu:
+        return plain::activate(Activation::relu, sum);
     }
     return 0;
   }
@@ -250,8 +262,9 @@ TEST_P(Linear, ALongKKeepsItsPrecision) {
   const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
   Rng rng(8);
   for (const int rows : {1, 6, 40}) {
-    EXPECT_LT(Product(kernels, {type, rows, 4096, 33, false, Epilogue::gelu_tanh}, rng).worst_error(),
-              tolerance(isa, type, rows));
+    EXPECT_LT(
+        Product(kernels, {type, rows, 4096, 33, false, Epilogue::gelu_tanh}, rng).worst_error(),
+        tolerance(isa, type, rows));
   }
 }
 
@@ -283,12 +296,11 @@ std::string name_of(const testing::TestParamInfo<std::tuple<std::string, WeightT
   return std::get<0>(param.param) + "_" + kTypes[static_cast<int>(std::get<1>(param.param))];
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    EveryIsa, Linear,
-    testing::Combine(testing::ValuesIn(available_isas(detect_cpu_features())),
-                     testing::Values(WeightType::f32, WeightType::bf16, WeightType::int8,
-                                     WeightType::int4)),
-    name_of);
+INSTANTIATE_TEST_SUITE_P(EveryIsa, Linear,
+                         testing::Combine(testing::ValuesIn(available_isas(detect_cpu_features())),
+                                          testing::Values(WeightType::f32, WeightType::bf16,
+                                                          WeightType::int8, WeightType::int4)),
+                         name_of);
 
 }  // namespace
 }  // namespace sentinel

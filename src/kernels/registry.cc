@@ -49,7 +49,8 @@ const Entry kEntries[] = {
     {"avx2", [](const CpuFeatures& f) { return f.avx2; },
      [](const CpuFeatures&) { return avx2_kernels(); }},
 #endif
-    {"scalar", [](const CpuFeatures&) { return true; }, [](const CpuFeatures&) { return scalar_kernels(); }},
+    {"scalar", [](const CpuFeatures&) { return true; },
+     [](const CpuFeatures&) { return scalar_kernels(); }},
 };
 
 std::string joined(const std::vector<std::string>& names) {

@@ -24,8 +24,8 @@ TEST_P(RowKernels, LayerNormEqualsPlainAndPadsWithZeros) {
     for (float& v : x) v = static_cast<float>(5 + 3 * rng_.normal());
     for (float& v : weight) v = static_cast<float>(rng_.normal());
     for (float& v : bias) v = static_cast<float>(rng_.normal());
-    kernels_.layer_norm(x.data(), n + 3, weight.data(), bias.data(), 1e-5F, 3, n, n + 20, out.data(),
-                        n + 40);
+    kernels_.layer_norm(x.data(), n + 3, weight.data(), bias.data(), 1e-5F, 3, n, n + 20,
+                        out.data(), n + 40);
     for (int r = 0; r < 3; ++r) {
       plain::layer_norm(&x[r * (n + 3)], weight.data(), bias.data(), 1e-5F, n, want.data());
       for (int i = 0; i < n; ++i) EXPECT_NEAR(out[r * (n + 40) + i], want[i], 2e-5) << n;

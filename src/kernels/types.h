@@ -23,9 +23,9 @@ struct Segment {
 };
 
 enum class Epilogue : uint8_t {
-  store,       // y = xW + b
-  add,         // y += xW + b
-  gelu_tanh,   // y = gelu(xW + b), tanh form
+  store,      // y = xW + b
+  add,        // y += xW + b
+  gelu_tanh,  // y = gelu(xW + b), tanh form
   gelu_erf,
   relu,
 };
@@ -36,14 +36,15 @@ constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
 
 // Rows of inputs in the form that a weight type multiplies with.
 //   f32, bf16: the numbers. int8 and int4 weights: int8 numbers, x = scale[k / 256] * q, and the
-//   sums of q over each 32 and each 256 inputs (weights are stored unsigned, w + 128 or w + 8: the sums undo it).
+//   sums of q over each 32 and each 256 inputs (weights are stored unsigned, w + 128 or w + 8: the
+//   sums undo it).
 struct Operand {
   std::byte* data;
-  int64_t stride;        // bytes from row to row
-  float* scales;         // [rows, scales_stride]
+  int64_t stride;  // bytes from row to row
+  float* scales;   // [rows, scales_stride]
   int64_t scales_stride;
-  int32_t* block_sums;   // [rows, scales_stride]: of each 256 inputs
-  int32_t* sums;         // [rows, sums_stride]
+  int32_t* block_sums;  // [rows, scales_stride]: of each 256 inputs
+  int32_t* sums;        // [rows, sums_stride]
   int64_t sums_stride;
 };
 
@@ -60,18 +61,18 @@ struct PrepareArgs {
 
 // y[r, p*16 + c] (+)= sum over segments, k of x[r, x_offset + k] * W[p][k][c]  (+ bias[p*16 + c]).
 struct LinearArgs {
-  const std::byte* weights;  // panel 0
-  int64_t panel_stride;      // bytes from panel to panel
+  const std::byte* weights;    // panel 0
+  int64_t panel_stride;        // bytes from panel to panel
   const float* weight_scales;  // int8: one per output
-  const Segment* segments;   // ascending in x_offset, which is a multiple of 32
-  int n_segments;            // 0 is allowed: the product is 0
-  const int32_t* panels;     // the panels to compute, or null: 0, 1, 2, ...
+  const Segment* segments;     // ascending in x_offset, which is a multiple of 32
+  int n_segments;              // 0 is allowed: the product is 0
+  const int32_t* panels;       // the panels to compute, or null: 0, 1, 2, ...
   Operand x;
   int rows;
-  float* y;                  // [rows, y_stride]
+  float* y;  // [rows, y_stride]
   int64_t y_stride;
-  int64_t n_out;             // columns from n_out on are not stored
-  const float* bias;         // [n_out rounded up to 16], or null
+  int64_t n_out;      // columns from n_out on are not stored
+  const float* bias;  // [n_out rounded up to 16], or null
   Epilogue epilogue;
 };
 
@@ -81,8 +82,8 @@ struct AppendArgs {
   const float* v;
   int64_t stride;
   int rows;
-  int first;       // position of the first row
-  int head_dim;    // padded: a multiple of 32
+  int first;     // position of the first row
+  int head_dim;  // padded: a multiple of 32
   std::byte* keys;
   std::byte* values;
   int64_t value_panel_stride;  // bytes
@@ -100,8 +101,8 @@ struct KernelTable {
   void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
   // By weight type: x to operand; null for f32, which is multiplied as it is.
   void (*prepare[4])(const PrepareArgs& args);
-  // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's bytes.
-  // column_scales [16]: int8 only. Null for f32, whose panels are the rows.
+  // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's
+  // bytes. column_scales [16]: int8 only. Null for f32, whose panels are the rows.
   void (*encode[4])(const float* rows, int64_t k, const float* column_scales, std::byte* panel);
   // By weight type (f32 or bf16) of the cache's panels.
   void (*append[2])(const AppendArgs& args);

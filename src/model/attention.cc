@@ -23,10 +23,10 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.segments = &segment;
     args.n_segments = 1;
     args.weight_scales = layer.qkv.scales + first_panel * kPanel;
-    args.x = to_operand(context.kernels, layer.qkv.type,
-                        inputs + int64_t{first} * context.weights.d_model_padded,
-                        context.weights.d_model_padded, rows, context.weights.d_model_padded,
-                        nullptr, -1, rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
+    args.x = to_operand(
+        context.kernels, layer.qkv.type, inputs + int64_t{first} * context.weights.d_model_padded,
+        context.weights.d_model_padded, rows, context.weights.d_model_padded, nullptr, -1,
+        rows_from(workspace.scratch, int64_t{thread} * kAttentionRows));
     args.rows = rows;
     args.y = kv;
     args.y_stride = int64_t{2} * dp;
@@ -34,7 +34,8 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.bias = layer.qkv_bias.data() + first_panel * kPanel;
     args.epilogue = Epilogue::store;
     context.kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
-    cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp, int64_t{2} * dp);
+    cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp,
+                 int64_t{2} * dp);
   }
 }
 
@@ -46,6 +47,23 @@ void append_keys_values(const DecoderContext& context, KvCache& cache, Workspace
   cache.append(context.kernels, task.group.sequence, task.layer, task.head.slot,
                task.group.first_position, task.group.rows, k, k + dp, workspace.qkv_stride);
 }
+
+namespace {
+
+// The task's last row stands for all of them: a prefill chunk has many rows, tracking needs few.
+void note_contribution(Workspace& workspace, const AttentionTask& task, const float* contexts) {
+  const int rows = task.end - task.begin;
+  for (int r = 0; r < rows; ++r) {
+    const int64_t row = task.group.first_row + task.begin + r;
+    const int64_t entry = (int64_t{task.layer} * workspace.max_rows + row) * workspace.max_heads;
+    workspace.contribution[entry + task.head.head] =
+        r + 1 < rows ? -1.0F
+                     : workspace.norms->norm(task.layer, task.head.head,
+                                             contexts + r * workspace.context_stride);
+  }
+}
+
+}  // namespace
 
 void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
             const AttentionTask& task, int thread) {
@@ -82,7 +100,8 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
         context.kernels.softmax(scores + r * workspace.scores_stride, first_position + r + 1,
                                 visible_padded, context.config.attention_scale[task.layer]);
     scale_of_row[r] = task.head.factor / sums.l;
-    const int64_t entry = (int64_t{task.layer} * workspace.max_rows + row + r) * workspace.max_heads;
+    const int64_t entry =
+        (int64_t{task.layer} * workspace.max_rows + row + r) * workspace.max_heads;
     workspace.entropy[entry + task.head.head] = std::log(sums.l) - sums.t / sums.l;
   }
 
@@ -101,6 +120,7 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
     float* out = pv.y + r * workspace.context_stride;
     for (int e = 0; e < dp; ++e) out[e] *= scale_of_row[r];
   }
+  if (workspace.norms) note_contribution(workspace, task, pv.y);
 }
 
 }  // namespace sentinel

@@ -16,18 +16,18 @@ struct LayerConfig {
 };
 
 struct ModelConfig {
-  std::string family;       // "gpt2"
+  std::string family;  // "gpt2"
   int n_layers = 0;
   int d_model = 0;
   int head_dim = 0;
-  int n_heads = 0;          // heads per layer of the unpruned model
-  int ffn_dim = 0;          // neurons per layer of the unpruned model
+  int n_heads = 0;  // heads per layer of the unpruned model
+  int ffn_dim = 0;  // neurons per layer of the unpruned model
   int vocab_size = 0;
-  int context_length = 0;   // highest number of positions
+  int context_length = 0;  // highest number of positions
   float norm_epsilon = 1e-5F;
   Activation activation = Activation::gelu_tanh;
   bool tied_lm_head = true;
-  int eos_token = -1;       // -1: none
+  int eos_token = -1;                  // -1: none
   std::vector<float> attention_scale;  // [n_layers], multiplies Q K^T
   std::vector<LayerConfig> layers;     // [n_layers]
 

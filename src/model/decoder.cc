@@ -14,9 +14,12 @@ int64_t padded_stride(int64_t n) { return round_up(std::max<int64_t>(n, 1), kPan
 
 Epilogue epilogue_of(Activation activation) {
   switch (activation) {
-    case Activation::gelu_tanh: return Epilogue::gelu_tanh;
-    case Activation::gelu_erf: return Epilogue::gelu_erf;
-    case Activation::relu: return Epilogue::relu;
+    case Activation::gelu_tanh:
+      return Epilogue::gelu_tanh;
+    case Activation::gelu_erf:
+      return Epilogue::gelu_erf;
+    case Activation::relu:
+      return Epilogue::relu;
   }
   return Epilogue::store;
 }
@@ -26,7 +29,12 @@ class ForwardPass {
  public:
   ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache, Workspace& workspace,
               std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer)
-      : c_(context), plan_(plan), cache_(cache), w_(workspace), groups_(groups), tokens_(tokens),
+      : c_(context),
+        plan_(plan),
+        cache_(cache),
+        w_(workspace),
+        groups_(groups),
+        tokens_(tokens),
         observer_(observer) {
     for (const RowGroup& group : groups) {
       rows_ += group.rows;
@@ -90,11 +98,10 @@ class ForwardPass {
     const bool shared = rows_ > kSmallRows;
     const Range range = shared ? rows_of(thread) : Range{0, rows_};
     const Operand space = rows_from(w_.inputs, shared ? 0 : int64_t{thread} * kSmallRows);
-    Operand mine = to_operand(c_.kernels, type, x + range.begin * x_stride, x_stride,
-                              static_cast<int>(range.size()), static_cast<int>(k),
-                              segments ? segments->data() : nullptr,
-                              segments ? static_cast<int>(segments->size()) : -1,
-                              rows_from(space, range.begin));
+    Operand mine = to_operand(
+        c_.kernels, type, x + range.begin * x_stride, x_stride, static_cast<int>(range.size()),
+        static_cast<int>(k), segments ? segments->data() : nullptr,
+        segments ? static_cast<int>(segments->size()) : -1, rows_from(space, range.begin));
     if (!c_.kernels.prepare[static_cast<int>(type)]) {
       mine.data -= range.begin * mine.stride;
       return mine;
@@ -131,15 +138,15 @@ class ForwardPass {
     const PackedLayer& layer = c_.weights.layers[l];
     const LayerPlan& plan = plan_.layers[l];
     if (plan.heads.empty() && !plan.keeps_inputs) {
-      add_bias(layer.o_bias, thread);
+      add_bias(plan.o_bias, thread);
       return;
     }
     const float* normed = norm(layer.norm1_weight, layer.norm1_bias, thread);
     if (plan.keeps_inputs) keep_inputs(l, normed, thread);
 
     const Segment segment{0, 0, static_cast<int32_t>(layer.qkv.k)};
-    const Operand x = operand(layer.qkv.type, normed, w_.x_stride, c_.weights.d_model_padded,
-                              nullptr, thread);
+    const Operand x =
+        operand(layer.qkv.type, normed, w_.x_stride, c_.weights.d_model_padded, nullptr, thread);
     LinearArgs qkv = linear_args(layer.qkv, x, w_.qkv, w_.qkv_stride, layer.qkv_bias);
     qkv.segments = &segment;
     qkv.n_segments = 1;
@@ -150,10 +157,10 @@ class ForwardPass {
     barrier();
     if (observer_ && thread == 0) observe_attention(l);
 
-    const Operand context = operand(layer.o.type, w_.context, w_.context_stride,
-                                    int64_t{layer.n_slots} * c_.weights.head_dim_padded,
-                                    &plan.o_segments, thread);
-    LinearArgs o = linear_args(layer.o, context, w_.x, w_.x_stride, layer.o_bias);
+    const Operand context =
+        operand(layer.o.type, w_.context, w_.context_stride,
+                int64_t{layer.n_slots} * c_.weights.head_dim_padded, &plan.o_segments, thread);
+    LinearArgs o = linear_args(layer.o, context, w_.x, w_.x_stride, plan.o_bias);
     o.segments = plan.o_segments.data();
     o.n_segments = static_cast<int>(plan.o_segments.size());
     o.n_out = c_.weights.d_model_padded;
@@ -219,8 +226,8 @@ class ForwardPass {
     }
     const float* normed = norm(layer.norm2_weight, layer.norm2_bias, thread);
     const Segment segment{0, 0, static_cast<int32_t>(layer.up.k)};
-    const Operand x = operand(layer.up.type, normed, w_.x_stride, c_.weights.d_model_padded, nullptr,
-                              thread);
+    const Operand x =
+        operand(layer.up.type, normed, w_.x_stride, c_.weights.d_model_padded, nullptr, thread);
     LinearArgs up = linear_args(layer.up, x, w_.ffn, w_.ffn_stride, layer.up_bias);
     up.segments = &segment;
     up.n_segments = 1;
@@ -229,8 +236,8 @@ class ForwardPass {
     barrier();
     if (observer_ && thread == 0) observe_ffn(l);
 
-    const Operand hidden = operand(layer.down.type, w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr,
-                                   thread);
+    const Operand hidden =
+        operand(layer.down.type, w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr, thread);
     LinearArgs down = linear_args(layer.down, hidden, w_.x, w_.x_stride, layer.down_bias);
     down.segments = &plan_.layers[l].ffn_segment;
     down.n_segments = 1;
@@ -297,7 +304,8 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
   ffn_stride = padded_stride(ffn_width);
   scores_stride = padded_stride(capacity);
   const int64_t normed_rows = std::max<int64_t>(max_rows, threads * kSmallRows);
-  const int64_t widest = std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width, capacity});
+  const int64_t widest =
+      std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width, capacity});
   // 2 bytes an input (bf16), 64 more so that rows do not fall on the same cache sets.
   inputs.stride = scratch.stride = operand_width(widest) * 2 + 64;
   inputs.scales_stride = scratch.scales_stride = operand_width(widest) / kQuantBlock + 1;
@@ -311,6 +319,7 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            threads * kAttentionRows * scores_stride,
                            threads * kAttentionRows * 2 * dp,
                            static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
+                           static_cast<int64_t>(weights.layers.size()) * max_rows * max_heads,
                            (normed_rows + kOverread) * inputs.stride / 4,
                            (scratch_rows + kOverread) * scratch.stride / 4,
                            normed_rows * inputs.scales_stride,
@@ -320,9 +329,23 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity) : ma
                            normed_rows * inputs.scales_stride,
                            scratch_rows * scratch.scales_stride};
   float *input_data, *scratch_data, *input_sums, *scratch_sums, *input_blocks, *scratch_blocks;
-  float** const pointers[] = {&x, &normed, &qkv, &context, &ffn, &scores, &catch_up, &entropy,
-                              &input_data, &scratch_data, &inputs.scales, &scratch.scales,
-                              &input_sums, &scratch_sums, &input_blocks, &scratch_blocks};
+  float** const pointers[] = {&x,
+                              &normed,
+                              &qkv,
+                              &context,
+                              &ffn,
+                              &scores,
+                              &catch_up,
+                              &entropy,
+                              &contribution,
+                              &input_data,
+                              &scratch_data,
+                              &inputs.scales,
+                              &scratch.scales,
+                              &input_sums,
+                              &scratch_sums,
+                              &input_blocks,
+                              &scratch_blocks};
   int64_t total = 0;
   for (int64_t size : sizes) total += round_up(size, kPanel);
   memory_ = AlignedBuffer(static_cast<size_t>(total) * sizeof(float));

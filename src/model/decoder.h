@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/types.h"
+#include "model/agency/contribution.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 #include "model/plan.h"
@@ -51,6 +52,10 @@ struct Workspace {
   float* scores;    // [threads, kAttentionRows, scores_stride]
   float* catch_up;  // [threads, kAttentionRows, 2 * head_dim_padded]
   float* entropy;   // [n_layers, max_rows, max_heads], nats
+  // As `entropy`: ||f g Wo_h context_h|| of the last row of every attention task, -1 for the
+  // others; written only while `norms` is set.
+  float* contribution;
+  const ContributionNorms* norms = nullptr;
   Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per thread
   Operand scratch;  // [threads, kAttentionRows]: queries and probabilities of an attention task
 

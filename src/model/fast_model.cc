@@ -6,6 +6,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "kernels/registry.h"
+#include "model/agency/tracking.h"
 #include "model/decoder.h"
 #include "model/first_position.h"
 #include "model/session_checks.h"
@@ -38,6 +39,7 @@ class FastSession : public Session {
   void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
   void forward(std::span<const RowGroup> groups, const int32_t* tokens);
   void refresh_plan();
+  bool tracks_now() const;
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
@@ -58,9 +60,13 @@ class FastModel : public Model {
   FastModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
-        pool_(options.threads == 0 ? ThreadPool::available_cores() : options.threads),
-        heads_(checkpoint_->config()) {
-    for (const HeadId id : options.removed_heads) heads_.set_state(id, HeadState::withdrawn, false);
+        shared_pool_(options.pool ? options.pool
+                                  : std::make_shared<ThreadPool>(options.threads == 0
+                                                                     ? ThreadPool::available_cores()
+                                                                     : options.threads)),
+        pool_(*shared_pool_),
+        heads_(checkpoint_->config(), options.agency_options) {
+    for (const HeadId id : options.removed_heads) heads_.remove(id);
     info_.level = options.level;
     info_.threads = pool_.size();
     info_.isa = kernels_.isa;
@@ -70,15 +76,18 @@ class FastModel : public Model {
     const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
-    info_.agency = preset.tracking_interval > 0 ? options.agency : AgencyMode::off;
+    set_agency(options.agency);
+    if (options.head_means) {
+      means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
+      info_.head_means = true;
+    }
     weights_ = pack_weights(*checkpoint_, info_.weights, info_.lm_head, options.removed_heads,
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
     pack_unpruned(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
-    info_.kv_bytes_per_token =
-        2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
+    info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
   }
 
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
@@ -108,12 +117,40 @@ class FastModel : public Model {
     return 2 * macs;
   }
 
+  // Heads that were closed for good give their memory back.
+  void release_removed_heads() {
+    if (info_.protect_first && !unpruned_) return;  // position 0 is computed with them
+    for (size_t l = 0; l < weights_.layers.size(); ++l) {
+      auto& slots = weights_.layers[l].slot_of_head;
+      for (size_t h = 0; h < slots.size(); ++h) {
+        const HeadId id{static_cast<int>(l), static_cast<int>(h)};
+        if (slots[h] < 0 || !heads_.status(id).removed) continue;
+        info_.weight_bytes -= release_head(weights_, id.layer, id.head);
+        slots[h] = -1;
+      }
+    }
+  }
+  const MeanOutputs* means() const { return means_.get(); }  // null: none were given
+  // Null when nothing is tracked.
+  const ContributionNorms* norms() const { return norms_.get(); }
+
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
+  // Level 3 tracks nothing unless automatic transitions, which need it, are asked for by name.
+  void set_agency(AgencyMode asked) {
+    info_.tracking_interval = tracking_interval(info_.level, asked);
+    info_.agency = info_.tracking_interval > 0 ? asked : AgencyMode::off;
+    heads_.set_automatic(info_.agency == AgencyMode::automatic);
+    if (level_preset(info_.level).closing_is_final) heads_.make_closing_final();
+    if (info_.tracking_interval == 0) return;
+    norms_ = std::make_unique<ContributionNorms>(*checkpoint_, kernels_, pool_);
+    info_.tracking_bytes = norms_->bytes();
+  }
+
   void pack_unpruned(const ModelOptions& options) {
     info_.protect_first = options.protect_first;
     if (!options.protect_first || (!options.unpruned && options.removed_heads.empty())) return;
@@ -121,17 +158,19 @@ class FastModel : public Model {
     check_same_family(from->config(), config());
     unpruned_ = std::make_unique<UnprunedWeights>();
     unpruned_->checkpoint = from;
-    unpruned_->packed =
-        pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
+    unpruned_->packed = pack_weights(*from, info_.weights, info_.lm_head, {}, kernels_, pool_);
     info_.weight_bytes += unpruned_->packed.total_bytes;
   }
 
   std::shared_ptr<const Checkpoint> checkpoint_;
   const KernelTable kernels_;
-  ThreadPool pool_;
+  std::shared_ptr<ThreadPool> shared_pool_;
+  ThreadPool& pool_;
   HeadTable heads_;
   ModelInfo info_;
   PackedWeights weights_;
+  std::unique_ptr<ContributionNorms> norms_;
+  std::unique_ptr<MeanOutputs> means_;
   std::unique_ptr<UnprunedWeights> unpruned_;
 };
 
@@ -152,7 +191,8 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
 
 void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
-  build_plan(model_.context().weights, model_.heads(), plan_);
+  model_.release_removed_heads();
+  build_plan(model_.context().weights, model_.heads(), plan_, model_.means());
   for (size_t l = 0; l < plan_.layers.size(); ++l) {
     if (plan_.layers[l].keeps_inputs) cache_.prepare_inputs(static_cast<int>(l));
   }
@@ -160,10 +200,17 @@ void FastSession::refresh_plan() {
 
 void FastSession::forward(std::span<const RowGroup> groups, const int32_t* tokens) {
   refresh_plan();
+  const bool tracking = tracks_now();
+  workspace_.norms = tracking ? model_.norms() : nullptr;
   Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
-  if (model_.info().agency != AgencyMode::off) track(groups);
+  if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+bool FastSession::tracks_now() const {
+  const int interval = model_.info().tracking_interval;
+  return interval > 0 && model_.heads().step() % interval == 0;
 }
 
 // Row 0 of the workspace holds the result.
@@ -173,25 +220,26 @@ void FastSession::forward_first(int sequence, int32_t token) {
   model_.heads().advance_step();
 }
 
-// Utilisation u = 1 - H / ln n of each active head, mean over the rows that see n >= 2 keys.
+// Mean utilisation over the rows that see at least two keys, mean contribution over the rows that
+// attention measured.
 void FastSession::track(std::span<const RowGroup> groups) {
-  const int interval = level_preset(model_.info().level).tracking_interval;
-  if (interval == 0 || model_.heads().step() % interval != 0) return;
   for (int l = 0; l < model_.config().n_layers; ++l) {
     for (const PlannedHead& head : plan_.layers[l].heads) {
-      double sum = 0;
-      int64_t rows = 0;
+      RunningMean utilization, contribution;
       for (const RowGroup& group : groups) {
         for (int r = 0; r < group.rows; ++r) {
+          const int64_t entry =
+              (int64_t{l} * workspace_.max_rows + group.first_row + r) * workspace_.max_heads +
+              head.head;
           const int visible = group.first_position + r + 1;
-          if (visible < 2) continue;
-          const int64_t entry = (int64_t{l} * workspace_.max_rows + group.first_row + r) *
-                                    workspace_.max_heads + head.head;
-          sum += std::clamp(1 - workspace_.entropy[entry] / std::log(double(visible)), 0.0, 1.0);
-          ++rows;
+          if (visible >= 2) utilization.add(utilization_of(workspace_.entropy[entry], visible));
+          const float norm = workspace_.contribution[entry];
+          if (norm >= 0) contribution.add(norm);
         }
       }
-      if (rows > 0) model_.heads().track_utilization({l, head.head}, sum / static_cast<double>(rows));
+      const HeadId id{l, head.head};
+      if (utilization.count > 0) model_.heads().track_utilization(id, utilization.mean());
+      if (contribution.count > 0) model_.heads().track_contribution(id, contribution.mean());
     }
   }
 }

@@ -43,6 +43,7 @@ class Run {
     const size_t most = std::min(room, static_cast<size_t>(options_.max_new_tokens));
     out_.tokens.reserve(most);
     out_.timings.step_ns.reserve(most);
+    announce();
     prefill(prompt);
     while (take(sample())) {
       if (out_.tokens.size() == most) {
@@ -51,6 +52,7 @@ class Run {
                                : StopReason::context;
         break;
       }
+      announce();
       step(out_.tokens.back());
     }
     finish_text();
@@ -58,6 +60,10 @@ class Run {
   }
 
  private:
+  void announce() {
+    if (options_.before_token) options_.before_token(static_cast<int>(out_.tokens.size()));
+  }
+
   void prefill(std::span<const int32_t> prompt) {
     start_ = now_s();
     for (const int32_t token : prompt) sampler_.accept(token);

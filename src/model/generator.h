@@ -21,6 +21,9 @@ struct GenerateOptions {
   std::vector<std::string> stop;  // texts that end generation and are not shown
   bool ignore_eos = false;
   const std::atomic<bool>* cancel = nullptr;  // set: ends after the current token
+  // Called with the index of the new token that the next computation leads to: 0 before the
+  // prompt, n between new tokens n - 1 and n. The place to switch heads.
+  std::function<void(int index)> before_token;
 };
 
 enum class StopReason { length, eos, stop_string, context, callback, interrupted };

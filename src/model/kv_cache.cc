@@ -8,9 +8,12 @@ namespace sentinel {
 
 WeightType panel_type_of(KvType type) {
   switch (type) {
-    case KvType::f32: return WeightType::f32;
-    case KvType::bf16: return WeightType::bf16;
-    case KvType::int8: break;
+    case KvType::f32:
+      return WeightType::f32;
+    case KvType::bf16:
+      return WeightType::bf16;
+    case KvType::int8:
+      break;
   }
   throw usage_error("kv: int8 is not supported; choose f32 or bf16");
 }
@@ -37,10 +40,9 @@ KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, i
 
 void KvCache::append(const KernelTable& kernels, int sequence, int layer, int slot, int first,
                      int rows, const float* k, const float* v, int64_t stride) {
-  kernels.append[static_cast<int>(panel_type_)]({k, v, stride, rows, first, head_dim_,
-                                                 keys(sequence, layer, slot),
-                                                 values(sequence, layer, slot),
-                                                 value_panel_stride()});
+  kernels.append[static_cast<int>(panel_type_)](
+      {k, v, stride, rows, first, head_dim_, keys(sequence, layer, slot),
+       values(sequence, layer, slot), value_panel_stride()});
   valid(sequence, layer, slot) = first + rows;
 }
 

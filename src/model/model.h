@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "kernels/types.h"
+#include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
 
@@ -30,19 +32,26 @@ struct LevelPreset {
   WeightType lm_head;
   KvType kv;
   int tracking_interval;  // agency is tracked every so many steps; 0: never
+  bool closing_is_final;  // a closed head leaves memory and cannot be opened again
 };
 LevelPreset level_preset(int level);  // Error (usage) outside 0..3
+// What `mode` comes to at a level: steps from one look at the heads to the next, 0 for none.
+int tracking_interval(int level, AgencyMode mode);
 
 // What may be asked for; what is left empty follows from the level (DESIGN.md part 3).
 struct ModelOptions {
-  int level = 1;                       // 0..3, else Error (usage)
-  int threads = 0;                     // 0: all cores this process may use
-  std::string isa;                     // scalar, avx2, avx512, amx; empty: SENTINEL_ISA, else best
-  std::optional<WeightType> weights;   // of the layers
+  int level = 1;                      // 0..3, else Error (usage)
+  int threads = 0;                    // 0: all cores this process may use
+  std::shared_ptr<ThreadPool> pool;   // null: an own one; `threads` is not looked at otherwise
+  std::string isa;                    // scalar, avx2, avx512, amx; empty: SENTINEL_ISA, else best
+  std::optional<WeightType> weights;  // of the layers
   std::optional<WeightType> lm_head;
   std::optional<KvType> kv;
-  AgencyMode agency = AgencyMode::track;
-  std::vector<HeadId> removed_heads;   // left out of memory; they can never be opened
+  AgencyMode agency = AgencyMode::track;  // at level 3 track means off; automatic is honoured
+  AgencyOptions agency_options;
+  // What a head that is closed by (1 - f g) leaves behind; null: nothing.
+  std::shared_ptr<const HeadMeans> head_means;
+  std::vector<HeadId> removed_heads;  // left out of memory; they can never be opened
   // Position 0 of every sequence is computed with all heads that have consent, whatever is closed
   // for the rest (levels 1 to 3). Removed heads take part when their weights are at hand: with
   // `unpruned`, the model that this one was pruned from, or with removed_heads.
@@ -58,9 +67,12 @@ struct ModelInfo {
   WeightType weights = WeightType::f32, lm_head = WeightType::f32;
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
+  int tracking_interval = 0;  // steps from one look at the heads to the next; 0: not tracked
+  bool head_means = false;    // closed heads leave their mean
   bool protect_first = false;
   bool kv_cache = true;        // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;    // all weights held in memory, packed
+  int64_t tracking_bytes = 0;  // held beside them for the contribution norms
   int64_t kv_bytes_per_token = 0;
 };
 

@@ -99,8 +99,8 @@ TEST(Golden, GreedyContinuationsAreEqual) {
     session->prefill(0, prompt.ids, logits.data());
     std::vector<int32_t> out;
     for (size_t i = 0; i < prompt.greedy.size(); ++i) {
-      out.push_back(static_cast<int32_t>(
-          std::max_element(logits.begin(), logits.end()) - logits.begin()));
+      out.push_back(
+          static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
       session->step({&out.back(), 1}, logits.data());
     }
     EXPECT_EQ(out, prompt.greedy);

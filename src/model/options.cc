@@ -35,16 +35,15 @@ constexpr Names<WeightType, 4> kWeightTypes{"weights",
                                               {"int4", WeightType::int4}}}};
 constexpr Names<KvType, 3> kKvTypes{
     "kv", {{{"f32", KvType::f32}, {"bf16", KvType::bf16}, {"int8", KvType::int8}}}};
-constexpr Names<AgencyMode, 3> kAgencyModes{"agency",
-                                            {{{"off", AgencyMode::off},
-                                              {"track", AgencyMode::track},
-                                              {"auto", AgencyMode::automatic}}}};
+constexpr Names<AgencyMode, 3> kAgencyModes{
+    "agency",
+    {{{"off", AgencyMode::off}, {"track", AgencyMode::track}, {"auto", AgencyMode::automatic}}}};
 
 constexpr LevelPreset kPresets[] = {
-    {WeightType::f32, WeightType::f32, KvType::f32, 1},
-    {WeightType::f32, WeightType::f32, KvType::f32, 1},
-    {WeightType::int8, WeightType::int8, KvType::bf16, 8},
-    {WeightType::int4, WeightType::int8, KvType::bf16, 0},
+    {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
+    {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
+    {WeightType::int8, WeightType::int8, KvType::bf16, 8, false},
+    {WeightType::int4, WeightType::int8, KvType::bf16, 0, true},
 };
 
 }  // namespace
@@ -54,6 +53,13 @@ LevelPreset level_preset(int level) {
     throw usage_error("optimization_level: {} does not exist; choose 0, 1, 2 or 3", level);
   }
   return kPresets[level];
+}
+
+int tracking_interval(int level, AgencyMode mode) {
+  constexpr int kAskedForByName = 8;  // as level 2, where the level itself would not track
+  if (mode == AgencyMode::off) return 0;
+  const int interval = level_preset(level).tracking_interval;
+  return interval == 0 && mode == AgencyMode::automatic ? kAskedForByName : interval;
 }
 
 const char* to_string(WeightType type) { return kWeightTypes.name(type); }

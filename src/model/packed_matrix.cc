@@ -8,20 +8,28 @@ namespace sentinel {
 
 int64_t k_unit(WeightType type) {
   switch (type) {
-    case WeightType::f32: return 1;
-    case WeightType::bf16: return 32;
-    case WeightType::int8: return 32;
-    case WeightType::int4: return kInt4Step;
+    case WeightType::f32:
+      return 1;
+    case WeightType::bf16:
+      return 32;
+    case WeightType::int8:
+      return 32;
+    case WeightType::int4:
+      return kInt4Step;
   }
   return 1;
 }
 
 int64_t panel_bytes(WeightType type, int64_t k) {
   switch (type) {
-    case WeightType::f32: return k * kPanel * 4;
-    case WeightType::bf16: return k * kPanel * 2;
-    case WeightType::int8: return k * kPanel;
-    case WeightType::int4: return k / kInt4Step * 576;  // 8 bytes an input and 2 x 16 f16 scales
+    case WeightType::f32:
+      return k * kPanel * 4;
+    case WeightType::bf16:
+      return k * kPanel * 2;
+    case WeightType::int8:
+      return k * kPanel;
+    case WeightType::int4:
+      return k / kInt4Step * 576;  // 8 bytes an input and 2 x 16 f16 scales
   }
   return 0;
 }

@@ -24,7 +24,7 @@ constexpr int64_t operand_width(int64_t k) { return round_up(k, 64) + 64; }
 struct PackedMatrix {
   WeightType type = WeightType::f32;
   std::byte* data = nullptr;
-  float* scales = nullptr;   // int8: [panels * 16]
+  float* scales = nullptr;  // int8: [panels * 16]
   int64_t panels = 0;
   int64_t k = 0;             // padded
   int64_t panel_stride = 0;  // bytes
@@ -44,7 +44,7 @@ struct PanelTask {
   int64_t out_begin;
   int64_t n_in;  // of each source; what lies beyond a source's edges is 0
   WeightType type;
-  int64_t k;     // padded
+  int64_t k;  // padded
   std::byte* destination;
   int64_t destination_stride;
   float* scales;  // [16], int8 only

@@ -16,8 +16,9 @@ std::vector<float> finite_floats(const VectorView& view, int64_t padded = 0) {
   std::vector<float> values = view.to_floats();
   for (float v : values) {
     if (!std::isfinite(v)) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      view.name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+          view.name);
     }
   }
   if (padded > static_cast<int64_t>(values.size())) values.resize(padded, 0.0F);
@@ -107,8 +108,9 @@ class Packer {
       }
     });
     if (broken.load()) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      broken.load()->name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+          broken.load()->name);
     }
   }
 
@@ -182,6 +184,20 @@ class Packer {
 };
 
 }  // namespace
+
+int64_t release_head(PackedWeights& weights, int layer, int head) {
+  const PackedLayer& packed = weights.layers[layer];
+  const int slot = packed.slot_of_head[head];
+  if (slot < 0) return 0;
+  const int64_t qkv_bytes = int64_t{3} * weights.head_dim_padded / kPanel * packed.qkv.panel_stride;
+  const auto release = [&](const std::byte* begin, int64_t bytes) {
+    return weights.arena.release(static_cast<size_t>(begin - weights.arena.data()),
+                                 static_cast<size_t>(bytes));
+  };
+  return static_cast<int64_t>(
+      release(packed.qkv.data + slot * qkv_bytes, qkv_bytes) +
+      release(packed.o.data + slot * packed.o_block_bytes, packed.o_block_bytes));
+}
 
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
                            const std::vector<HeadId>& removed_heads, const KernelTable& kernels,

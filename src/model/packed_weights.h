@@ -21,10 +21,10 @@ struct PackedLayer {
   // head_dim_padded; o.panel_stride walks the panels of one block.
   PackedMatrix o;
   int64_t o_block_bytes = 0;
-  std::vector<float> o_bias;    // [d_model_padded]
+  std::vector<float> o_bias;  // [d_model_padded]
   PackedMatrix up, down;
-  std::vector<float> up_bias;   // [ffn_padded]
-  std::vector<float> down_bias; // [d_model_padded]
+  std::vector<float> up_bias;     // [ffn_padded]
+  std::vector<float> down_bias;   // [d_model_padded]
   std::vector<int> slot_of_head;  // [n_heads]: -1 when removed
   int n_slots = 0;
   int ffn_padded = 0;
@@ -44,5 +44,9 @@ struct PackedWeights {
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
                            const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
                            ThreadPool& pool);
+
+// Gives the memory of one head's blocks back to the system; the head must never be planned again.
+// Returns the bytes given back (whole pages).
+int64_t release_head(PackedWeights& weights, int layer, int head);
 
 }  // namespace sentinel

@@ -18,7 +18,7 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
     if (slot < 0) continue;
     const float factor = heads.factor({index, h});
     if (factor <= 0) {
-      plan.keeps_inputs = true;
+      if (!heads.status({index, h}).removed) plan.keeps_inputs = true;
       continue;
     }
     plan.heads.push_back({h, slot, factor});
@@ -32,17 +32,21 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
 
 }  // namespace
 
-void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan) {
+void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
+                const MeanOutputs* means) {
   const size_t n = weights.layers.size();
   plan.layers.resize(n);
   plan.weight_bytes = weights.lm_head.bytes() + weights.lm_head.scale_bytes();
   for (size_t l = 0; l < n; ++l) {
     const PackedLayer& layer = weights.layers[l];
     plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
-    plan.weight_bytes += static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
-                         static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
-                         layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() +
-                         layer.down.bytes() + layer.down.scale_bytes();
+    plan.layers[l].o_bias.assign(layer.o_bias.begin(), layer.o_bias.end());
+    if (means) means->add(static_cast<int>(l), heads, plan.layers[l].o_bias.data());
+    plan.weight_bytes +=
+        static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
+        static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
+        layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() + layer.down.bytes() +
+        layer.down.scale_bytes();
   }
   plan.version = heads.version();
 }

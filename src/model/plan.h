@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
 #include "model/packed_weights.h"
 
@@ -15,11 +16,12 @@ struct PlannedHead {
 };
 
 struct LayerPlan {
-  std::vector<PlannedHead> heads;       // the active ones
-  std::vector<int32_t> qkv_panels;      // panels of the active heads
-  std::vector<Segment> o_segments;      // Wo columns of the active heads
-  Segment ffn_segment;                  // K of the down projection
-  bool keeps_inputs = false;            // a head is off that may come back: keep normed inputs
+  std::vector<PlannedHead> heads;   // the active ones
+  std::vector<int32_t> qkv_panels;  // panels of the active heads
+  std::vector<Segment> o_segments;  // Wo columns of the active heads
+  Segment ffn_segment;              // K of the down projection
+  bool keeps_inputs = false;        // a head is off that may come back: keep normed inputs
+  std::vector<float> o_bias;        // [d_model_padded] Wo's, plus the means of closed heads
 };
 
 struct Plan {
@@ -28,7 +30,9 @@ struct Plan {
   int64_t weight_bytes = 0;  // read by one decode step
 };
 
-// Rebuilds `plan` in place; allocates only the first time.
-void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan);
+// Rebuilds `plan` in place; allocates only the first time. `means` null: what a closed head leaves
+// is nothing.
+void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
+                const MeanOutputs* means = nullptr);
 
 }  // namespace sentinel

@@ -26,18 +26,24 @@ void check(const SamplingOptions& o) {
   }
 }
 
+// splitmix64 (Steele, Lea, Flood 2014).
+uint64_t mix(uint64_t z) {
+  z += 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+
 }  // namespace
 
 Sampler::Sampler(const SamplingOptions& options, int vocab_size)
     : options_(options),
-      rng_(options.seed),
       scores_(static_cast<size_t>(vocab_size)),
       seen_(static_cast<size_t>(vocab_size)),
       penalise_(options.repetition_penalty != 1) {
   check(options);
   if (options_.temperature > 0) {
     candidates_.reserve(scores_.size());
-    weights_.reserve(scores_.size());
   }
 }
 
@@ -113,26 +119,32 @@ void Sampler::cut_top_p(size_t limit) {
   }
 }
 
-// Draws in the order of token ids: two candidates whose scores differ only by rounding do not
-// change places.
+// A race of exponential clocks: token i rings at -ln u_i / w_i, and rings first with probability
+// w_i / sum w. Candidates need no order, and scores that differ by rounding alone choose alike.
 int32_t Sampler::draw() {
-  std::sort(candidates_.begin(), candidates_.end(),
-            [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
-  weights_.clear();
-  double total = 0;
+  const uint64_t stream = mix(options_.seed + mix(static_cast<uint64_t>(draw_++)));
+  double first = std::numeric_limits<double>::infinity();
+  int32_t winner = best_token_;
   for (const Candidate& c : candidates_) {
-    total += std::exp((static_cast<double>(c.score) - best_score_) / options_.temperature);
-    weights_.push_back(total);
+    const double weight =
+        std::exp((static_cast<double>(c.score) - best_score_) / options_.temperature);
+    const uint64_t bits = mix(stream + static_cast<uint64_t>(c.token));
+    const double u = (static_cast<double>(bits >> 11) + 0.5) * 0x1.0p-53;
+    const double time = -std::log(u) / weight;
+    if (time < first || (time == first && c.token < winner)) {
+      first = time;
+      winner = c.token;
+    }
   }
-  const double target = rng_.uniform() * total;
-  const auto at = std::upper_bound(weights_.begin(), weights_.end(), target);
-  const auto index = std::min<ptrdiff_t>(at - weights_.begin(), std::ssize(weights_) - 1);
-  return candidates_[static_cast<size_t>(index)].token;
+  return winner;
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
   load_scores(logits);
-  if (options_.temperature == 0) return best_token_;
+  if (options_.temperature == 0) {
+    ++draw_;
+    return best_token_;
+  }
   const auto top_k = static_cast<size_t>(options_.top_k);
   const size_t limit = top_k == 0 ? scores_.size() : std::min(top_k, scores_.size());
   if (options_.top_p < 1) {

@@ -5,8 +5,6 @@
 #include <span>
 #include <vector>
 
-#include "base/rng.h"
-
 namespace sentinel {
 
 struct SamplingOptions {
@@ -17,9 +15,11 @@ struct SamplingOptions {
   uint64_t seed = 0;
 };
 
-// Same seed and same logits, same tokens on every machine and with any number of threads. Steps as
-// in Hugging Face transformers: repetition penalty, temperature, top-k, top-p. A NaN logit is never
-// chosen.
+// Same seed and same logits, same tokens on every machine and with any number of threads: the
+// randomness of draw n for a token is a function of seed, n and token alone. So two samplers that
+// make the same draw from similar logits mostly agree, which speculative decoding lives on. Steps
+// as in Hugging Face transformers: repetition penalty, temperature, top-k, top-p. A NaN logit is
+// never chosen.
 class Sampler {
  public:
   // Error (usage) for options out of range. Allocates all that sampling needs.
@@ -29,6 +29,8 @@ class Sampler {
   void accept(int32_t token);
   // logits [vocab_size]; allocates nothing. Error (runtime) when no logit is a number.
   int32_t sample(std::span<const float> logits);
+  // The next sample() is draw n; without it draws are numbered 0, 1, 2, ...
+  void seek(int64_t n) { draw_ = n; }
 
  private:
   struct Candidate {
@@ -46,14 +48,13 @@ class Sampler {
   int32_t draw();
 
   SamplingOptions options_;
-  Rng rng_;
+  int64_t draw_ = 0;
   std::vector<float> scores_;  // [vocab_size] after the penalty
   float best_score_ = 0;
   int32_t best_token_ = 0;
   std::vector<uint8_t> seen_;  // [vocab_size]
   bool penalise_;
   std::vector<Candidate> candidates_;  // capacity vocab_size
-  std::vector<double> weights_;        // capacity vocab_size
 };
 
 }  // namespace sentinel

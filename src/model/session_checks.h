@@ -19,8 +19,10 @@ inline void check_tokens(std::span<const int32_t> tokens, int vocab_size) {
   if (tokens.empty()) throw usage_error("no tokens given: at least one is needed");
   for (const int32_t token : tokens) {
     if (token < 0 || token >= vocab_size) {
-      throw usage_error("token {} is outside the vocabulary of {}; the tokenizer and the model do "
-                        "not belong together", token, vocab_size);
+      throw usage_error(
+          "token {} is outside the vocabulary of {}; the tokenizer and the model do "
+          "not belong together",
+          token, vocab_size);
     }
   }
 }

@@ -37,9 +37,9 @@ struct VectorView {
 };
 
 struct HeadView {
-  MatrixView q, k, v;          // [head_dim, d_model]
+  MatrixView q, k, v;                 // [head_dim, d_model]
   VectorView q_bias, k_bias, v_bias;  // [head_dim]
-  MatrixView o;                // [d_model, head_dim]: this head's columns of Wo
+  MatrixView o;                       // [d_model, head_dim]: this head's columns of Wo
 };
 
 struct LayerView {
@@ -58,7 +58,7 @@ struct ModelView {
   MatrixView position_embedding;  // [context_length, d_model]
   std::vector<LayerView> layers;
   VectorView final_norm_weight, final_norm_bias;  // [d_model]
-  MatrixView lm_head;             // [vocab_size, d_model]; the token embedding when tied
+  MatrixView lm_head;  // [vocab_size, d_model]; the token embedding when tied
 };
 
 // One stored element as float.

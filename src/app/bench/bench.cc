@@ -16,8 +16,9 @@ namespace {
 
 constexpr int kDefaultPrompt = 512, kDefaultGeneration = 128;
 
-// A model at one thread count, with the probe of the same threads.
+// A model at one thread count and agency mode, with the probe of the same threads.
 struct Engine {
+  int heads_removed = 0;  // percent that was left out of memory
   std::unique_ptr<Model> model;
   std::unique_ptr<Session> session;
   std::unique_ptr<MachineProbe> probe;
@@ -48,6 +49,7 @@ void check(const BenchOptions& o) {
   check_numbers(o.batches, "batch", 1, 4096);
   check_numbers(o.threads, "threads", 1, 1024);
   check_numbers(o.heads_closed, "heads_closed", 0, 100);
+  check_numbers(o.heads_removed, "heads_removed", 0, 100);
   check_numbers({o.repetitions}, "repetitions", 1, 100'000);
   check_numbers({o.warmup}, "warmup", 0, 100'000);
 }
@@ -140,28 +142,61 @@ class Bench {
     }
     auto threads = options_.threads;
     if (threads.empty()) threads = {options_.model.threads};
+    auto modes = options_.agency;
+    if (modes.empty()) modes = {options_.model.agency};
+    std::vector<int> removed;
+    for (const Heads& heads : list_heads()) {
+      if (std::find(removed.begin(), removed.end(), heads.absent) == removed.end()) {
+        removed.push_back(heads.absent);
+      }
+    }
     for (const int t : threads) {
-      ModelOptions model_options = options_.model;
-      model_options.threads = t;
-      Engine engine;
-      engine.model = Model::create(checkpoint_, model_options);
-      engine.session = engine.model->new_session(batch, length);
-      const ModelInfo& info = engine.model->info();
-      engine.probe = std::make_unique<MachineProbe>(info.threads, info.isa);
-      engines_.push_back(std::move(engine));
+      for (const AgencyMode mode : modes) {
+        for (const int percent : removed) add_engine(t, mode, percent, batch, length);
+      }
     }
   }
 
+  void add_engine(int threads, AgencyMode mode, int removed, int batch, int length) {
+    ModelOptions model_options = options_.model;
+    model_options.threads = threads;
+    model_options.agency = mode;
+    model_options.removed_heads = random_heads(checkpoint_->config(), removed, options_.seed);
+    Engine engine;
+    engine.heads_removed = removed;
+    engine.model = Model::create(checkpoint_, model_options);
+    engine.session = engine.model->new_session(batch, length);
+    const ModelInfo& info = engine.model->info();
+    engine.probe = std::make_unique<MachineProbe>(info.threads, info.isa);
+    engines_.push_back(std::move(engine));
+  }
+
+  // Percent of heads that a row closes or asks to remove, and that its model does not hold: at
+  // level 3 closing is removing, and nothing can be opened again for the next row.
+  struct Heads {
+    int closed, removed, absent;
+  };
+  std::vector<Heads> list_heads() const {
+    std::vector<Heads> list;
+    const bool final = level_preset(options_.model.level).closing_is_final;
+    for (const int percent : options_.heads_closed)
+      list.push_back({percent, 0, final ? percent : 0});
+    for (const int percent : options_.heads_removed) list.push_back({0, percent, percent});
+    return list;
+  }
+
   void make_rows(const std::vector<BenchRow>& tests) {
-    for (const int percent : options_.heads_closed) {
+    for (const Heads& heads : list_heads()) {
       for (const BenchRow& test : tests) {
         for (Engine& engine : engines_) {
+          if (engine.heads_removed != heads.absent) continue;
           RowState state;
           state.row = test;
           state.engine = &engine;
           state.row.info = engine.model->info();
           state.row.n_threads = state.row.info.threads;
-          state.row.heads_closed_percent = percent;
+          state.row.heads_closed_percent = heads.closed;
+          state.row.heads_removed_percent = heads.removed;
           rows_.push_back(std::move(state));
         }
       }
@@ -200,7 +235,7 @@ class Bench {
   }
 
   void set_heads(Engine& engine, int percent) {
-    if (engine.heads_closed == percent) return;
+    if (engine.heads_closed == percent || engine.heads_removed > 0) return;
     HeadTable& heads = engine.model->heads();
     for (int layer = 0; layer < heads.n_layers(); ++layer) {
       for (int head = 0; head < heads.n_heads(layer); ++head) heads.set_gate({layer, head}, 1);

@@ -21,6 +21,8 @@ struct BenchOptions {
   std::vector<int> batches = {1};       // sequences at a time
   std::vector<int> threads;             // empty: model.threads
   std::vector<int> heads_closed = {0};  // percent of all heads, a random choice by seed
+  std::vector<int> heads_removed;       // further rows: the same heads, but left out of memory
+  std::vector<AgencyMode> agency;       // empty: model.agency
   int repetitions = 5;
   int warmup = 1;     // untimed runs of every row
   uint64_t seed = 0;  // of tokens and head choice
@@ -32,7 +34,7 @@ struct BenchRow {
   std::string test;
   int n_prompt = 0, n_gen = 0, n_depth = 0, batch = 1;
   int n_threads = 0;
-  int heads_closed_percent = 0, heads_active = 0;
+  int heads_closed_percent = 0, heads_removed_percent = 0, heads_active = 0;
   ModelInfo info;
   // Tokens per second (all sequences of the batch together).
   double avg_ts = 0, stddev_ts = 0, median_ts = 0;

@@ -26,6 +26,31 @@ TEST(Statistics, KnownValues) {
   EXPECT_EQ(sample_stddev({1}), 0);
 }
 
+TEST(Bench, ComparesTrackingAndRemovalInOneRun) {
+  BenchOptions options;
+  options.prompts = {0};
+  options.generations = {3};
+  options.threads = {1};
+  options.repetitions = 1;
+  options.heads_closed = {0, 50};
+  options.heads_removed = {50};
+  options.agency = {AgencyMode::off, AgencyMode::track};
+  for (const int level : {1, 3}) {
+    options.model.level = level;
+    const BenchResult result = run_bench(mini(), options);
+    ASSERT_EQ(result.rows.size(), 6U);
+    for (size_t i = 0; i < 6; ++i) {
+      const BenchRow& row = result.rows[i];
+      EXPECT_EQ(row.info.agency, i % 2 && level < 3 ? AgencyMode::track : AgencyMode::off);
+      EXPECT_EQ(row.heads_closed_percent, i / 2 == 1 ? 50 : 0);
+      EXPECT_EQ(row.heads_removed_percent, i / 2 == 2 ? 50 : 0);
+      EXPECT_EQ(row.heads_active, i / 2 == 0 ? 64 : 32);
+    }
+    EXPECT_EQ(result.rows[2].bytes_per_token, result.rows[4].bytes_per_token);
+    EXPECT_EQ(result.rows[2].info.weight_bytes > result.rows[4].info.weight_bytes, level < 3);
+  }
+}
+
 TEST(Bench, RowsCoverTheMatrixAndAddUp) {
   BenchOptions options;
   options.prompts = {12};

@@ -217,7 +217,7 @@ class Search {
     std::vector<int> kept(present.size());
     std::iota(kept.begin(), kept.end(), 0);
     kept.erase(kept.begin() + position);
-    if (options_.recover != Recover::none && !options_.refit_heads) leave_mean(layer, c);
+    if (options_.recover == Recover::bias && !options_.refit_heads) leave_mean(layer, c);
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
     if (!options_.refit_heads) return layer;
     const LinearMap map =

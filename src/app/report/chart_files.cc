@@ -115,6 +115,17 @@ const char* to_string(ChartFormat format) {
   return "";
 }
 
+bool can_write(ChartFormat format) {
+  if (format == ChartFormat::svg) return true;
+  try {
+    convert("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1\" height=\"1\"/>",
+            to_string(format), "1");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string render(const Chart& chart, ChartFormat format) {
   const std::string svg = chart.drawing.svg();
   if (format == ChartFormat::png) return convert(svg, "png", "3");

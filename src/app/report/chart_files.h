@@ -14,6 +14,9 @@ enum class ChartFormat { png, svg, pdf };
 std::optional<ChartFormat> parse_chart_format(const std::string& name);
 const char* to_string(ChartFormat format);
 
+// Whether charts can be written in this format on this machine: png and pdf need rsvg-convert.
+bool can_write(ChartFormat format);
+
 // The bytes of the chart's file; png at 3 pixels per CSS pixel. Error (runtime): png and pdf need
 // the program rsvg-convert, which is missing or failed.
 std::string render(const Chart& chart, ChartFormat format);

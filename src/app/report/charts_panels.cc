@@ -112,7 +112,7 @@ constexpr double kRangeTop = 56, kRangeRow = 22;
 // The scale of a range plot, with its grid drawn.
 Scale range_scale(Drawing& drawing, const RangePlot& plot, double left) {
   std::vector<double> values;
-  for (const Range& range : plot.ranges) {
+  for (const ValueRange& range : plot.ranges) {
     values.insert(values.end(), range.values.begin(), range.values.end());
   }
   Scale scale = make_scale(values, spans(values), true);
@@ -134,8 +134,8 @@ Scale range_scale(Drawing& drawing, const RangePlot& plot, double left) {
   return scale;
 }
 
-void draw_range(Drawing& drawing, const RangePlot& plot, const Range& range, const Scale& scale,
-                double y) {
+void draw_range(Drawing& drawing, const RangePlot& plot, const ValueRange& range,
+                const Scale& scale, double y) {
   const auto drawable = [&](double value) {
     return std::isfinite(value) && (!scale.log || value > 0);
   };
@@ -154,7 +154,7 @@ void draw_range(Drawing& drawing, const RangePlot& plot, const Range& range, con
 
 std::string describe(const RangePlot& plot) {
   std::string out = fmt::format("{} by configuration.", plot.unit);
-  for (const Range& range : plot.ranges) {
+  for (const ValueRange& range : plot.ranges) {
     out += fmt::format(" {}:", range.label);
     for (size_t i = 0; i < range.values.size(); ++i) {
       out += fmt::format("{} {} {}", i ? "," : "", plot.names[i], short_number(range.values[i]));
@@ -167,7 +167,7 @@ std::string describe(const RangePlot& plot) {
 ReportTable data_of(const RangePlot& plot) {
   ReportTable data{plot.name, plot.title, {{"Configuration"}}, {}};
   for (const auto& name : plot.names) data.columns.push_back({name + " (" + plot.unit + ")", 3});
-  for (const Range& range : plot.ranges) {
+  for (const ValueRange& range : plot.ranges) {
     data.rows.push_back({range.label});
     for (const double value : range.values) data.rows.back().push_back(cell(value));
   }
@@ -270,7 +270,7 @@ Chart draw(const BarPlot& plot) {
 
 Chart draw(const RangePlot& plot) {
   std::vector<std::string> labels;
-  for (const Range& range : plot.ranges) labels.push_back(range.label);
+  for (const ValueRange& range : plot.ranges) labels.push_back(range.label);
   const double height = 106 + kRangeRow * static_cast<double>(plot.ranges.size());
   Chart chart{plot.name, Drawing(plot.name, kChartWidth, height), data_of(plot)};
   Drawing& drawing = chart.drawing;

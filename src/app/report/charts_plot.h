@@ -65,14 +65,14 @@ struct BarPlot {
 Chart draw(const BarPlot& plot);
 
 // One row of markers on a line, such as percentiles.
-struct Range {
+struct ValueRange {
   std::string label;
   std::vector<double> values;  // as many as `names`
 };
 struct RangePlot {
   std::string name, title, unit;
   std::vector<std::string> names;  // "p50", "p90", "p99"
-  std::vector<Range> ranges;
+  std::vector<ValueRange> ranges;
 };
 Chart draw(const RangePlot& plot);
 

@@ -1,5 +1,7 @@
 #include "app/report/profile_json.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 
@@ -98,6 +100,79 @@ void add_timing(json& out, const RunResult& run) {
   out["batch_size"] = run.batch_size;
 }
 
+json snapshot_json(const MemorySnapshot& snapshot) {
+  return {{"timestamp", snapshot.timestamp},
+          {"cpu", {{"percent", snapshot.cpu_percent}, {"rss_mb", snapshot.rss_mb}}}};
+}
+
+json memory_section(const MemoryFigures& memory) {
+  json samples = json::array();
+  for (const auto& sample : memory.samples) {
+    samples.push_back({{"timestamp", sample.timestamp},
+                       {"stage", sample.stage},
+                       {"rss_mb", sample.rss_mb},
+                       {"cpu_percent", sample.cpu_percent}});
+  }
+  return {{"samples", samples},
+          {"packed_weights_mb", memory.packed_weights_mb},
+          {"kv_cache_mb", memory.kv_cache_mb},
+          {"peak_rss_mb", memory.peak_rss_mb}};
+}
+
+// The first 50 characters; a character of several bytes is not cut.
+std::string shortened(const std::string& prompt) {
+  size_t end = 0;
+  for (int characters = 0; end < prompt.size(); ++end) {
+    const bool starts = (static_cast<unsigned char>(prompt[end]) & 0xC0) != 0x80;
+    if (starts && ++characters > 50) break;
+  }
+  return end < prompt.size() ? prompt.substr(0, end) + "..." : prompt;
+}
+
+// `overall` counts the tokens that were emitted in all timed generations, and their time.
+json throughput_section(const std::vector<ThroughputResult>& prompts) {
+  json out = json::object();
+  int64_t tokens = 0;
+  double time = 0;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const RunResult& run = prompts[i].run;
+    json entry = sentinel::to_json(run);
+    entry["prompt"] = shortened(prompts[i].prompt);
+    out[fmt::format("prompt_{}", i)] = std::move(entry);
+    for (const int count : run.tokens_generated) tokens += int64_t{count} * run.batch_size;
+    time += std::accumulate(run.generation_times.begin(), run.generation_times.end(), 0.0);
+  }
+  out["overall"] = {{"total_tokens", tokens},
+                    {"total_time", time},
+                    {"tokens_per_second", number(static_cast<double>(tokens) / time)}};
+  return out;
+}
+
+json loading_section(const LoadingResult& loading) {
+  return {{"operation", "model_loading"},
+          {"first_open_time", number(loading.first_open_time)},
+          {"baseline_model", to_json(loading.baseline)},
+          {"original_model", to_json(loading.original)},
+          {"optimized_model", to_json(loading.optimized)}};
+}
+
+json models_section(const std::vector<ModelResult>& models) {
+  json out = json::object();
+  for (const auto& model : models) {
+    const auto baseline = static_cast<double>(model.loading.baseline.parameter_count);
+    const auto adaptive = static_cast<double>(model.loading.optimized.parameter_count);
+    out[model.name] = {{"model_family", model.family},
+                       {"loading", loading_section(model.loading)},
+                       {"inference", sentinel::to_json(model.inference)},
+                       {"total_time", model.total_time},
+                       {"parameter_counts",
+                        {{"baseline", model.loading.baseline.parameter_count},
+                         {"adaptive", model.loading.optimized.parameter_count},
+                         {"increase_percentage", number(100 * (adaptive / baseline - 1))}}}};
+  }
+  return out;
+}
+
 json levels_section(const std::map<int, RunResult>& levels) {
   json out = to_json(levels);
   json comparison = json::object();
@@ -128,7 +203,7 @@ json to_json(const RunResult& run) {
               {"agency", run.agency},
               {"seed", run.seed},
               {"profile_data", nullptr},
-              {"generated_text", run.generated_text},
+              {"generated_text", run.generated_text ? json(*run.generated_text) : json(nullptr)},
               {"model_stats", json::object()},
               {"agency_stats", run.agency_stats},
               {"weight_bytes", run.weight_bytes},
@@ -142,6 +217,11 @@ json to_json(const RunResult& run) {
   for (const auto& [layer, head] : run.heads_pruned) {
     out["heads_pruned"].push_back(json::array({layer, head}));
   }
+  if (!run.memory_profile.empty()) {
+    for (const auto& snapshot : run.memory_profile) {
+      out["memory_profile"].push_back(snapshot_json(snapshot));
+    }
+  }
   add_timing(out, run);
   add_quality(out, run.quality);
   return out;
@@ -153,13 +233,7 @@ json to_json(const ProfileResult& result) {
               {"interrupted", result.interrupted},      {"prompts", result.prompts},
               {"run_folder", result.run_folder}};
   if (!result.quality_protocol.is_null()) out["quality_protocol"] = result.quality_protocol;
-  if (result.loading) {
-    out["model_loading"] = {{"operation", "model_loading"},
-                            {"first_open_time", number(result.loading->first_open_time)},
-                            {"baseline_model", to_json(result.loading->baseline)},
-                            {"original_model", to_json(result.loading->original)},
-                            {"optimized_model", to_json(result.loading->optimized)}};
-  }
+  if (result.loading) out["model_loading"] = loading_section(*result.loading);
   if (result.strategy) {
     const auto& strategy = *result.strategy;
     json order = json::array();
@@ -176,6 +250,10 @@ json to_json(const ProfileResult& result) {
   }
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
   if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
+  if (!result.throughput.empty()) out["throughput_test"] = throughput_section(result.throughput);
+  if (!result.models.empty()) out["multi_model_comparison"] = models_section(result.models);
+  if (result.memory) out["memory"] = memory_section(*result.memory);
+  if (!result.comparison.is_null()) out["comparison_with_previous"] = result.comparison;
   json picks = json::array();
   for (const auto& pick : result.recommendation) picks.push_back(to_json(pick));
   out["recommendation"] = picks;

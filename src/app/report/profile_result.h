@@ -30,6 +30,14 @@ struct QualityFigures {
   int64_t tokens_scored = 0;
 };
 
+// Of this process, at one moment.
+struct MemorySnapshot {
+  double timestamp = 0;    // seconds since 1970
+  double cpu_percent = 0;  // processor time since the snapshot before, 100: one core
+  double rss_mb = 0;       // 10^6 bytes
+  std::string stage;       // what the run was doing
+};
+
 // One cell of a comparison. Each sample vector holds one element per timed generation.
 struct RunResult {
   std::string variant;    // "original" or "optimized", read back from the model
@@ -43,13 +51,13 @@ struct RunResult {
   int prompt_tokens = 0;     // per sequence, longest
   int64_t prompt_total = 0;  // over the batch
   int batch_size = 1;
-  std::vector<double> generation_times;   // s, prompt in to last token out
-  std::vector<double> prefill_times;      // s, the prompts of all sequences
-  std::vector<double> first_token_times;  // s, prompt in to first token out
-  std::vector<double> decode_times;       // s, the steps after the first token
-  std::vector<double> step_times;         // s, every step of every timed generation
-  std::vector<int> tokens_generated;      // per sequence
-  std::string generated_text;             // first sequence, prompt included
+  std::vector<double> generation_times;       // s, prompt in to last token out
+  std::vector<double> prefill_times;          // s, the prompts of all sequences
+  std::vector<double> first_token_times;      // s, prompt in to first token out
+  std::vector<double> decode_times;           // s, the steps after the first token
+  std::vector<double> step_times;             // s, every step of every timed generation
+  std::vector<int> tokens_generated;          // per sequence
+  std::optional<std::string> generated_text;  // first sequence, prompt included
 
   int64_t weight_bytes = 0;
   int64_t bytes_per_token = 0;   // at the context reached half-way through the generation
@@ -60,6 +68,7 @@ struct RunResult {
   std::vector<std::pair<int, int>> heads_pruned;  // (layer, head)
   nlohmann::json agency_stats;                    // null without agency
   std::optional<QualityFigures> quality;
+  std::vector<MemorySnapshot> memory_profile;  // before warm-up and after each timed generation
 };
 
 struct LoadResult {
@@ -91,6 +100,27 @@ struct Pick {
   std::string reason;
 };
 
+// One prompt of the throughput test; its RUN has one generation per round.
+struct ThroughputResult {
+  std::string prompt;
+  RunResult run;
+};
+
+// One model of the multi-model comparison.
+struct ModelResult {
+  std::string name, family;
+  LoadingResult loading;
+  RunResult inference;    // optimized, nothing pruned
+  double total_time = 0;  // s, for loading and inference
+};
+
+struct MemoryFigures {
+  std::vector<MemorySnapshot> samples;  // by stage
+  double packed_weights_mb = 0;         // of the optimized variant, nothing pruned; 10^6 bytes
+  double kv_cache_mb = 0;               // what its batch has cached at the end of a generation
+  double peak_rss_mb = 0;               // of the whole run
+};
+
 struct ProfileResult {
   nlohmann::json environment = nlohmann::json::object();
   nlohmann::json args = nlohmann::json::object();
@@ -102,7 +132,12 @@ struct ProfileResult {
   std::map<int, RunResult> original, optimized;  // by pruning level in percent
   std::optional<RunResult> aa_first, aa_second;  // the dense original, measured twice
   std::map<int, RunResult> levels;               // by optimisation level
+  std::vector<ThroughputResult> throughput;
+  std::vector<ModelResult> models;
+  std::optional<MemoryFigures> memory;
+  nlohmann::json comparison;  // with the previous run (previous_run.h); null: not asked for
   std::vector<Pick> recommendation;
+  std::vector<std::string> charts;  // names of the files in charts/
   bool interrupted = false;
   std::string run_folder, result_file;
 };

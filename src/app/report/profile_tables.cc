@@ -6,6 +6,8 @@
 #include <limits>
 #include <set>
 
+#include "app/report/previous_run.h"
+
 namespace sentinel {
 namespace {
 
@@ -90,6 +92,41 @@ TextTable levels_table(const ProfileResult& result) {
   return table;
 }
 
+TextTable throughput_table(const ProfileResult& result) {
+  TextTable table{{"Prompt", "Tokens", "Decode tok/s", "Total tok/s", "Noise", "First ms"}, {}};
+  for (const auto& [prompt, run] : result.throughput) {
+    table.rows.push_back({prompt, std::to_string(run.tokens_generated.front() * run.batch_size),
+                          format_number(decode_tokens_per_second(run), 1),
+                          format_number(tokens_per_second(run), 1),
+                          fmt::format("{} %", format_number(noise_percent(run), 1)),
+                          format_number(median_of(run.first_token_times) * 1e3, 2)});
+  }
+  return table;
+}
+
+TextTable models_table(const ProfileResult& result) {
+  TextTable table{{"Model", "Family", "Parameters", "Loading (s)", "Prefill tok/s", "Decode tok/s",
+                   "Total tok/s", "First ms", "MB"},
+                  {}};
+  for (const auto& model : result.models) {
+    const RunResult& run = model.inference;
+    table.rows.push_back(
+        {model.name, model.family,
+         format_number(static_cast<double>(model.loading.optimized.parameter_count), 0),
+         format_number(median_of(model.loading.optimized.load_times), 3),
+         format_number(prefill_tokens_per_second(run), 0),
+         format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
+         format_number(median_of(run.first_token_times) * 1e3, 2),
+         format_number(static_cast<double>(run.weight_bytes) / 1e6, 1)});
+  }
+  return table;
+}
+
+std::string memory_line(const MemoryFigures& memory) {
+  return fmt::format("packed weights {:.1f} MB, KV cache {:.1f} MB, peak resident {:.1f} MB",
+                     memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
+}
+
 std::string noise_note(const ProfileResult& result) {
   const double aa = aa_difference_percent(result);
   if (!std::isfinite(aa)) return "Noise: not measured (the A/A row is missing).";
@@ -125,6 +162,15 @@ std::string console_report(const ProfileResult& result) {
   }
   if (!result.levels.empty()) {
     out += fmt::format("Optimization levels\n{}\n", levels_table(result).plain());
+  }
+  if (!result.throughput.empty()) {
+    out += fmt::format("Throughput\n{}\n", throughput_table(result).plain());
+  }
+  if (!result.models.empty()) out += fmt::format("Models\n{}\n", models_table(result).plain());
+  if (result.memory) out += fmt::format("Memory: {}\n\n", memory_line(*result.memory));
+  if (!result.comparison.is_null()) {
+    out += comparison_heading(result.comparison) + comparison_table(result.comparison).plain();
+    out += "\n";
   }
   if (!result.recommendation.empty()) {
     out += "Recommendation for this machine\n";

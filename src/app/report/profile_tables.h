@@ -11,6 +11,10 @@ namespace sentinel {
 TextTable loading_table(const LoadingResult& loading);
 TextTable pruning_table(const ProfileResult& result);  // with the A/A row
 TextTable levels_table(const ProfileResult& result);
+TextTable throughput_table(const ProfileResult& result);
+TextTable models_table(const ProfileResult& result);
+// "packed weights 29.4 MB, ..." without a line end.
+std::string memory_line(const MemoryFigures& memory);
 // "fastest: original at 70 % pruning (level 1): 1,234 tokens/s, 1.50x +- 2 %; costs ..."
 std::string describe(const Pick& pick);
 // One sentence on the measured noise: what the A/A row says about small differences.

@@ -77,7 +77,7 @@ struct RecommendedRun {
   double tokens_per_second = kNotMeasured, speedup = kNotMeasured, noise_percent = kNotMeasured;
   double perplexity = kNotMeasured, perplexity_delta_percent = kNotMeasured;
 };
-struct HeadScores {
+struct HeadScoreTable {
   std::string strategy, definition;
   std::vector<std::vector<double>> scores;  // [layer][head]
 };
@@ -97,7 +97,7 @@ struct ResultFile {
   std::vector<MemorySample> memory_samples;
   std::vector<std::pair<std::string, double>> memory_figures;  // "packed_weights_mb"
   std::vector<RecommendedRun> recommendation;
-  HeadScores heads;
+  HeadScoreTable heads;
   MachineRoof roof;
   double aa_percent = kNotMeasured;  // |difference| of the same thing measured twice
 };

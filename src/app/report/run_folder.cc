@@ -1,5 +1,7 @@
 #include "app/report/run_folder.h"
 
+#include "app/report/charts.h"
+#include "app/report/csv_export.h"
 #include "app/report/profile_json.h"
 #include "app/report/summary_md.h"
 #include "base/error.h"
@@ -39,6 +41,24 @@ fs::path RunFolder::result_file() const {
 void RunFolder::save(const ProfileResult& result) const {
   write_file_atomic(result_file(), to_text(to_json(result)));
   write_file_atomic(path_ / "summary.md", summary_markdown(result));
+}
+
+std::vector<std::string> RunFolder::save_charts(const ProfileResult& result,
+                                                ChartFormat format) const {
+  const ResultFile file = read_result(to_json(result), result_file().string());
+  std::vector<std::string> names;
+  for (const auto& path : write_charts(profile_charts(file), path_ / "charts", format)) {
+    names.push_back(path.filename().string());
+  }
+  return names;
+}
+
+void RunFolder::save_csv(const ProfileResult& result) const {
+  const ResultFile file = read_result(to_json(result), result_file().string());
+  const std::string prefix = prefix_.empty() ? "" : prefix_ + "_";
+  for (const auto& [name, text] : profile_csv(file, prefix)) {
+    write_file_atomic(path_ / "csv_reports" / name, text);
+  }
 }
 
 }  // namespace sentinel

@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "app/report/chart_files.h"
 #include "app/report/profile_result.h"
 
 namespace sentinel {
@@ -20,6 +22,10 @@ class RunFolder {
 
   // Writes the result file and summary.md, each whole or not at all. Error (runtime).
   void save(const ProfileResult& result) const;
+  // charts/NAME.png or .svg; returns the file names. Error (runtime): as write_charts.
+  std::vector<std::string> save_charts(const ProfileResult& result, ChartFormat format) const;
+  // csv_reports/[PREFIX_]NAME.csv. Error (runtime).
+  void save_csv(const ProfileResult& result) const;
 
  private:
   std::filesystem::path path_;

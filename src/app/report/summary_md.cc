@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "app/report/export_findings.h"
+#include "app/report/previous_run.h"
 #include "app/report/profile_tables.h"
 
 namespace sentinel {
@@ -74,7 +76,12 @@ std::string performance_section(const ProfileResult& result) {
   return out;
 }
 
-std::string visualization_section() { return "## Visualizations\n\nNone in this run.\n\n"; }
+std::string visualization_section(const ProfileResult& result) {
+  std::string out = "## Visualizations\n\n";
+  if (result.charts.empty()) return out + "None in this run.\n\n";
+  for (const auto& name : result.charts) out += fmt::format("- [{0}](charts/{0})\n", name);
+  return out + "\n";
+}
 
 std::string recommendation_section(const ProfileResult& result) {
   std::string out = "## Recommendations\n\n";
@@ -86,29 +93,8 @@ std::string recommendation_section(const ProfileResult& result) {
   return out + "\n";
 }
 
-// Single quotes for the shell, so that a path with blanks or quotes can be pasted.
-std::string shell_quoted(const std::string& text) {
-  const bool plain =
-      !text.empty() &&
-      text.find_first_not_of(
-          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:=+@") ==
-          std::string::npos;
-  if (plain) return text;
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 std::string reproduce_section(const ProfileResult& result) {
-  std::string command = "sentinel profile";
-  for (const auto& [name, value] : result.args.items()) {
-    if (value.is_null() || value == json(false) || value == json("")) continue;
-    command += fmt::format(" --{}", name);
-    if (value == json(true)) continue;
-    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    command += fmt::format(" {}", shell_quoted(text));
-  }
-  return fmt::format("## Reproduce This Test\n\n```bash\n{}\n```\n", command);
+  return fmt::format("## Reproduce This Test\n\n```bash\n{}\n```\n", profile_command(result.args));
 }
 
 }  // namespace
@@ -125,7 +111,20 @@ std::string summary_markdown(const ProfileResult& result) {
   if (!result.levels.empty()) {
     out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
   }
-  return out + visualization_section() + recommendation_section(result) + reproduce_section(result);
+  if (!result.throughput.empty()) {
+    out += fmt::format("## Throughput\n\n{}\n", throughput_table(result).markdown());
+  }
+  if (!result.models.empty()) {
+    out += fmt::format("## Models\n\n{}\n", models_table(result).markdown());
+  }
+  if (result.memory) out += fmt::format("## Memory\n\n{}\n\n", memory_line(*result.memory));
+  if (!result.comparison.is_null()) {
+    out += fmt::format("## Comparison with the previous run\n\n{}\n{}\n",
+                       comparison_heading(result.comparison),
+                       comparison_table(result.comparison).markdown());
+  }
+  return out + visualization_section(result) + recommendation_section(result) +
+         reproduce_section(result);
 }
 
 }  // namespace sentinel

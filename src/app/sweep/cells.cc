@@ -12,6 +12,8 @@
 namespace sentinel {
 namespace {
 
+const char* const kTiming = "timing";  // stage of the snapshots
+
 void check_cancel(const CellContext& context) {
   if (context.cancel && *context.cancel) throw Error(ErrorKind::interrupted, "interrupted");
 }
@@ -91,7 +93,8 @@ void describe_model(const CellContext& context, const Model& model, Cell& cell) 
   run.machine_bandwidth = context.bandwidth ? context.bandwidth(run.bytes_per_step) : 0;
 }
 
-void keep_timing(const CellContext& context, const GenerationTiming& timing, RunResult& run) {
+void keep_timing(const CellContext& context, const GenerationTiming& timing, Cell& cell) {
+  RunResult& run = cell.run;
   run.generation_times.push_back(timing.total);
   run.prefill_times.push_back(timing.prefill);
   run.first_token_times.push_back(timing.first_token);
@@ -100,20 +103,16 @@ void keep_timing(const CellContext& context, const GenerationTiming& timing, Run
   }
   run.step_times.insert(run.step_times.end(), timing.steps.begin(), timing.steps.end());
   run.tokens_generated.push_back(static_cast<int>(timing.tokens.size()));
+  if (!cell.keep_text) return;
   std::vector<int32_t> ids = context.work.prompts.front();
   ids.insert(ids.end(), timing.tokens.begin(), timing.tokens.end());
   run.generated_text = context.tokenizer->decode(ids);
 }
 
-void time_once(const CellContext& context, Cell& cell) {
-  const auto model = prepare(context, cell);
-  reset_peak_rss();
-  const GenerationTiming timing = time_generation(*model, context.work, context.cancel);
-  cell.run.peak_rss_mb = std::max(cell.run.peak_rss_mb, peak_rss_mb());
-  describe_model(context, *model, cell);
-  keep_timing(context, timing, cell.run);
-  cell.run.agency_stats =
-      model->info().agency == AgencyMode::off ? nullptr : agency_stats(model->heads());
+void snapshot_first(const CellContext& context, Cell& cell) {
+  if (context.memory && cell.run.memory_profile.empty()) {
+    cell.run.memory_profile.push_back(context.memory->take(kTiming));
+  }
 }
 
 QualityFigures figures(const EvalResult& eval) {
@@ -172,6 +171,25 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
   return model;
 }
 
+void warm_up(const CellContext& context, Cell& cell) {
+  const auto model = prepare(context, cell);
+  snapshot_first(context, cell);
+  time_generation(*model, context.work, context.cancel);
+}
+
+void time_once(const CellContext& context, Cell& cell) {
+  const auto model = prepare(context, cell);
+  snapshot_first(context, cell);
+  reset_peak_rss();
+  const GenerationTiming timing = time_generation(*model, context.work, context.cancel);
+  cell.run.peak_rss_mb = std::max(cell.run.peak_rss_mb, peak_rss_mb());
+  describe_model(context, *model, cell);
+  keep_timing(context, timing, cell);
+  cell.run.agency_stats =
+      model->info().agency == AgencyMode::off ? nullptr : agency_stats(model->heads());
+  if (context.memory) cell.run.memory_profile.push_back(context.memory->take(kTiming));
+}
+
 void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
                 const CellProgress& progress) {
   const int n_cells = static_cast<int>(cells.size());
@@ -183,7 +201,7 @@ void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup
       Cell& cell = *cells[static_cast<size_t>((i + round) % n_cells)];
       if (progress) progress(round * n_cells + i, total, cell);
       if (round < warmup) {
-        time_generation(*prepare(context, cell), context.work, context.cancel);
+        warm_up(context, cell);
       } else {
         time_once(context, cell);
       }

@@ -10,6 +10,7 @@
 #include "app/eval/eval.h"
 #include "app/profile/generation_timer.h"
 #include "app/report/profile_result.h"
+#include "app/sweep/memory_recorder.h"
 #include "app/sweep/model_pool.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -20,6 +21,7 @@ struct Cell {
   int pruning_level = 0;
   ModelOptions options;       // as asked; removed_heads when the heads leave memory
   std::vector<HeadId> heads;  // the pruned ones
+  bool keep_text = true;
   RunResult run;
   bool timed() const { return !run.generation_times.empty(); }
 };
@@ -36,6 +38,7 @@ struct CellContext {
   GenerationWork work;
   std::function<double(int64_t bytes)> bandwidth;  // of the machine for this working set, bytes/s
   const std::atomic<bool>* cancel = nullptr;
+  MemoryRecorder* memory = nullptr;  // null: no snapshots
 };
 
 // The cell's model with exactly the cell's heads closed and every other one open. Error (runtime)
@@ -43,6 +46,11 @@ struct CellContext {
 std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell);
 
 using CellProgress = std::function<void(int done, int total, const Cell& cell)>;
+
+// One generation that is not kept, after a memory snapshot if the cell has none.
+void warm_up(const CellContext& context, Cell& cell);
+// One generation into cell.run.
+void time_once(const CellContext& context, Cell& cell);
 
 // `warmup` untimed rounds, then `iterations` timed ones; a round visits every cell once, in turn,
 // so that drift of the machine falls on all alike. Error (interrupted): the cells keep what they

@@ -4,6 +4,7 @@
 
 #include "app/eval/eval.h"
 #include "app/prune/ranking.h"
+#include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -24,12 +25,12 @@ TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, con
   return text;
 }
 
-void check_room(const ProfileOptions& options, int prompt_tokens, int context) {
-  if (int64_t{prompt_tokens} + options.generated_tokens <= context) return;
+void check_room(int new_tokens, int prompt_tokens, int context) {
+  if (int64_t{prompt_tokens} + new_tokens <= context) return;
   throw usage_error(
       "a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
       "--sequence_length or --generated_tokens",
-      prompt_tokens, options.generated_tokens, context);
+      prompt_tokens, new_tokens, context);
 }
 
 }  // namespace
@@ -42,7 +43,7 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
       options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
   inputs.checkpoint = Checkpoint::open(inputs.model);
   const int context = inputs.checkpoint->config().context_length;
-  check_room(options, std::max(options.sequence_length, 1), context);
+  check_room(options.generated_tokens, std::max(options.sequence_length, 1), context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
   if (find_ranking_strategy(options.strategy).calibrates) {
@@ -53,7 +54,14 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.prompts) {
-    check_room(options, static_cast<int>(prompt.tokens.size()), context);
+    check_room(options.generated_tokens, static_cast<int>(prompt.tokens.size()), context);
+  }
+  if (!tests_throughput(options)) return inputs;
+  const int count = std::min(static_cast<int>(texts.size()), kThroughputPrompts);
+  inputs.throughput_prompts =
+      make_prompts(*inputs.tokenizer, texts, count, options.sequence_length, inputs.text.tokens);
+  for (const auto& prompt : inputs.throughput_prompts) {
+    check_room(kThroughputTokens, static_cast<int>(prompt.tokens.size()), context);
   }
   return inputs;
 }

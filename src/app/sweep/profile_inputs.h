@@ -24,6 +24,7 @@ struct ProfileInputs {
   TokenizedText text;
   TokenizedText calibration;    // empty unless the strategy calibrates; at most 8 full windows
   std::vector<Prompt> prompts;  // [batch_size]
+  std::vector<Prompt> throughput_prompts;  // empty without that test
 };
 
 // Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the

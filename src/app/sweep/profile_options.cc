@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "app/prune/ranking.h"
 #include "base/error.h"
@@ -10,6 +11,7 @@
 namespace sentinel {
 namespace {
 
+const std::set<std::string> kModes = {"basic", "memory", "throughput"};
 constexpr int kMaxBatch = 1024, kMaxIterations = 100000;
 
 void check_range(const char* flag, int value, int low, int high) {
@@ -49,15 +51,47 @@ std::vector<int> parse_pruning_levels(const std::string& text) {
   return levels;
 }
 
+std::vector<std::string> parse_compare_models(const std::string& text) {
+  std::vector<std::string> models;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const std::string model(trimmed(std::string_view(text).substr(begin, comma - begin)));
+    if (model.empty()) {
+      throw usage_error("--compare_models: an empty name in \"{}\"; give a list as in a,b",
+                        printable(text));
+    }
+    if (std::find(models.begin(), models.end(), model) != models.end()) {
+      throw usage_error("--compare_models: {} is listed twice", printable(model));
+    }
+    models.push_back(model);
+    begin = comma + 1;
+  }
+  if (models.size() < 2) {
+    throw usage_error("--compare_models: {} alone is no comparison; give at least two, as in a,b",
+                      printable(text));
+  }
+  return models;
+}
+
+bool tests_pruning(const ProfileOptions& options) { return options.profile_mode != "throughput"; }
+bool tests_throughput(const ProfileOptions& options) {
+  return options.profile_mode == "throughput";
+}
+bool profiles_memory(const ProfileOptions& options) {
+  return options.memory_profile || options.profile_mode == "memory";
+}
+
 void check_options(const ProfileOptions& options) {
   if (options.device != "cpu") {
     throw usage_error("--device {}: this build runs on the CPU only; use --device cpu",
                       printable(options.device));
   }
-  if (options.profile_mode != "basic") {
-    throw usage_error("--profile_mode {}: not a mode of this version; use --profile_mode basic",
-                      printable(options.profile_mode));
+  if (!kModes.contains(options.profile_mode)) {
+    throw usage_error(
+        "--profile_mode {}: not a mode of this version; use basic, memory or throughput",
+        printable(options.profile_mode));
   }
+  if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
   check_range("optimization_level", options.model_options.level, 0, 3);
@@ -109,12 +143,17 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"max_eval_windows", options.max_eval_windows},
                          {"max_footprint_mb", options.max_footprint_mb},
                          {"isa", text_or_null(model.isa)},
-                         // Part of the old tool's list; these tests are not in this version.
-                         {"multi_model_comparison", false},
-                         {"compare_models", nullptr},
-                         {"model_family", nullptr},
-                         {"cpu_specific_optimizations", false},
-                         {"memory_profile", false}};
+                         {"multi_model_comparison", options.multi_model_comparison},
+                         {"model_family", text_or_null(options.model_family)},
+                         {"memory_profile", options.memory_profile},
+                         {"visualize", options.visualize},
+                         {"export_csv", options.export_csv},
+                         {"save_generated_text", options.save_generated_text},
+                         {"compare_with_previous", options.compare_with_previous},
+                         // Part of the old tool's list; this test is not in this version.
+                         {"cpu_specific_optimizations", false}};
+  args["compare_models"] = options.multi_model_comparison ? nlohmann::json(options.compare_models)
+                                                          : nlohmann::json(nullptr);
   args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
   args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
   args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;

@@ -31,12 +31,28 @@ struct ProfileOptions {
   std::string text;            // file to measure quality on; empty: texts/validation.txt
   std::string calibration;     // file for strategies that calibrate; empty: texts/calibration.txt
   int max_eval_windows = 8;    // 0: the whole text
-  double max_footprint_mb = 512;  // of the bandwidth measured, 2^20 bytes; 0: not measured
+  double max_footprint_mb = 512;     // of the bandwidth measured, 2^20 bytes; 0: not measured
+  bool visualize = false;            // charts/
+  bool export_csv = false;           // csv_reports/
+  bool memory_profile = false;       // resident memory over time; mode memory has it too
+  bool save_generated_text = false;  // of the levels and throughput tests; the others always do
+  bool compare_with_previous = false;
+  bool multi_model_comparison = false;
+  std::string compare_models = "gpt2,gpt2-medium";
+  std::string model_family;  // label in the multi-model test; empty: the checkpoint's own
 };
 
 // "0,30,50" -> {0, 30, 50}, ascending. Error (usage): none, not a whole number from 0 to 100,
 // listed twice.
 std::vector<int> parse_pruning_levels(const std::string& text);
+
+// "a, b" -> {"a", "b"}. Error (usage): fewer than two, an empty name, one listed twice.
+std::vector<std::string> parse_compare_models(const std::string& text);
+
+// Which tests a mode runs.
+bool tests_pruning(const ProfileOptions& options);
+bool tests_throughput(const ProfileOptions& options);
+bool profiles_memory(const ProfileOptions& options);
 
 // Error (usage) for what can be seen to be wrong without opening a file.
 void check_options(const ProfileOptions& options);

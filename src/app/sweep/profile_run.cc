@@ -5,12 +5,16 @@
 #include <optional>
 
 #include "app/prune/ranking.h"
+#include "app/report/previous_run.h"
+#include "app/report/profile_json.h"
 #include "app/report/recommend.h"
 #include "app/report/run_folder.h"
 #include "app/sweep/cells.h"
 #include "app/sweep/environment.h"
 #include "app/sweep/model_loading.h"
+#include "app/sweep/multi_model.h"
 #include "app/sweep/profile_inputs.h"
+#include "app/sweep/throughput.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -30,6 +34,8 @@ class ProfileRun {
         progress_(progress),
         cancel_(cancel),
         inputs_(open_inputs(options)),
+        compared_(options.multi_model_comparison ? open_compared(options)
+                                                 : std::vector<ProfileInputs>{}),
         pool_(inputs_.checkpoint) {}
 
   ProfileResult run();
@@ -40,18 +46,27 @@ class ProfileRun {
   void measure_bandwidth();
   void test_loading();
   void rank();
+  void test_models();
   void make_cells();
   void time();
   void quality();
+  void throughput();
+  void compare();
+  void collect_memory();
   void collect();
   void save();
+  void save_artifacts();
 
   CellContext context();
   Cell dense_original() const { return original_cell(asked_, 0, {}); }
   ModelOptions level_options(int level) const;
   std::vector<Cell*> all_cells();
   void report(const char* stage, int done = 0, int total = 0, const std::string& detail = "") {
-    if (progress_) progress_({stage, done, total, detail});
+    if (profiles_memory(options_)) memory_.sample(stage);
+    if (progress_) progress_({stage, done, total, detail, ""});
+  }
+  void notice(const std::string& text) {
+    if (progress_) progress_({"", 0, 0, "", text});
   }
   CellProgress cell_progress(const char* stage) {
     return [this, stage](int done, int total, const Cell& cell) {
@@ -66,7 +81,9 @@ class ProfileRun {
   const ProfileCallback& progress_;
   const std::atomic<bool>* cancel_;
   ProfileInputs inputs_;
+  std::vector<ProfileInputs> compared_;  // of the multi-model comparison
   ModelPool pool_;
+  MemoryRecorder memory_;
   std::optional<RunFolder> folder_;
   MachineSpeed machine_{};
   HeadRanking ranking_;
@@ -74,6 +91,7 @@ class ProfileRun {
   std::optional<Cell> reference_;  // the dense original, when 0 % is not among the levels
   std::optional<Cell> again_;      // the dense original once more: A/A
   std::deque<Cell> level_cells_;
+  ChartFormat chart_format_ = ChartFormat::png;
   ProfileResult result_;
 };
 
@@ -108,6 +126,7 @@ CellContext ProfileRun::context() {
   context.work.seed = options_.seed;
   context.bandwidth = [this](int64_t bytes) { return bandwidth_for(machine_, bytes); };
   context.cancel = cancel_;
+  if (profiles_memory(options_)) context.memory = &memory_;
   return context;
 }
 
@@ -155,18 +174,22 @@ void ProfileRun::rank() {
 }
 
 void ProfileRun::make_cells() {
-  const auto levels = parse_pruning_levels(options_.pruning_levels);
+  const auto levels =
+      tests_pruning(options_) ? parse_pruning_levels(options_.pruning_levels) : std::vector<int>{};
   for (const int percent : levels) {
     const auto heads = heads_to_remove(ranking_, percent);
     cells_.push_back(original_cell(asked_, percent, heads));
     cells_.push_back(optimized_cell(asked_, percent, heads));
   }
-  if (levels.front() != 0) reference_ = dense_original();
-  again_ = dense_original();
+  if (!levels.empty()) {
+    if (levels.front() != 0) reference_ = dense_original();
+    again_ = dense_original();
+  }
   if (!options_.test_all_optimization_levels) return;
   const auto heads = heads_to_remove(ranking_, kLevelsTestPruning);
   for (int level = 0; level < kLevels; ++level) {
     level_cells_.push_back(optimized_cell(level_options(level), kLevelsTestPruning, heads));
+    level_cells_.back().keep_text = options_.save_generated_text;
   }
 }
 
@@ -181,10 +204,57 @@ std::vector<Cell*> ProfileRun::all_cells() {
 }
 
 void ProfileRun::time() {
+  if (all_cells().empty()) return;
   time_cells(context(), all_cells(), options_.warmup, options_.iterations, cell_progress("timing"));
 }
 
+void ProfileRun::throughput() {
+  if (!tests_throughput(options_)) return;
+  const auto heads = heads_to_remove(ranking_, kThroughputPruning);
+  Cell cell = optimized_cell(asked_, kThroughputPruning, heads);
+  cell.keep_text = options_.save_generated_text;
+  time_throughput(context(), cell, inputs_.throughput_prompts, options_.batch_size, options_.warmup,
+                  options_.iterations, cell_progress("throughput"), result_.throughput);
+}
+
+void ProfileRun::test_models() {
+  if (compared_.empty()) return;
+  CellContext shared = context();
+  compare_models(
+      options_, compared_, shared,
+      [this](int done, int total, const std::string& model) {
+        report("comparing models", done, total, model);
+      },
+      result_.models);
+}
+
+// Against what the folder held before this run.
+void ProfileRun::compare() {
+  if (!options_.compare_with_previous) return;
+  const nlohmann::json current = to_json(result_);
+  const auto previous = find_previous_run(options_.output_dir, current);
+  result_.comparison = previous ? compare_with_previous(*previous, current)
+                                : nlohmann::json{{"previous_file", nullptr},
+                                                 {"previous_timestamp", nullptr},
+                                                 {"settings_changed", nlohmann::json::array()},
+                                                 {"rows", nlohmann::json::array()}};
+}
+
+void ProfileRun::collect_memory() {
+  if (!profiles_memory(options_)) return;
+  constexpr double kMb = 1e6;
+  const auto model = prepare(context(), optimized_cell(asked_, 0, {}));
+  size_t longest = 0;
+  for (const auto& prompt : inputs_.prompts) longest = std::max(longest, prompt.tokens.size());
+  const int length = static_cast<int>(longest) + options_.generated_tokens;
+  const auto kv = model->bytes_per_token(length) - model->bytes_per_token(0);
+  result_.memory =
+      MemoryFigures{memory_.samples(), static_cast<double>(model->info().weight_bytes) / kMb,
+                    static_cast<double>(kv * options_.batch_size) / kMb, memory_.peak_mb()};
+}
+
 void ProfileRun::quality() {
+  if (all_cells().empty()) return;
   EvalOptions eval;
   eval.max_windows = options_.max_eval_windows;
   eval.tokenizer = inputs_.tokenizer.get();
@@ -217,6 +287,7 @@ void ProfileRun::collect() {
   for (const Cell& cell : level_cells_) {
     if (cell.timed()) result_.levels[cell.run.level] = cell.run;
   }
+  collect_memory();
   result_.recommendation = recommend(result_);
 }
 
@@ -228,6 +299,7 @@ void ProfileRun::save() {
 void ProfileRun::measure() {
   measure_bandwidth();
   save();
+  test_models();
   test_loading();
   save();
   rank();
@@ -237,10 +309,29 @@ void ProfileRun::measure() {
   save();
   quality();
   save();
+  throughput();
+  collect();
+  compare();
+  save();
+}
+
+// Of complete runs only: `sentinel export` makes them from what an interrupted one kept.
+void ProfileRun::save_artifacts() {
+  if (options_.export_csv) folder_->save_csv(result_);
+  if (!options_.visualize) return;
+  report("drawing charts");
+  result_.charts = folder_->save_charts(result_, chart_format_);
+  save();
 }
 
 ProfileResult ProfileRun::run() {
   check_models();
+  if (options_.visualize && !can_write(ChartFormat::png)) {
+    chart_format_ = ChartFormat::svg;
+    notice(
+        "warning: --visualize: rsvg-convert does not run here, so the charts will be SVG; "
+        "install Debian's librsvg2-bin for PNG");
+  }
   const Moment moment = current_moment();
   folder_.emplace(options_.output_dir, moment.compact, options_.output_prefix);
   result_.timestamp = moment.seconds;
@@ -252,6 +343,7 @@ ProfileResult ProfileRun::run() {
   result_.result_file = folder_->result_file().string();
   try {
     measure();
+    save_artifacts();
   } catch (const Error& error) {
     result_.interrupted = error.kind() == ErrorKind::interrupted;
     save();

@@ -14,6 +14,7 @@ struct ProfileProgress {
   std::string stage;  // "loading", "ranking heads", "timing", "quality", ...
   int done = 0, total = 0;
   std::string detail;  // what is measured now
+  std::string notice;  // if not empty: a line for the user, and the stage goes on as it was
 };
 using ProfileCallback = std::function<void(const ProfileProgress&)>;
 

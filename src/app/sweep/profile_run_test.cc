@@ -5,9 +5,12 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "app/prune/ranking.h"
+#include "app/report/chart_files.h"
 #include "app/report/profile_json.h"
+#include "app/sweep/prompts.h"
 #include "app/sweep/schema_check.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -145,7 +148,7 @@ TEST_F(ProfileRunTest, CellsHoldWhatRan) {
       EXPECT_EQ(run.generation_times.size(), 2u);
       EXPECT_EQ(run.step_times.size(), 4u);
       EXPECT_EQ(run.tokens_generated, (std::vector<int>{3, 3}));
-      EXPECT_FALSE(run.generated_text.empty());
+      EXPECT_FALSE(run.generated_text.value_or("").empty());
       ASSERT_TRUE(run.quality.has_value());
       EXPECT_TRUE(std::isfinite(run.quality->perplexity));
       EXPECT_TRUE(std::isfinite(run.quality->kl_mean));
@@ -284,11 +287,179 @@ TEST_P(BadOptionTest, IsRefusedAndNothingIsWritten) {
   EXPECT_FALSE(fs::exists(folder_));
 }
 
+TEST_F(ProfileRunTest, VisualizeAndExportCsvWriteFiles) {
+  ProfileOptions options = tiny();
+  options.visualize = options.export_csv = true;
+  options.output_prefix = "mine";
+  run_profile(options);
+  const bool png = can_write(ChartFormat::png);
+  const std::string chart = png ? "pruning_performance.png" : "pruning_performance.svg";
+  const std::string bytes = read_file(run_folder() / "charts" / chart);
+  EXPECT_TRUE(bytes.starts_with(png ? "\x89PNG" : "<?xml")) << chart;
+  EXPECT_NE(read_file(run_folder() / "summary.md").find("(charts/" + chart + ")"),
+            std::string::npos);
+  const std::string csv = read_file(run_folder() / "csv_reports/mine_pruning_comparison.csv");
+  EXPECT_TRUE(csv.starts_with("Pruning Level,Model Type,Tokens per Second"));
+  EXPECT_TRUE(fs::exists(run_folder() / "csv_reports/mine_summary.csv"));
+}
+
+TEST_F(ProfileRunTest, MissingConverterIsANoticeAndSvg) {
+  ProfileOptions options = tiny();
+  options.visualize = true;
+  const std::string path = getenv("PATH") ? getenv("PATH") : "";
+  setenv("PATH", "/nonexistent", 1);
+  std::vector<std::string> seen;
+  run_profile(options, [&](const ProfileProgress& now) {
+    seen.push_back(now.notice.empty() ? now.stage : "notice " + now.notice);
+  });
+  setenv("PATH", path.c_str(), 1);
+  const auto notice = std::find_if(seen.begin(), seen.end(), [](const auto& line) {
+    return line.find("rsvg-convert") != std::string::npos;
+  });
+  ASSERT_NE(notice, seen.end());
+  EXPECT_EQ(std::find(seen.begin(), notice, "timing"), notice) << "the notice came too late";
+  EXPECT_TRUE(fs::exists(run_folder() / "charts/pruning_performance.svg"));
+}
+
+TEST_F(ProfileRunTest, MemoryProfileTakesSnapshots) {
+  ProfileOptions options = tiny();
+  EXPECT_FALSE(to_json(run_profile(options)).contains("memory"));
+  fs::remove_all(folder_);
+  options.memory_profile = true;
+  options.warmup = 1;
+  run_profile(options);
+  const json document = saved();
+  EXPECT_EQ(schema_errors(document), "");
+  const json& run = document["pruning_comparison"]["optimized"]["50"];
+  EXPECT_EQ(run["memory_profile"].size(), 3u);  // before warm-up and after two generations
+  const json& memory = document["memory"];
+  std::set<std::string> stages;
+  double highest = 0;
+  for (const json& sample : memory["samples"]) {
+    stages.insert(sample["stage"].get<std::string>());
+    highest = std::max(highest, sample["rss_mb"].get<double>());
+  }
+  EXPECT_TRUE(stages.contains("loading") && stages.contains("timing"));
+  EXPECT_GE(memory["peak_rss_mb"].get<double>(), highest);
+  EXPECT_NEAR(memory["packed_weights_mb"].get<double>() * 1e6,
+              document["pruning_comparison"]["optimized"]["0"]["weight_bytes"].get<double>(), 1);
+  EXPECT_GT(memory["kv_cache_mb"].get<double>(), 0);
+}
+
+TEST_F(ProfileRunTest, ThroughputCountsEmittedTokens) {
+  ProfileOptions options = tiny();
+  options.profile_mode = "throughput";
+  options.iterations = 1;  // raised to 3
+  options.batch_size = 2;
+  run_profile(options);
+  const json document = saved();
+  EXPECT_EQ(schema_errors(document), "");
+  EXPECT_FALSE(document.contains("pruning_comparison"));
+  const json& section = document["throughput_test"];
+  double time = 0;
+  for (int i = 0; i < 5; ++i) {
+    const json& run = section[fmt::format("prompt_{}", i)];
+    EXPECT_EQ(run["tokens_generated"], json({100, 100, 100}));
+    EXPECT_EQ(run["heads_active"], kMiniHeads - removal_count(kMiniHeads, 30));
+    EXPECT_TRUE(run["generated_text"].is_null());
+    for (const json& each : run["generation_times"]) time += each.get<double>();
+  }
+  EXPECT_EQ(section["overall"]["total_tokens"], 5 * 3 * 2 * 100);
+  EXPECT_NEAR(section["overall"]["total_time"].get<double>(), time, 1e-6);
+}
+
+TEST_F(ProfileRunTest, SaveGeneratedTextKeepsTheTextOfTheThroughputTest) {
+  ProfileOptions options = tiny();
+  options.profile_mode = "throughput";
+  options.iterations = 1;
+  options.save_generated_text = true;
+  run_profile(options);
+  const json text = saved()["throughput_test"]["prompt_0"]["generated_text"];
+  ASSERT_TRUE(text.is_string());
+  EXPECT_TRUE(text.get<std::string>().starts_with(builtin_prompts()[0].substr(0, 20)));
+}
+
+TEST_F(ProfileRunTest, ComparesWithTheNewestRunOfTheSameModel) {
+  ProfileOptions options = tiny();
+  options.compare_with_previous = true;
+  const json none = run_profile(options).comparison;
+  EXPECT_TRUE(none["previous_file"].is_null());
+  EXPECT_EQ(none["rows"].size(), 0u);
+  const fs::path first = run_folder() / "data/full_model_profiling.json";
+  // A change that no noise hides: then it was ten thousand times faster.
+  json old = read_json(first);
+  json& run = old["pruning_comparison"]["original"]["50"];
+  run["tokens_per_second"] = 1e4 * run["tokens_per_second"].get<double>();
+  write_file_atomic(first, old.dump());
+  // Neither a broken file nor another model's later run gets in the way.
+  old["args"]["model_name"] = "another";
+  old["timestamp"] = old["timestamp"].get<double>() + 0.001;
+  fs::create_directories(folder_ / "other/data");
+  write_file_atomic(folder_ / "other/data/full_model_profiling.json", old.dump());
+  write_file_atomic(folder_ / "x_full_model_profiling.json", "{");
+
+  options.seed = 5;
+  const ProfileResult second = run_profile(options);
+  const json document = to_json(second);
+  EXPECT_EQ(schema_errors(document), "");
+  const json& comparison = document["comparison_with_previous"];
+  EXPECT_EQ(comparison["previous_file"], first.string());
+  EXPECT_EQ(comparison["settings_changed"], json({"seed"}));
+  int slower = 0, same_quality = 0;
+  for (const json& row : comparison["rows"]) {
+    if (row["section"] != "pruning_comparison") continue;
+    if (row["figure"] == "perplexity") same_quality += row["beyond_noise"] == json(false);
+    if (row["series"] == "original" && row["key"] == 50 && row["figure"] == "tokens_per_second") {
+      EXPECT_LT(row["change_percent"].get<double>(), -90);
+      slower += row["beyond_noise"].is_boolean();
+    }
+  }
+  EXPECT_EQ(slower, 1);
+  EXPECT_EQ(same_quality, 4);
+}
+
+TEST_F(ProfileRunTest, ComparesModels) {
+  const fs::path copy = folder_.string() + "-copy";
+  fs::create_directory_symlink(kRoot + "/models/sentinel-mini", copy);
+  ProfileOptions options = tiny();
+  options.multi_model_comparison = true;
+  options.compare_models = options.model_name + ", " + copy.string();
+  options.model_family = "mine";
+  options.iterations = 1;
+  run_profile(options);
+  fs::remove(copy);
+  const json document = saved();
+  EXPECT_EQ(schema_errors(document), "");
+  const json& models = document["multi_model_comparison"];
+  ASSERT_EQ(models.size(), 2u);
+  for (const json& model : models) {
+    EXPECT_EQ(model["model_family"], "mine");
+    EXPECT_EQ(model["inference"]["heads_active"], kMiniHeads);
+    EXPECT_EQ(model["parameter_counts"]["baseline"],
+              document["model_loading"]["baseline_model"]["parameter_count"]);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     , BadOptionTest,
     ::testing::Values(BadOption{"model", [](auto& o) { o.model_name = "/no/such/model"; }},
                       BadOption{"device", [](auto& o) { o.device = "cuda"; }},
                       BadOption{"mode", [](auto& o) { o.profile_mode = "sideways"; }},
+                      BadOption{"compare_one",
+                                [](auto& o) {
+                                  o.multi_model_comparison = true;
+                                  o.compare_models = o.model_name;
+                                }},
+                      BadOption{"compare_missing",
+                                [](auto& o) {
+                                  o.multi_model_comparison = true;
+                                  o.compare_models = o.model_name + ",/no/such/model";
+                                }},
+                      BadOption{"throughput_room",
+                                [](auto& o) {
+                                  o.profile_mode = "throughput";
+                                  o.sequence_length = 450;
+                                }},
                       BadOption{"levels", [](auto& o) { o.pruning_levels = "0,30,"; }},
                       BadOption{"levels_range", [](auto& o) { o.pruning_levels = "0,101"; }},
                       BadOption{"levels_twice", [](auto& o) { o.pruning_levels = "30,30"; }},

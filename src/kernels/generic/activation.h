@@ -29,10 +29,14 @@ inline Vec16 gelu_erf(Vec16 x) {
 
 inline Vec16 activate(Epilogue epilogue, Vec16 x) {
   switch (epilogue) {
-    case Epilogue::gelu_tanh: return gelu_tanh(x);
-    case Epilogue::gelu_erf: return gelu_erf(x);
-    case Epilogue::relu: return max(x, Vec16::zero());
-    default: return x;
+    case Epilogue::gelu_tanh:
+      return gelu_tanh(x);
+    case Epilogue::gelu_erf:
+      return gelu_erf(x);
+    case Epilogue::relu:
+      return max(x, Vec16::zero());
+    default:
+      return x;
   }
 }
 

@@ -24,7 +24,8 @@ void append_f32(const AppendArgs& a) {
 
 // Key panels [head_dim / 2][16 positions][2]: a pair of dimensions is one word.
 inline void append_key_bf16(const AppendArgs& a, const float* k, int position) {
-  std::byte* panel = a.keys + int64_t{position / kPanel} * kPanel * a.head_dim * 2 + position % kPanel * 4;
+  std::byte* panel =
+      a.keys + int64_t{position / kPanel} * kPanel * a.head_dim * 2 + position % kPanel * 4;
   for (int e = 0; e < a.head_dim; e += 16) {
     alignas(32) unsigned pairs[8];
     store_bf16(Vec16::load(k + e), pairs);

@@ -29,9 +29,7 @@ void encode_int8(const float* rows, int64_t k, const float* column_scales, std::
   }
 }
 
-inline Vec16 int4_of(Vec16 x, Vec16 inverse) {
-  return clamped(round_nearest(x * inverse), -8, 7);
-}
+inline Vec16 int4_of(Vec16 x, Vec16 inverse) { return clamped(round_nearest(x * inverse), -8, 7); }
 
 // The scale of one group of 32 that leaves the smallest squared error, of a few candidates that map
 // the entry of largest magnitude to between -6 and -9 (-8 is the widest value a nibble holds).

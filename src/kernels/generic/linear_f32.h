@@ -1,4 +1,5 @@
-// y = x W + b for f32 panels [k][16], few rows (decode) or many (prefill). Included after a vec16.h.
+// y = x W + b for f32 panels [k][16], few rows (decode) or many (prefill). Included after a
+// vec16.h.
 //
 // Decode reads every weight once: one panel at a time, eight accumulators along K so that loads,
 // not FMA latency, set the pace. Prefill keeps a tile of kTileRows x kTilePanels accumulators and
@@ -11,7 +12,7 @@
 namespace sentinel {
 namespace {
 
-constexpr int kBlockK = 1024;    // x block of 192 rows: 768 KiB; a panel pair: 128 KiB
+constexpr int kBlockK = 1024;  // x block of 192 rows: 768 KiB; a panel pair: 128 KiB
 constexpr int kBlockRows = 192;
 constexpr int kMaxSegments = 128;
 constexpr int kPrefetchBytes = 2048;
@@ -195,11 +196,20 @@ void linear_f32(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
     switch (a.rows) {
-      case 1: gemv_panel<1, 8>(a, 0, panel); break;
-      case 2: gemv_panel<2, 4>(a, 0, panel); break;
-      case 3: gemv_panel<3, 2>(a, 0, panel); break;
-      case 4: gemv_panel<4, 2>(a, 0, panel); break;
-      default: break;
+      case 1:
+        gemv_panel<1, 8>(a, 0, panel);
+        break;
+      case 2:
+        gemv_panel<2, 4>(a, 0, panel);
+        break;
+      case 3:
+        gemv_panel<3, 2>(a, 0, panel);
+        break;
+      case 4:
+        gemv_panel<4, 2>(a, 0, panel);
+        break;
+      default:
+        break;
     }
   }
 }

@@ -1,8 +1,8 @@
 // y = x W + b for bf16, int8 and int4 panels in float arithmetic: the twin of the VNNI, BF16 and
 // AMX kernels, and what runs where those are missing. Included after a vec16.h.
 //
-// Products of int8 operands and the sums of 256 of them are below 2^24, so float holds them exactly:
-// this twin differs from the integer kernels only in the order of the final additions.
+// Products of int8 operands and the sums of 256 of them are below 2^24, so float holds them
+// exactly: this twin differs from the integer kernels only in the order of the final additions.
 #pragma once
 
 #include "kernels/generic/activation.h"
@@ -70,8 +70,8 @@ struct Int8Panel {
 };
 
 // Panel of steps of 64 inputs: 8 rows of 64 bytes, row j holding quads 2j (low nibbles) and 2j + 1
-// (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32. A segment
-// may end after the first group.
+// (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32. A
+// segment may end after the first group.
 struct Int4Panel {
   static constexpr int kStepBytes = 576;
 

@@ -50,8 +50,10 @@ double activate(Activation activation, double x) {
     case Activation::gelu_tanh:
       return 0.5 * x *
              (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
-    case Activation::gelu_erf: return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
-    case Activation::relu: return x > 0 ? x : 0;
+    case Activation::gelu_erf:
+      return 0.5 * x * (1 + std::erf(x / std::numbers::sqrt2));
+    case Activation::relu:
+      return x > 0 ? x : 0;
   }
   return x;
 }

@@ -13,7 +13,7 @@ std::vector<OutputTensor> output_tensors(const ModelConfig& config, const ModelV
                                          const ModelConfig& shape, DType dtype);
 }  // namespace gpt2
 
-inline constexpr Family kGpt2 = {"gpt2", "transformer.", gpt2::parse_config, gpt2::build_view,
-                                 gpt2::is_ignored, gpt2::output_tensors};
+inline constexpr Family kGpt2 = {"gpt2",           "transformer.",   gpt2::parse_config,
+                                 gpt2::build_view, gpt2::is_ignored, gpt2::output_tensors};
 
 }  // namespace sentinel

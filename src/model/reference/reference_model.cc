@@ -1,10 +1,12 @@
 #include "model/reference/reference_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "base/error.h"
 #include "kernels/ref/plain.h"
+#include "model/agency/tracking.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
@@ -32,8 +34,8 @@ struct LayerParameters {
 void check_finite(const std::vector<float>& values, const std::string& name) {
   for (float v : values) {
     if (!std::isfinite(v)) {
-      throw bad_input("tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-                      name);
+      throw bad_input(
+          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again", name);
     }
   }
 }
@@ -116,6 +118,8 @@ class ReferenceSession : public Session {
   std::vector<float> hidden(int sequence, int first_new);
   void attention(const LayerParameters& layer, int layer_index, int n, int first_new,
                  std::vector<float>& x);
+  void track(const LayerParameters& layer, int layer_index, int n, int first_new,
+             const std::vector<float>& context, const std::vector<float>& entropy);
   void ffn(const LayerParameters& layer, int layer_index, int n, int first_new,
            std::vector<float>& x);
 
@@ -130,14 +134,20 @@ class ReferenceModel : public Model {
   ReferenceModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
         parameters_(checkpoint_->view(), checkpoint_->config().tied_lm_head),
-        heads_(checkpoint_->config()) {
+        heads_(checkpoint_->config(), options.agency_options) {
     info_.level = 0;
     info_.threads = 1;
     info_.isa = "scalar";
     info_.kv_cache = false;
     info_.agency = options.agency;
+    if (options.head_means) {
+      means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
+      info_.head_means = true;
+    }
+    info_.tracking_interval = tracking_interval(0, options.agency);
+    heads_.set_automatic(options.agency == AgencyMode::automatic);
     info_.weight_bytes = checkpoint_->parameter_count() * 4;
-    for (const HeadId id : options.removed_heads) heads_.set_state(id, HeadState::withdrawn, false);
+    for (const HeadId id : options.removed_heads) heads_.remove(id);
     checkpoint_->release_pages();
   }
 
@@ -159,12 +169,14 @@ class ReferenceModel : public Model {
     return 2 * (macs + double(config().vocab_size) * config().d_model);
   }
   const Parameters& parameters() const { return parameters_; }
+  const MeanOutputs* means() const { return means_.get(); }
 
  private:
   std::shared_ptr<const Checkpoint> checkpoint_;
   Parameters parameters_;
   HeadTable heads_;
   ModelInfo info_;
+  std::unique_ptr<MeanOutputs> means_;
 };
 
 void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
@@ -207,9 +219,11 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       }
     }
   }
+  std::vector<float> bias = layer.o_bias;
+  if (model_.means()) model_.means()->add(layer_index, model_.heads(), bias.data());
   for (int i = 0; i < n; ++i) {
     for (int64_t o = 0; o < d; ++o) {
-      double sum = layer.o_bias[o];
+      double sum = bias[o];
       for (int64_t h = 0; h < n_heads; ++h) {
         const float* w = layer.heads[h].o.row(o);
         const float* c = &context[(i * n_heads + h) * hd];
@@ -218,10 +232,38 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       x[i * d + o] += static_cast<float>(sum);
     }
   }
+  if (model_.info().tracking_interval > 0 && n > first_new) {
+    track(layer, layer_index, n, first_new, context, entropy);
+  }
   if (observer_ && n > first_new) {
     observer_->on_attention(layer_index, first_new, n - first_new,
                             context.data() + first_new * n_heads * hd, n_heads * hd,
                             entropy.data() + first_new * n_heads);
+  }
+}
+
+// Utilisation over the new rows, contribution of the last one.
+void ReferenceSession::track(const LayerParameters& layer, int layer_index, int n, int first_new,
+                             const std::vector<float>& context, const std::vector<float>& entropy) {
+  const int64_t d = model_.config().d_model, hd = model_.config().head_dim;
+  const auto n_heads = static_cast<int64_t>(layer.heads.size());
+  for (int64_t h = 0; h < n_heads; ++h) {
+    const HeadId id{layer_index, static_cast<int>(h)};
+    if (!model_.heads().is_active(id)) continue;
+    RunningMean utilization;
+    for (int i = std::max(first_new, 1); i < n; ++i) {
+      utilization.add(utilization_of(entropy[i * n_heads + h], i + 1));
+    }
+    const float* c = &context[((n - 1) * n_heads + h) * hd];
+    double square = 0;
+    for (int64_t o = 0; o < d; ++o) {
+      const float* w = layer.heads[h].o.row(o);
+      double sum = 0;
+      for (int64_t e = 0; e < hd; ++e) sum += double{w[e]} * c[e];
+      square += sum * sum;
+    }
+    if (utilization.count > 0) model_.heads().track_utilization(id, utilization.mean());
+    model_.heads().track_contribution(id, std::sqrt(square));
   }
 }
 

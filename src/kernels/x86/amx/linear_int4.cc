@@ -7,7 +7,7 @@
 namespace sentinel {
 namespace {
 
-constexpr int kPieceK = 1024;     // two panels of int8: 32 KiB
+constexpr int kPieceK = 1024;  // two panels of int8: 32 KiB
 constexpr int kPieceSegments = 64;
 constexpr int kStepBytes = 576;
 
@@ -51,8 +51,8 @@ inline __m512i expand_quad(__m512i nibbles, __m512 ratio) {
   for (int j = 0; j < 4; ++j) {
     const __m512i q = _mm512_and_si512(_mm512_srli_epi32(nibbles, 8 * j), _mm512_set1_epi32(0xff));
     const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(q, _mm512_set1_epi32(8)));
-    const __m512i rounded = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value, ratio)),
-                                             _mm512_set1_epi32(128));
+    const __m512i rounded =
+        _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value, ratio)), _mm512_set1_epi32(128));
     out = _mm512_or_si512(out, _mm512_slli_epi32(rounded, 8 * j));
   }
   return out;

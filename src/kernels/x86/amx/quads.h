@@ -5,7 +5,8 @@
 // limit is 17):
 //   - weights stream through L1 and would push the inputs out: loading them with the non-temporal
 //     hint keeps 32 rows of inputs in L1 (36 -> 24);
-//   - reading a tile back right after storing it stalls: finished tiles are worked off a few rows at
+//   - reading a tile back right after storing it stalls: finished tiles are worked off a few rows
+//   at
 //     a time between the next products (41 -> 25);
 //   - all rows run over a group of panels that stays in L2 (panels_per_group).
 #pragma once
@@ -27,8 +28,8 @@ struct Quad {
   const float* scales[2];  // int8: [16] per panel
   const float* bias[2];    // [16] per panel, or null
   int64_t column[2];
-  bool add;                // to what is in y
-  Epilogue activation;     // applied last; store or add: none
+  bool add;             // to what is in y
+  Epilogue activation;  // applied last; store or add: none
 };
 
 inline Quad make_quad(const LinearArgs& a, int row, int n_rows, int64_t first_panel, int n_panels) {
@@ -227,7 +228,8 @@ class QuadRunner {
                    : &QuadRunner::drain_rows<P, false, false, Mode::any>;
     }
     const bool whole = a_.n_out - pending_.column[P - 1] >= kPanel && pending_.bias[0];
-    const bool plain = pending_.activation == Epilogue::store || pending_.activation == Epilogue::add;
+    const bool plain =
+        pending_.activation == Epilogue::store || pending_.activation == Epilogue::add;
     if (!whole || !plain) {
       return first ? &QuadRunner::drain_rows<P, true, true, Mode::any>
                    : &QuadRunner::drain_rows<P, false, true, Mode::any>;

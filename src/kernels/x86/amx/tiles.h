@@ -16,8 +16,8 @@ struct alignas(64) TileConfig {
   unsigned char rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
-// Configures the tiles for its lifetime. GCC 12's intrinsic declares only 8 of the 64 bytes as read,
-// so stores to the others could be dropped: the object is constant and static.
+// Configures the tiles for its lifetime. GCC 12's intrinsic declares only 8 of the 64 bytes as
+// read, so stores to the others could be dropped: the object is constant and static.
 class TileScope {
  public:
   TileScope() {

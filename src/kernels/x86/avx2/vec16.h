@@ -29,7 +29,9 @@ struct Vec16 {
     _mm256_maskstore_ps(p, lane_mask(n), lo);
     if (n > 8) _mm256_maskstore_ps(p + 8, lane_mask(n - 8), hi);
   }
-  float sum() const { return reduce(_mm256_add_ps(lo, hi), [](auto a, auto b) { return _mm_add_ps(a, b); }); }
+  float sum() const {
+    return reduce(_mm256_add_ps(lo, hi), [](auto a, auto b) { return _mm_add_ps(a, b); });
+  }
   float highest() const {
     return reduce(_mm256_max_ps(lo, hi), [](auto a, auto b) { return _mm_max_ps(a, b); });
   }
@@ -52,8 +54,8 @@ template <int kShift, int kBits>
 inline Vec16 load_bits(const void* p) {
   const auto* words = static_cast<const __m256i*>(p);
   const auto part = [](__m256i w) {
-    return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(w, kShift),
-                                               _mm256_set1_epi32((1 << kBits) - 1)));
+    return _mm256_cvtepi32_ps(
+        _mm256_and_si256(_mm256_srli_epi32(w, kShift), _mm256_set1_epi32((1 << kBits) - 1)));
   };
   return {part(_mm256_loadu_si256(words)), part(_mm256_loadu_si256(words + 1))};
 }
@@ -107,8 +109,8 @@ inline void store_f16(Vec16 a, void* p) {
 }
 inline void store_quads(const Vec16 q[4], void* p) {
   const auto word = [](__m256 a, __m256 b, __m256 c, __m256 d) {
-    const __m256i low = _mm256_or_si256(_mm256_cvtps_epi32(a),
-                                        _mm256_slli_epi32(_mm256_cvtps_epi32(b), 8));
+    const __m256i low =
+        _mm256_or_si256(_mm256_cvtps_epi32(a), _mm256_slli_epi32(_mm256_cvtps_epi32(b), 8));
     const __m256i high = _mm256_or_si256(_mm256_slli_epi32(_mm256_cvtps_epi32(c), 16),
                                          _mm256_slli_epi32(_mm256_cvtps_epi32(d), 24));
     return _mm256_or_si256(low, high);
@@ -126,12 +128,24 @@ inline Vec16 where_less(Vec16 c, Vec16 d, Vec16 a, Vec16 b) {
           _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(c.hi, d.hi, _CMP_LT_OQ))};
 }
 
-inline Vec16 operator+(Vec16 a, Vec16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
-inline Vec16 operator-(Vec16 a, Vec16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
-inline Vec16 operator*(Vec16 a, Vec16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
-inline Vec16 operator/(Vec16 a, Vec16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
-inline Vec16 max(Vec16 a, Vec16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
-inline Vec16 min(Vec16 a, Vec16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
+inline Vec16 operator+(Vec16 a, Vec16 b) {
+  return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+inline Vec16 operator-(Vec16 a, Vec16 b) {
+  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
+}
+inline Vec16 operator*(Vec16 a, Vec16 b) {
+  return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+}
+inline Vec16 operator/(Vec16 a, Vec16 b) {
+  return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
+}
+inline Vec16 max(Vec16 a, Vec16 b) {
+  return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
+}
+inline Vec16 min(Vec16 a, Vec16 b) {
+  return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
+}
 inline Vec16 fma(Vec16 a, Vec16 b, Vec16 c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -163,8 +177,8 @@ inline __m256 exp8(__m256 x) {
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0.5F));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
   p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(1));
-  const __m256i bits = _mm256_slli_epi32(
-      _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+  const __m256i bits =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return _mm256_mul_ps(p, _mm256_castsi256_ps(bits));
 }
 inline Vec16 exp(Vec16 x) { return {exp8(x.lo), exp8(x.hi)}; }

@@ -62,7 +62,8 @@ inline void store_bf16(Vec16 a, void* p) {
 
 inline void store_f16(Vec16 a, void* p) {
   const __m512 limit = _mm512_set1_ps(65504);
-  const __m512 clamped = _mm512_min_ps(_mm512_max_ps(a.v, _mm512_sub_ps(_mm512_setzero_ps(), limit)), limit);
+  const __m512 clamped =
+      _mm512_min_ps(_mm512_max_ps(a.v, _mm512_sub_ps(_mm512_setzero_ps(), limit)), limit);
   _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtps_ph(clamped, 0));
 }
 inline void store_quads(const Vec16 q[4], void* p) {
@@ -86,12 +87,14 @@ inline Vec16 min(Vec16 a, Vec16 b) { return {_mm512_min_ps(a.v, b.v)}; }
 inline Vec16 fma(Vec16 a, Vec16 b, Vec16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Vec16 abs(Vec16 a) { return {_mm512_abs_ps(a.v)}; }
 inline Vec16 copy_sign(Vec16 a, Vec16 b) {
-  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(
-      _mm512_set1_epi32(int(0x80000000U)), _mm512_castps_si512(b.v), _mm512_castps_si512(a.v), 0xca))};
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_set1_epi32(int(0x80000000U)),
+                                                        _mm512_castps_si512(b.v),
+                                                        _mm512_castps_si512(a.v), 0xca))};
 }
 inline void prefetch(const void* p) { _mm_prefetch(p, _MM_HINT_T0); }
 
-// 1 / a for finite a > 0 below 2^126: the 14-bit estimate and one Newton step (division takes longer).
+// 1 / a for finite a > 0 below 2^126: the 14-bit estimate and one Newton step (division takes
+// longer).
 inline Vec16 reciprocal(Vec16 a) {
   const __m512 r = _mm512_rcp14_ps(a.v);
   return {_mm512_mul_ps(r, _mm512_fnmadd_ps(a.v, r, _mm512_set1_ps(2)))};

@@ -27,7 +27,7 @@ template <int R, int U>
     const std::byte* w = base + a.segments[s].weight_offset;
     const std::byte* in = x + 2 * a.segments[s].x_offset;
     for (int k = 0; k < a.segments[s].k; k += 2 * U, w += 64 * U, in += 4 * U) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int u = 0; u < U; ++u) {
         _mm_prefetch(w + 64 * u + kPrefetchAhead, _MM_HINT_T0);
         const auto weight = (__m512bh)_mm512_loadu_si512(w + 64 * u);
@@ -55,7 +55,7 @@ void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
     for (; row + 8 <= a.rows; row += 8) panel_rows<8, 1>(a, row, panel);
     for (; row + 4 <= a.rows; row += 4) panel_rows<4, 2>(a, row, panel);
     for (; row + 2 <= a.rows; row += 2) panel_rows<2, 4>(a, row, panel);
-    for (; row < a.rows; ++row) panel_rows<1, 4>(a, row, panel);
+    for (; row < a.rows; ++row) panel_rows<1, 8>(a, row, panel);
   }
 }
 

@@ -68,8 +68,8 @@ template <int R>
   }
   const int64_t column = panel * kPanel;
   for (int r = 0; r < R; ++r) {
-    finish(a, {total[r]}, a.bias ? a.bias + column : nullptr,
-           a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    finish(a, {total[r]}, a.bias ? a.bias + column : nullptr, a.y + (row + r) * a.y_stride + column,
+           a.n_out - column);
   }
 }
 

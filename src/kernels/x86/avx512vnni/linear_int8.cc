@@ -1,6 +1,6 @@
-// y = x W + b for int8 panels [k / 4][16][4] of unsigned w + 128: one VPDPBUSD multiplies 64 weights.
-// Integer sums run over a block of 256 inputs, which share one input scale; the accumulator starts
-// at -128 * (sum of the block's inputs), which undoes the weights' offset.
+// y = x W + b for int8 panels [k / 4][16][4] of unsigned w + 128: one VPDPBUSD multiplies 64
+// weights. Integer sums run over a block of 256 inputs, which share one input scale; the
+// accumulator starts at -128 * (sum of the block's inputs), which undoes the weights' offset.
 #include "kernels/x86/avx512/vec16.h"
 //
 #include "kernels/generic/activation.h"

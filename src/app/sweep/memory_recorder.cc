@@ -1,0 +1,45 @@
+#include "app/sweep/memory_recorder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "base/clock.h"
+#include "base/memory_meter.h"
+
+namespace sentinel {
+namespace {
+
+constexpr double kInterval = 0.1;  // s
+
+double process_cpu_s() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+}  // namespace
+
+MemorySnapshot MemoryRecorder::take(const std::string& stage) {
+  const double wall = now_s(), cpu = process_cpu_s();
+  MemorySnapshot snapshot;
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  snapshot.timestamp = std::chrono::duration<double>(since_1970).count();
+  snapshot.rss_mb = rss_mb();
+  snapshot.stage = stage;
+  if (!samples_.empty() && wall > last_wall_) {
+    snapshot.cpu_percent = 100 * (cpu - last_cpu_) / (wall - last_wall_);
+  }
+  last_wall_ = wall;
+  last_cpu_ = cpu;
+  peak_mb_ = std::max({peak_mb_, peak_rss_mb(), snapshot.rss_mb});
+  samples_.push_back(snapshot);
+  return snapshot;
+}
+
+void MemoryRecorder::sample(const std::string& stage) {
+  const bool same = !samples_.empty() && samples_.back().stage == stage;
+  if (!same || now_s() - last_wall_ >= kInterval) take(stage);
+}
+
+}  // namespace sentinel

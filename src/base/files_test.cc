@@ -1,0 +1,94 @@
+#include "base/files.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/aligned_buffer.h"
+#include "base/error.h"
+#include "base/mapped_file.h"
+
+namespace sentinel {
+namespace {
+namespace fs = std::filesystem;
+
+class Files : public testing::Test {
+ protected:
+  Files() {
+    char name[] = "/tmp/sentinel-files-XXXXXX";
+    folder_ = mkdtemp(name);
+  }
+  ~Files() override { fs::remove_all(folder_); }
+  fs::path folder_;
+};
+
+TEST_F(Files, AtomicWriteReplacesWholeFilesAndLeavesNothingElse) {
+  const fs::path file = folder_ / "a.txt";
+  write_file_atomic(file, "one");
+  write_file_atomic(file, "two");
+  EXPECT_EQ(read_file(file), "two");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+  EXPECT_THROW(write_file_atomic(folder_ / "missing" / "b.txt", "x"), Error);
+}
+
+TEST_F(Files, ReadRefusesWhatIsMissingTooLargeOrNoFile) {
+  EXPECT_THROW(read_file(folder_ / "none"), Error);
+  EXPECT_THROW(read_file(folder_), Error);
+  write_file_atomic(folder_ / "big", std::string(100, 'x'));
+  EXPECT_THROW(read_file(folder_ / "big", 99), Error);
+  EXPECT_EQ(read_file(folder_ / "big", 100).size(), 100U);
+}
+
+TEST_F(Files, MappedFileHoldsTheBytesAndRefusesEmptyFiles) {
+  write_file_atomic(folder_ / "m", "mapped");
+  const MappedFile file(folder_ / "m");
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()),
+            "mapped");
+  file.release(file.bytes());
+  EXPECT_EQ(file.bytes()[0], std::byte{'m'});  // comes back from the page cache
+  write_file_atomic(folder_ / "empty", "");
+  EXPECT_THROW(MappedFile(folder_ / "empty"), Error);
+}
+
+TEST(Json, IsReadStrictly) {
+  EXPECT_EQ(parse_json(R"({"a": [1, 2]})", "x")["a"].size(), 2U);
+  for (const char* bad : {"", "{", R"({"a":1,"a":2})", "[1] 2", "{\"a\":\"\xff\"}", "[1e999]"}) {
+    EXPECT_THROW(parse_json(bad, "x"), Error) << bad;
+  }
+  EXPECT_THROW(parse_json(std::string(100, '[') + std::string(100, ']'), "x"), Error);
+}
+
+TEST_F(Files, AWritableFolderIsMadeAndAFileInTheWayIsAnError) {
+  ensure_writable_directory(folder_ / "a" / "b");
+  EXPECT_TRUE(fs::is_directory(folder_ / "a" / "b"));
+  write_file_atomic(folder_ / "file", "x");
+  EXPECT_THROW(ensure_writable_directory(folder_ / "file"), Error);
+  EXPECT_THROW(ensure_writable_directory(folder_ / "file" / "below"), Error);
+}
+
+TEST(Sha256, MatchesThePublishedVector) {
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Printable, KeepsMessagesOnOneLine) {
+  EXPECT_EQ(printable("a\nb\xff"), "a?b?");
+  EXPECT_EQ(printable("abcdef", 3), "abc...");
+}
+
+TEST(AlignedBuffer, IsZeroedAndAligned) {
+  for (size_t bytes : {size_t{0}, size_t{1}, size_t{100}, size_t{5} << 20}) {
+    AlignedBuffer buffer(bytes);
+    EXPECT_EQ(buffer.size(), bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % (bytes > (4U << 20) ? 2U << 20 : 64U),
+              0U);
+    for (size_t i = 0; i < bytes; i += 997) EXPECT_EQ(buffer.data()[i], std::byte{0});
+    AlignedBuffer moved = std::move(buffer);
+    EXPECT_EQ(moved.size(), bytes);
+  }
+  EXPECT_THROW(AlignedBuffer(size_t{1} << 47), Error);
+}
+
+}  // namespace
+}  // namespace sentinel

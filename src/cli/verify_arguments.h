@@ -1,0 +1,28 @@
+// The options of --baseline_integration.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "app/generate/verified_text.h"
+#include "cli/options.h"
+
+namespace sentinel::cli {
+
+struct VerifyArguments {
+  std::string integration = "off", unet = "off", baseline;
+  std::optional<std::string> draft_weights;
+  bool no_ngrams = false;
+  VerifyOptions verify;
+};
+void add_verify_options(CLI::App& command, VerifyArguments& arguments);
+
+// Whether the baseline verifies. Error (usage): an unknown value, one that this version lacks, or
+// options of verify without it.
+bool wants_verify(const VerifyArguments& arguments);
+// The model that drafts, in the draft's precision: `base` are the options of the baseline.
+ModelOptions draft_options(const VerifyArguments& arguments, const ModelOptions& base);
+
+nlohmann::json verify_json(const VerifyReport& report);
+std::string verify_text(const VerifyReport& report);
+
+}  // namespace sentinel::cli

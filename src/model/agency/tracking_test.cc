@@ -1,0 +1,145 @@
+// Tracking and switching on the running model: levels against each other, memory at level 3.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/rng.h"
+#include "model/model.h"
+
+namespace sentinel {
+namespace {
+
+std::shared_ptr<const Checkpoint> mini() {
+  static const auto checkpoint =
+      Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini");
+  return checkpoint;
+}
+
+std::vector<int32_t> some_tokens(int n, uint64_t seed) {
+  Rng rng(seed);
+  std::vector<int32_t> ids(n);
+  for (auto& id : ids) id = static_cast<int32_t>(rng.below(4095));
+  return ids;
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::fabs(double{a[i]} - b[i]));
+  return worst;
+}
+
+// Prefill, then `steps` single steps.
+std::vector<float> run(Model& model, const std::vector<int32_t>& ids, int steps) {
+  const auto session = model.new_session(1, static_cast<int>(ids.size()));
+  std::vector<float> logits(static_cast<size_t>(model.config().vocab_size));
+  const size_t prompt = ids.size() - static_cast<size_t>(steps);
+  session->prefill(0, std::span(ids).first(prompt), logits.data());
+  for (size_t i = prompt; i < ids.size(); ++i) session->step({&ids[i], 1}, logits.data());
+  return logits;
+}
+
+TEST(Tracking, FastLevelsMeasureWhatLevel0Measures) {
+  const auto truth = Model::create(mini(), {.level = 0});
+  const auto fast = Model::create(mini(), {.level = 1, .threads = 2});
+  for (Model* model : {truth.get(), fast.get()}) model->heads().set_gate({2, 3}, 0.5F);
+  const auto ids = some_tokens(24, 1);
+  run(*truth, ids, 6);
+  run(*fast, ids, 6);
+  EXPECT_EQ(truth->heads().step(), 7);  // one prefill chunk and six steps
+  EXPECT_EQ(fast->heads().step(), 7);
+  for (int l = 0; l < 8; ++l) {
+    for (int h = 0; h < 8; ++h) {
+      const HeadStatus &a = truth->heads().status({l, h}), &b = fast->heads().status({l, h});
+      EXPECT_GT(a.utilization, 0);
+      EXPECT_NEAR(a.utilization, b.utilization, 1e-4) << l << ":" << h;
+      EXPECT_NE(a.alignment, 1);
+      EXPECT_NEAR(a.alignment, b.alignment, 1e-3 * a.alignment) << l << ":" << h;
+    }
+  }
+}
+
+TEST(Tracking, ItNeverChangesTheOutputAndFollowsTheInterval) {
+  const auto ids = some_tokens(60, 2);
+  for (const int level : {0, 1, 2, 3}) {
+    const auto off = Model::create(mini(), {.level = level, .agency = AgencyMode::off});
+    const auto on = Model::create(mini(), {.level = level, .agency = AgencyMode::track});
+    const auto automatic = Model::create(mini(), {.level = level, .agency = AgencyMode::automatic});
+    EXPECT_EQ(run(*off, ids, 20), run(*on, ids, 20)) << level;
+    EXPECT_EQ(off->info().tracking_interval, 0);
+    EXPECT_EQ(on->info().tracking_interval, level < 2 ? 1 : level == 2 ? 8 : 0);
+    EXPECT_EQ(automatic->info().tracking_interval, level < 2 ? 1 : 8);
+    EXPECT_EQ(on->info().agency, level < 3 ? AgencyMode::track : AgencyMode::off);
+    EXPECT_EQ(off->heads().status({0, 0}).utilization, 0);
+    EXPECT_EQ(on->heads().status({0, 0}).utilization > 0, level < 3);
+  }
+}
+
+TEST(Tracking, AutomaticTransitionsTakeEffectBetweenSteps) {
+  const auto ids = some_tokens(40, 3);
+  const auto tracked = Model::create(mini(), {.level = 1});
+  const auto automatic =
+      Model::create(mini(), {.level = 1,
+                             .agency = AgencyMode::automatic,
+                             .agency_options = {.overload_threshold = 0.2, .recovery_period = 12}});
+  const auto a = run(*tracked, ids, 30), b = run(*automatic, ids, 30);
+  int overloaded = 0, returned = 0;
+  for (int l = 0; l < 8; ++l) {
+    for (int h = 0; h < 8; ++h) {
+      const HeadStatus& head = automatic->heads().status({l, h});
+      overloaded += head.state == HeadState::overloaded;
+      returned += head.state == HeadState::active && head.last_signal > 0;
+      EXPECT_EQ(tracked->heads().status({l, h}).state, HeadState::active);
+    }
+  }
+  EXPECT_GT(overloaded + returned, 0);
+  EXPECT_GT(largest_difference(a, b), 1e-3);
+}
+
+// A head off for tokens 20 to 40 and on again gives the logits of a run in which its keys and
+// values were always computed: there it counts next to nothing instead.
+TEST(Switching, AHeadThatReturnsCatchesUpExactlyInEveryLayer) {
+  const auto ids = some_tokens(48, 4);
+  const auto steady = Model::create(mini(), {.level = 1, .threads = 2});
+  const auto switched = Model::create(mini(), {.level = 1, .threads = 2});
+  std::vector<float> a(4096), b(4096);
+  for (int layer = 0; layer < 8; ++layer) {
+    const HeadId id{layer, (layer * 3 + 1) % 8};
+    const auto first = steady->new_session(1, 64), second = switched->new_session(1, 64);
+    for (int t = 0; t < 48; ++t) {
+      if (t == 20) {
+        steady->heads().set_gate(id, 1e-9F);
+        switched->heads().set_state(id, HeadState::withdrawn);
+      }
+      if (t == 40) {
+        steady->heads().set_gate(id, 1);
+        switched->heads().set_state(id, HeadState::active);
+      }
+      first->step({&ids[t], 1}, a.data());
+      second->step({&ids[t], 1}, b.data());
+      ASSERT_LT(largest_difference(a, b), 1e-3) << "layer " << layer << " token " << t;
+    }
+  }
+}
+
+TEST(Switching, Level3RemovesClosedHeadsForGood) {
+  const auto ids = some_tokens(30, 5);
+  const std::vector<HeadId> closed = {{0, 1}, {3, 0}, {3, 1}, {7, 7}};
+  const auto run_time = Model::create(mini(), {.level = 3, .threads = 2});
+  const int64_t whole = run_time->info().weight_bytes;
+  run_time->heads().set_state(closed[0], HeadState::withdrawn);
+  run_time->heads().set_gate(closed[1], 0);
+  run_time->heads().set_consent(closed[2], false);
+  run_time->heads().set_state(closed[3], HeadState::withdrawn, false);
+  EXPECT_THROW(run_time->heads().set_state(closed[0], HeadState::active), Error);
+  EXPECT_THROW(run_time->heads().set_gate(closed[1], 1), Error);
+  const auto removed = Model::create(mini(), {.level = 3, .threads = 2, .removed_heads = closed});
+  EXPECT_EQ(run(*run_time, ids, 10), run(*removed, ids, 10));
+  EXPECT_LT(run_time->info().weight_bytes, whole);
+  EXPECT_LT(removed->info().weight_bytes, whole);
+  EXPECT_EQ(run_time->bytes_per_token(20), removed->bytes_per_token(20));
+  EXPECT_THROW(removed->heads().set_state(closed[2], HeadState::active, true), Error);
+}
+
+}  // namespace
+}  // namespace sentinel
