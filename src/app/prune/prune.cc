@@ -138,12 +138,23 @@ struct Pruner::Impl {
                                                               : FfnStrategy::obs;
   }
 
+  // An order of features needs fewer tokens than their refit: 16 for each feature are plenty.
+  std::vector<std::span<const int32_t>> stats_windows() const {
+    if (options.all_stats) return set.fit;
+    size_t widest = 0;
+    for (const auto& layer : checkpoint->config().layers) {
+      widest = std::max({widest, static_cast<size_t>(layer.ffn_dim),
+                         static_cast<size_t>(layer.n_heads * checkpoint->config().head_dim)});
+    }
+    return thin(set.fit, std::max<size_t>(32768, 16 * widest) / set.fit.front().size() + 1);
+  }
+
   const CalibrationStats& get_stats() {
     if (!stats) {
       StatsOptions o;
       o.cancel = options.cancel;
       o.ffn = need_ffn;
-      stats = collect_stats(checkpoint, set.fit, o, runner, [&](int done, int total) {
+      stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
       });
       stats->model_sha256 = model_sha256;

@@ -25,7 +25,8 @@ struct PruneOptions {
   bool protect_first = false;
   uint64_t seed = 0;
   int64_t calibration_tokens = 131072;  // at most, from the start of the text
-  int window = 0;                       // tokens; 0: the model's context
+  bool all_stats = false;  // collect statistics on all of them, not on as many as an order needs
+  int window = 0;          // tokens; 0: the model's context
   int64_t search_tokens = 0;
   std::optional<PrunePlan> plan;  // replayed in place of strategy and percentages
   // Targets in place of percentages: the search goes on until they are met.

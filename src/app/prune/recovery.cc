@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/prune/parallel.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -116,18 +117,16 @@ class Recovery {
       return loss;
     }
     const bool test = held_out.weight > 0 && options_.ridges.size() > 1;
-    LinearMap best;
-    double best_error = 0;
-    for (const double ridge : options_.ridges) {
-      LinearMap candidate = ridge_fit(fit, map.w, ridge);
-      const double error = test ? squared_error(held_out, candidate) : 0;
-      if (!best.bias.empty() && error >= best_error) continue;
-      best = std::move(candidate);
-      best_error = error;
-      loss.ridge = ridge;
-      if (!test) break;
-    }
-    map = std::move(best);
+    const size_t n = test ? options_.ridges.size() : 1;
+    std::vector<LinearMap> candidates(n);
+    std::vector<double> errors(n);
+    in_parallel(runner_.pool(), n, [&](size_t i) {
+      candidates[i] = ridge_fit(fit, map.w, options_.ridges[i]);
+      if (test) errors[i] = squared_error(held_out, candidates[i]);
+    });
+    const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+    loss.ridge = options_.ridges[best];
+    map = std::move(candidates[best]);
     loss.refit = squared_error(fit, map);
     return loss;
   }

@@ -44,6 +44,7 @@ class PruneRun {
     prune_.threads = o_.model.threads;
     prune_.isa = o_.model.isa;
     prune_.cancel = o_.cancel;
+    prune_.all_stats = !o_.save_stats.empty();
     prune_.stop_rule = stop_rule();
     if (!o_.plan.empty()) {
       prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
