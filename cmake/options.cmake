@@ -39,6 +39,8 @@ function(sentinel_layer name)
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(${name} PUBLIC ${ARG_LIBS})
+  # The shared library shows what include/sentinel marks, and nothing else.
+  set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
 # sentinel_layer_test(NAME DIR LIBS): one test binary from all *_test.cc under src/DIR.

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 
 LAYERS = ["base", "kernels", "model", "app", "api", "cli"]
-BASE_HEADERS = {"include/sentinel/error.h", "include/sentinel/dtype.h"}
+BASE_HEADERS = {"include/sentinel/agency.h", "include/sentinel/error.h", "include/sentinel/export.h"}
 APP_COMPOSER = "sweep"
 ISA_HEADERS = {
     "algorithm", "array", "bit", "cassert", "cfloat", "cinttypes", "climits", "cmath", "cstddef",

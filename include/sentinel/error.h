@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "sentinel/export.h"
+
 namespace sentinel {
 
 enum class ErrorKind {
@@ -14,10 +16,10 @@ enum class ErrorKind {
 };
 
 // The word used in JSON error documents: "usage", "bad_input", "runtime", "interrupted".
-const char* to_string(ErrorKind kind);
+SENTINEL_API const char* to_string(ErrorKind kind);
 
 // `what()` is one line: the file or option, what is wrong, what to do.
-class Error : public std::runtime_error {
+class SENTINEL_API Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
   ErrorKind kind() const { return kind_; }

@@ -2,6 +2,7 @@
 
 namespace sentinel {
 
+std::string build_version() { return SENTINEL_VERSION; }
 std::string build_commit() { return SENTINEL_COMMIT; }
 
 std::string build_compiler() {

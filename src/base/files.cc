@@ -1,5 +1,6 @@
 #include "base/files.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
@@ -110,17 +111,33 @@ void ensure_writable_directory(const fs::path& directory) {
   unlink(probe.c_str());
 }
 
+namespace {
+
+// The binary that holds this code: the program, libsentinel.so, or the Python module.
+std::vector<fs::path> own_binaries() {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  Dl_info info;
+  if (dladdr(reinterpret_cast<const void*>(&own_binaries), &info) != 0 && info.dli_fname) {
+    paths.push_back(fs::weakly_canonical(info.dli_fname, error));
+  }
+  paths.push_back(fs::read_symlink("/proc/self/exe", error));
+  return paths;
+}
+
+}  // namespace
+
 fs::path bundled_file(const std::string& relative) {
   std::vector<fs::path> roots;
   if (const char* data = std::getenv("SENTINEL_DATA"); data && *data) roots.emplace_back(data);
   roots.emplace_back(".");
-  std::error_code error;
-  const fs::path exe = fs::read_symlink("/proc/self/exe", error);
-  for (fs::path dir = exe.parent_path(); !error && dir.has_relative_path();
-       dir = dir.parent_path()) {
-    roots.push_back(dir);
-    roots.push_back(dir / "share" / "sentinel");
+  for (const fs::path& binary : own_binaries()) {
+    for (fs::path dir = binary.parent_path(); dir.has_relative_path(); dir = dir.parent_path()) {
+      roots.push_back(dir);
+      roots.push_back(dir / "share" / "sentinel");
+    }
   }
+  std::error_code error;
   for (const auto& root : roots) {
     if (fs::exists(root / relative, error)) return root / relative;
   }

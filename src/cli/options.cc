@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <sstream>
 
+#include "api/level.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -23,19 +23,6 @@ std::optional<int> parse_int(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
-}
-
-int level_from_environment() {
-  const char* text = std::getenv("OPTIMIZATION_LEVEL");
-  if (!text || !*text) return 1;
-  const auto level = parse_int(text);
-  if (!level || *level < 0 || *level > 3) {
-    throw usage_error(
-        "environment variable OPTIMIZATION_LEVEL: \"{}\" is not a level; give 0, 1, "
-        "2 or 3, or unset it",
-        printable(text));
-  }
-  return *level;
 }
 
 // Shows "--max_new_tokens", hides its twin "--max-new-tokens", and puts the default behind the
@@ -117,10 +104,7 @@ void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_t
 
 ModelOptions model_options(const ModelArguments& arguments) {
   ModelOptions options;
-  options.level = arguments.level ? *arguments.level : level_from_environment();
-  if (options.level < 0 || options.level > 3) {
-    throw usage_error("--optimization_level: {} is not a level; give 0, 1, 2 or 3", options.level);
-  }
+  options.level = choose_optimization_level(arguments.level, "--optimization_level");
   if (arguments.threads) {
     if (*arguments.threads < 1 || *arguments.threads > 1024) {
       throw usage_error("--threads: {} is out of range; give a number from 1 to 1024",

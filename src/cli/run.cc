@@ -9,11 +9,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/build_info.h"
+#include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/commands.h"
+#include "cli/option_table.h"
 #include "cli/options.h"
-#include "cli/version.h"
+#include "kernels/registry.h"
 
 namespace sentinel::cli {
 namespace {
@@ -101,12 +104,38 @@ std::string usage_hint(const Invocation& invocation) {
                      invocation.command.empty() ? "" : " ");
 }
 
+std::string version_text() {
+  return fmt::format("sentinel {}\ncommit {}, {}, {}\ninstruction sets: {}", build_version(),
+                     build_commit(), build_compiler(), build_type(),
+                     fmt::join(available_isas(detect_cpu_features()), " "));
+}
+
+// Options that print a text made from the option table and end: no command is needed.
+void add_texts(CLI::App& app) {
+  // Thrown to leave the parser; what() goes to standard output as it is.
+  const auto print = [](const std::string& text) {
+    throw CLI::CallForVersion(text.substr(0, text.find_last_not_of('\n') + 1), 0);
+  };
+  app.add_option_function<std::string>(
+         "--completion",
+         [&app, print](const std::string& shell) {
+           print(completion_script(shell, option_table(app)));
+         },
+         "print a completion script for bash, zsh or fish")
+      ->type_name("SHELL")
+      ->trigger_on_parse();
+  app.add_flag_callback(
+         "--man", [&app, print] { print(man_page(option_table(app))); },
+         "print the manual page (man -l - reads it)")
+      ->trigger_on_parse();
+}
+
 int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
                   const std::atomic<bool>* interrupted) {
   CLI::App app("Sentinel makes pretrained transformers smaller and faster, and says what it cost.",
                "sentinel");
   app.formatter(help_formatter());
-  app.set_version_flag("--version", std::string("sentinel ") + kVersion);
+  app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
   RunContext context;
   context.interrupted = interrupted;
@@ -119,6 +148,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
         ->type_name("FILE");
     runners.emplace_back(sub, std::move(runner));
   }
+  add_texts(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

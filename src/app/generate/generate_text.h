@@ -1,6 +1,7 @@
 // From a prompt's text to a continuation.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -15,5 +16,10 @@ namespace sentinel {
 Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_view prompt,
                          const GenerateOptions& options, const TextCallback& callback = nullptr,
                          std::vector<int32_t>* prompt_tokens = nullptr);
+
+// The same for a prompt of token ids, at least one.
+Generation generate_tokens(Model& model, const Tokenizer& tokenizer,
+                           std::span<const int32_t> prompt, const GenerateOptions& options,
+                           const TextCallback& callback = nullptr);
 
 }  // namespace sentinel

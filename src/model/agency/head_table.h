@@ -8,48 +8,12 @@
 #include <vector>
 
 #include "model/config.h"
+#include "sentinel/agency.h"
 
 namespace sentinel {
 
-enum class HeadState : uint8_t { active, overloaded, misaligned, withdrawn };
-const char* to_string(HeadState state);
-HeadState parse_head_state(std::string_view name);  // Error (usage) for an unknown name
-
 // 1, 0.5, 0.7, 0.
 float state_factor(HeadState state);
-
-struct HeadId {
-  int layer = 0, head = 0;
-  auto operator<=>(const HeadId&) const = default;
-};
-
-struct HeadStatus {
-  HeadState state = HeadState::active;
-  float gate = 1;
-  bool consent = true;
-  double utilization = 0;   // EMA of 1 - H / ln n
-  double alignment = 1;     // contribution norm against its running mean
-  int64_t last_signal = 0;  // step of the last change
-  bool removed = false;     // not in memory: cannot be opened any more
-};
-
-// A refused request, newest last (BEHAVIOUR.md 2.3).
-struct Violation {
-  int head_idx, layer_idx;
-  std::string violation_type;
-  int64_t step;
-  float gate_value;  // what was asked for, or the head's gate when only the state was
-  HeadState state;
-  double timestamp;  // seconds since 1970
-};
-
-// When heads change state by themselves (AgencyMode::automatic alone).
-struct AgencyOptions {
-  double overload_threshold = 0.85;  // utilisation above it: active -> overloaded
-  // Alignment below it for recovery_period steps: active -> misaligned.
-  double alignment_threshold = 0.6;
-  int64_t recovery_period = 100;  // steps until overloaded and misaligned become active again
-};
 
 // A step is one decode step or one prefill chunk. No call after construction allocates, but for
 // recent_violations() and errors.

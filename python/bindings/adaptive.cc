@@ -1,0 +1,77 @@
+#include <pybind11/stl.h>
+
+#include "bindings.h"
+
+namespace py = pybind11;
+
+namespace sentinel::python {
+namespace {
+
+py::dict info_dict(const AdaptiveModel& model) {
+  const RunInfo info = model.info();
+  py::dict out;
+  out["optimization_level"] = info.optimization_level;
+  out["threads"] = info.threads;
+  out["device"] = info.device;
+  out["isa"] = info.isa;
+  out["weights"] = info.weights;
+  out["lm_head"] = info.lm_head;
+  out["kv"] = info.kv;
+  out["agency"] = info.agency;
+  out["kv_cache"] = info.kv_cache;
+  out["weight_bytes"] = info.weight_bytes;
+  out["kv_bytes_per_token"] = info.kv_bytes_per_token;
+  out["heads"] = info.heads;
+  out["heads_active"] = info.heads_active;
+  return out;
+}
+
+std::vector<std::pair<int, int>> prune(AdaptiveModel& model, int percent,
+                                       const std::string& strategy, const std::string& calibration,
+                                       uint64_t seed) {
+  std::vector<std::pair<int, int>> heads;
+  for (const HeadId id : model.prune(percent, {strategy, calibration, seed})) {
+    heads.emplace_back(id.layer, id.head);
+  }
+  return heads;
+}
+
+}  // namespace
+
+void bind_adaptive(py::module_& module) {
+  py::class_<AgencyOptions>(module, "AgencyOptions")
+      .def_readwrite("overload_threshold", &AgencyOptions::overload_threshold)
+      .def_readwrite("alignment_threshold", &AgencyOptions::alignment_threshold)
+      .def_readwrite("recovery_period", &AgencyOptions::recovery_period);
+  py::class_<AdaptiveOptions>(module, "AdaptiveOptions")
+      .def(py::init<>())
+      .def_readwrite("optimization_level", &AdaptiveOptions::optimization_level)
+      .def_readwrite("device", &AdaptiveOptions::device)
+      .def_readwrite("threads", &AdaptiveOptions::threads)
+      .def_readwrite("isa", &AdaptiveOptions::isa)
+      .def_readwrite("weights", &AdaptiveOptions::weights)
+      .def_readwrite("lm_head", &AdaptiveOptions::lm_head)
+      .def_readwrite("kv", &AdaptiveOptions::kv)
+      .def_readwrite("agency", &AdaptiveOptions::agency)
+      .def_readwrite("agency_options", &AdaptiveOptions::agency_options)
+      .def_readwrite("protect_first", &AdaptiveOptions::protect_first);
+  AdaptiveClass model(module, "AdaptiveModel");
+  model.def_property_readonly("optimization_level", &AdaptiveModel::optimization_level);
+  model.def("info", &info_dict);
+  model.def("prune", &prune, py::arg("percent"), py::arg("strategy"), py::arg("calibration_text"),
+            py::arg("seed"), py::call_guard<py::gil_scoped_release>());
+  model.def(
+      "save_pretrained",
+      [](const AdaptiveModel& m, const std::string& folder, const std::string& dtype, bool padded) {
+        m.save_pretrained(folder, {dtype, padded});
+      },
+      py::arg("folder"), py::arg("dtype"), py::arg("padded"),
+      py::call_guard<py::gil_scoped_release>());
+  add_agency(model);
+  add_generate(model);
+  add_evaluate(model);
+  module.def("load_adaptive_model", &load_adaptive_model, py::arg("baseline"), py::arg("options"),
+             py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace sentinel::python

@@ -1,0 +1,105 @@
+#include <pybind11/stl.h>
+
+#include "bindings.h"
+
+namespace py = pybind11;
+
+namespace sentinel::python {
+namespace {
+
+py::dict to_dict(const Violation& violation) {
+  py::dict out;
+  out["head_idx"] = violation.head_idx;
+  out["layer_idx"] = violation.layer_idx;
+  out["violation_type"] = violation.violation_type;
+  out["step"] = violation.step;
+  out["gate_value"] = violation.gate_value;
+  out["state"] = to_string(violation.state);
+  out["timestamp"] = violation.timestamp;
+  return out;
+}
+
+py::dict to_dict(const HeadStatus& status) {
+  py::dict out;
+  out["state"] = to_string(status.state);
+  out["gate"] = status.gate;
+  out["consent"] = status.consent;
+  out["utilization"] = status.utilization;
+  out["alignment_score"] = status.alignment;
+  out["last_signal"] = status.last_signal;
+  out["removed"] = status.removed;
+  return out;
+}
+
+py::dict to_dict(const LayerReport& layer) {
+  py::list recent;
+  for (const Violation& violation : layer.recent_violations) recent.append(to_dict(violation));
+  py::dict out;
+  out["active_heads"] = layer.active_heads;
+  out["overloaded_heads"] = layer.overloaded_heads;
+  out["misaligned_heads"] = layer.misaligned_heads;
+  out["withdrawn_heads"] = layer.withdrawn_heads;
+  out["withdrawn_head_indices"] = layer.withdrawn_head_indices;
+  out["utilization"] = layer.utilization;
+  out["violation_count"] = layer.violation_count;
+  out["recent_violations"] = recent;
+  py::list heads;
+  for (size_t h = 0; h < layer.heads.size(); ++h) {
+    heads.append(to_dict(layer.heads[h]));
+    heads[h]["factor"] = layer.factors[h];
+  }
+  out["heads"] = heads;
+  return out;
+}
+
+py::dict agency_report(const AdaptiveModel& model) {
+  const AgencyReport report = model.get_agency_report();
+  py::dict layers;
+  for (const LayerReport& layer : report.layer_reports) {
+    layers[py::int_(layer.layer)] = to_dict(layer);
+  }
+  py::dict out;
+  out["layer_reports"] = layers;
+  out["total_violations"] = report.total_violations;
+  out["num_layers"] = report.num_layers;
+  out["step"] = report.step;
+  out["heads_active"] = report.heads_active;
+  out["automatic"] = report.automatic;
+  out["overload_threshold"] = report.options.overload_threshold;
+  out["alignment_threshold"] = report.options.alignment_threshold;
+  out["recovery_period"] = report.options.recovery_period;
+  return out;
+}
+
+py::dict gate_activity(const AdaptiveModel& model) {
+  const auto open = model.get_gate_activity();
+  py::dict out;
+  for (size_t layer = 0; layer < open.size(); ++layer) out[py::int_(layer)] = open[layer];
+  return out;
+}
+
+}  // namespace
+
+void add_agency(AdaptiveClass& model) {
+  model.def(
+      "set_head_state",
+      [](AdaptiveModel& m, int layer, int head, const std::string& state,
+         std::optional<bool> consent) {
+        return m.set_head_state(layer, head, parse_head_state(state), consent);
+      },
+      py::arg("layer"), py::arg("head"), py::arg("state"), py::arg("consent"));
+  model.def("set_gate", &AdaptiveModel::set_gate, py::arg("layer"), py::arg("head"),
+            py::arg("gate"));
+  model.def("set_consent", &AdaptiveModel::set_consent, py::arg("layer"), py::arg("head"),
+            py::arg("consent"));
+  model.def(
+      "head_status",
+      [](const AdaptiveModel& m, int layer, int head) {
+        return to_dict(m.head_status(layer, head));
+      },
+      py::arg("layer"), py::arg("head"));
+  model.def("get_agency_report", &agency_report);
+  model.def("get_gate_activity", &gate_activity);
+}
+
+}  // namespace sentinel::python

@@ -1,0 +1,115 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include "bindings.h"
+
+namespace py = pybind11;
+
+namespace sentinel::python {
+namespace {
+
+using Ids = py::array_t<int32_t, py::array::c_style>;
+
+std::span<const int32_t> span_of(const Ids& ids) {
+  return {ids.data(), static_cast<size_t>(ids.size())};
+}
+
+// `prompt`: str or an int32 array of ids; `on_token`: None or (token, text) -> False to stop.
+GenerationResult generate(AdaptiveModel& model, const py::object& prompt,
+                          const GenerationOptions& asked, const py::object& on_token) {
+  GenerationOptions options = asked;
+  SignalCheck signals;
+  options.on_token = [&](int32_t token, std::string_view text) {
+    signals.poll();
+    if (on_token.is_none()) return true;
+    const py::gil_scoped_acquire gil;
+    const py::object answer = on_token(token, to_str(text));
+    return !answer.is(py::bool_(false));
+  };
+  if (py::isinstance<py::str>(prompt)) {
+    const auto text = py::cast<std::string>(prompt);
+    const py::gil_scoped_release release;
+    return model.generate(text, options);
+  }
+  const auto ids = py::cast<Ids>(prompt);
+  const std::span<const int32_t> span = span_of(ids);
+  const py::gil_scoped_release release;
+  return model.generate_ids(span, options);
+}
+
+}  // namespace
+
+void bind_generate(py::module_& module) {
+  py::class_<GenerationOptions>(module, "GenerationOptions")
+      .def(py::init<>())
+      .def_readwrite("max_new_tokens", &GenerationOptions::max_new_tokens)
+      .def_readwrite("temperature", &GenerationOptions::temperature)
+      .def_readwrite("top_k", &GenerationOptions::top_k)
+      .def_readwrite("top_p", &GenerationOptions::top_p)
+      .def_readwrite("repetition_penalty", &GenerationOptions::repetition_penalty)
+      .def_readwrite("seed", &GenerationOptions::seed)
+      .def_readwrite("stop", &GenerationOptions::stop)
+      .def_readwrite("ignore_eos", &GenerationOptions::ignore_eos);
+  py::class_<GenerationTimings>(module, "GenerationTimings")
+      .def_readonly("tokenize_ms", &GenerationTimings::tokenize_ms)
+      .def_readonly("first_token_ms", &GenerationTimings::first_token_ms)
+      .def_readonly("prefill_ms", &GenerationTimings::prefill_ms)
+      .def_readonly("sampling_ms", &GenerationTimings::sampling_ms)
+      .def_readonly("step_ns", &GenerationTimings::step_ns)
+      .def_readonly("prefill_tokens_per_second", &GenerationTimings::prefill_tokens_per_second)
+      .def_readonly("decode_tokens_per_second", &GenerationTimings::decode_tokens_per_second)
+      .def("__repr__", [](const GenerationTimings& t) {
+        return py::str(
+                   "<GenerationTimings first token {:.2f} ms, prefill {:.0f} tokens/s, decode "
+                   "{:.0f} tokens/s>")
+            .format(t.first_token_ms, t.prefill_tokens_per_second, t.decode_tokens_per_second);
+      });
+  py::class_<GenerationResult>(module, "GenerationResult")
+      .def_property_readonly("text", [](const GenerationResult& r) { return to_str(r.text); })
+      .def_readonly("tokens", &GenerationResult::tokens)
+      .def_readonly("prompt_tokens", &GenerationResult::prompt_tokens)
+      .def_readonly("stop_reason", &GenerationResult::stop_reason)
+      .def_readonly("seed", &GenerationResult::seed)
+      .def_readonly("timings", &GenerationResult::timings)
+      .def("__str__", [](const GenerationResult& r) { return to_str(r.text); })
+      .def("__repr__", [](const GenerationResult& r) {
+        return py::str("<GenerationResult {!r}, {} tokens, stopped by {}>")
+            .format(to_str(r.text), r.tokens.size(), r.stop_reason);
+      });
+}
+
+void add_generate(AdaptiveClass& model) {
+  model.def("generate", &generate, py::arg("prompt"), py::arg("options"), py::arg("on_token"));
+  model.def(
+      "forward",
+      [](AdaptiveModel& m, const Ids& ids) {
+        py::array_t<float> logits(
+            {ids.size(), static_cast<py::ssize_t>(m.baseline().vocab_size())});
+        const std::span<float> out(logits.mutable_data(), static_cast<size_t>(logits.size()));
+        const std::span<const int32_t> in = span_of(ids);
+        {
+          const py::gil_scoped_release release;
+          m.forward_into(in, out);
+        }
+        return logits;
+      },
+      py::arg("ids"));
+  model.def(
+      "forward_batch",
+      [](AdaptiveModel& m, const Ids& ids, const py::array_t<uint8_t, py::array::c_style>& mask) {
+        const py::ssize_t batch = ids.shape(0), length = ids.shape(1);
+        py::array_t<float> logits(
+            {batch, length, static_cast<py::ssize_t>(m.baseline().vocab_size())});
+        const std::span<float> out(logits.mutable_data(), static_cast<size_t>(logits.size()));
+        const std::span<const uint8_t> kept(mask.data(), static_cast<size_t>(mask.size()));
+        const std::span<const int32_t> in = span_of(ids);
+        {
+          const py::gil_scoped_release release;
+          m.forward_batch_into(static_cast<int>(batch), static_cast<int>(length), in, kept, out);
+        }
+        return logits;
+      },
+      py::arg("ids"), py::arg("mask"));
+}
+
+}  // namespace sentinel::python

@@ -1,0 +1,40 @@
+"""Sentinel: make pretrained transformers smaller and faster, and say what it cost.
+
+    import sentinel
+    baseline = sentinel.load_baseline_model("models/sentinel-mini")
+    model = sentinel.load_adaptive_model(baseline_model=baseline, optimization_level=2)
+    print(model.generate("Once upon a time", max_new_tokens=32))
+
+Errors are `sentinel.Error`; its `kind` is "usage", "bad_input", "runtime" or "interrupted", its
+text the line that the command line would print.
+"""
+
+from ._core import (
+    Error,
+    EvaluationDivergence,
+    EvaluationResult,
+    GenerationResult,
+    GenerationTimings,
+    build_info,
+    bundled_model,
+    bundled_text,
+)
+from .loading import load_adaptive_model, load_baseline_model
+from .model import AdaptiveModel, BaselineModel
+
+__version__ = build_info()["version"]
+
+__all__ = [
+    "AdaptiveModel",
+    "BaselineModel",
+    "Error",
+    "EvaluationDivergence",
+    "EvaluationResult",
+    "GenerationResult",
+    "GenerationTimings",
+    "build_info",
+    "bundled_model",
+    "bundled_text",
+    "load_adaptive_model",
+    "load_baseline_model",
+]

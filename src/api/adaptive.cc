@@ -1,0 +1,91 @@
+#include "api/impl.h"
+#include "api/level.h"
+#include "base/error.h"
+#include "model/agency/report.h"
+
+namespace sentinel {
+namespace {
+
+ModelOptions model_options(const AdaptiveOptions& options) {
+  if (options.device != "cpu") {
+    throw usage_error("device: \"{}\" is not supported; the only one is cpu",
+                      printable(options.device));
+  }
+  if (options.threads < 0 || options.threads > 1024) {
+    throw usage_error("threads: {} is out of range; give a number from 1 to 1024, or 0 for all",
+                      options.threads);
+  }
+  ModelOptions out;
+  out.level = choose_optimization_level(options.optimization_level, "optimization_level");
+  out.threads = options.threads;
+  out.isa = options.isa;
+  if (!options.weights.empty()) out.weights = parse_weight_type(options.weights);
+  if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head);
+  if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
+  out.agency = parse_agency_mode(options.agency);
+  out.agency_options = options.agency_options;
+  out.protect_first = options.protect_first;
+  return out;
+}
+
+}  // namespace
+
+AdaptiveModel load_adaptive_model(const BaselineModel& baseline, const AdaptiveOptions& options) {
+  auto model = Model::create(baseline.impl().checkpoint, model_options(options));
+  return AdaptiveModel(
+      std::make_unique<AdaptiveModel::Impl>(AdaptiveModel::Impl{baseline, std::move(model)}));
+}
+
+AdaptiveModel::AdaptiveModel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AdaptiveModel::AdaptiveModel(AdaptiveModel&&) noexcept = default;
+AdaptiveModel& AdaptiveModel::operator=(AdaptiveModel&&) noexcept = default;
+AdaptiveModel::~AdaptiveModel() = default;
+
+const BaselineModel& AdaptiveModel::baseline() const { return impl_->baseline; }
+int AdaptiveModel::optimization_level() const { return impl_->model->info().level; }
+
+RunInfo AdaptiveModel::info() const {
+  const ModelInfo& info = impl_->model->info();
+  RunInfo out;
+  out.optimization_level = info.level;
+  out.threads = info.threads;
+  out.device = "cpu";
+  out.isa = info.isa;
+  out.weights = to_string(info.weights);
+  out.lm_head = to_string(info.lm_head);
+  out.kv = info.kv_cache ? to_string(info.kv) : "none";
+  out.agency = to_string(info.agency);
+  out.kv_cache = info.kv_cache;
+  out.weight_bytes = info.weight_bytes;
+  out.kv_bytes_per_token = info.kv_bytes_per_token;
+  out.heads = impl_->model->config().total_heads();
+  out.heads_active = impl_->model->heads().active_count();
+  return out;
+}
+
+bool AdaptiveModel::set_head_state(int layer, int head, HeadState state,
+                                   std::optional<bool> consent) {
+  return impl_->model->heads().set_state({layer, head}, state, consent);
+}
+
+bool AdaptiveModel::set_gate(int layer, int head, float gate) {
+  return impl_->model->heads().set_gate({layer, head}, gate);
+}
+
+void AdaptiveModel::set_consent(int layer, int head, bool consent) {
+  impl_->model->heads().set_consent({layer, head}, consent);
+}
+
+HeadStatus AdaptiveModel::head_status(int layer, int head) const {
+  return impl_->model->heads().status({layer, head});
+}
+
+AgencyReport AdaptiveModel::get_agency_report() const {
+  return agency_report(impl_->model->heads());
+}
+
+std::vector<std::vector<int>> AdaptiveModel::get_gate_activity() const {
+  return gate_activity(impl_->model->heads());
+}
+
+}  // namespace sentinel

@@ -1,0 +1,28 @@
+// What stands behind the public classes.
+#pragma once
+
+#include <memory>
+
+#include "model/checkpoint/checkpoint.h"
+#include "model/model.h"
+#include "model/tokenizer/tokenizer.h"
+#include "sentinel/model.h"
+
+namespace sentinel {
+
+struct BaselineModel::Impl {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  std::shared_ptr<const Tokenizer> tokenizer;  // null: token ids only
+};
+
+struct AdaptiveModel::Impl {
+  BaselineModel baseline;
+  std::unique_ptr<Model> model;
+
+  const Checkpoint& checkpoint() const { return *baseline.impl().checkpoint; }
+};
+
+// Error (usage) when the model came without one.
+const Tokenizer& require_tokenizer(const BaselineModel::Impl& impl);
+
+}  // namespace sentinel

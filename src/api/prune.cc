@@ -1,0 +1,102 @@
+#include "app/prune/prune.h"
+#include "api/impl.h"
+#include "app/prune/ranking.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "model/checkpoint/edited_checkpoint.h"
+#include "model/checkpoint/model_output.h"
+
+namespace sentinel {
+namespace {
+
+std::optional<DType> parse_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    if (name == to_string(type)) return type;
+  }
+  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16", printable(name));
+}
+
+// Removes the closed heads of a layer and folds the factors of the others into Wo.
+void apply_factors(const HeadTable& heads, int layer, int head_dim, int d_model,
+                   EditableLayer& weights) {
+  std::vector<int> kept;
+  for (int head = 0; head < heads.n_heads(layer); ++head) {
+    const float factor = heads.factor({layer, head});
+    if (factor == 0) continue;
+    kept.push_back(head);
+    if (factor == 1) continue;
+    const auto size = static_cast<size_t>(head_dim) * static_cast<size_t>(d_model);
+    for (float& value : std::span(weights.o).subspan(static_cast<size_t>(head) * size, size)) {
+      value *= factor;
+    }
+  }
+  weights.keep_heads(kept, head_dim, d_model);
+}
+
+std::string calibration_text(const PruningOptions& options) {
+  if (!options.calibration_text.empty()) return options.calibration_text;
+  return read_file(bundled_file("texts/calibration.txt"));
+}
+
+}  // namespace
+
+BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options) {
+  const BaselineModel::Impl& impl = model.impl();
+  PruneOptions engine;
+  engine.heads = options.heads;
+  engine.ffn = options.ffn;
+  engine.strategy = options.strategy;
+  engine.recover = parse_recover(options.recover);
+  engine.round_to = options.round_to;
+  engine.seed = options.seed;
+  engine.threads = options.threads;
+  std::atomic<bool> cancelled{false};
+  const std::stop_callback on_cancel(options.cancel, [&] { cancelled = true; });
+  engine.cancel = &cancelled;
+  PruneCallback progress;
+  if (options.on_progress) {
+    progress = [&](const PruneProgress& now) {
+      options.on_progress(now.stage, now.done, now.total);
+    };
+  }
+  const std::string text = calibration_text(options);
+  const std::vector<int32_t> tokens = require_tokenizer(impl).encode(text);
+  Pruner pruner(impl.checkpoint, tokens, sha256_hex(text), engine, progress);
+  PruneResult pruned = pruner.apply(pruner.make_plan());
+  return BaselineModel(std::make_shared<BaselineModel::Impl>(
+      BaselineModel::Impl{as_checkpoint(std::move(pruned.model)), impl.tokenizer}));
+}
+
+void BaselineModel::save_pretrained(const std::string& folder, const SaveOptions& options) const {
+  save_model(folder, *impl_->checkpoint,
+             {.dtype = parse_dtype(options.dtype), .padded = options.padded});
+}
+
+std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& options) {
+  const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
+  removal_count(0, percent);  // a bad percentage fails before any work
+  RankingInput input{.checkpoint = impl_->baseline.impl().checkpoint, .seed = options.seed};
+  std::vector<int32_t> calibration;
+  if (strategy.calibrates && !options.calibration_text.empty()) {
+    calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);
+    input.model = impl_->model.get();
+    input.calibration = calibration;
+  }
+  const std::vector<HeadId> heads = heads_to_remove(rank_heads(strategy, input), percent);
+  for (const HeadId id : heads) impl_->model->heads().set_gate(id, 0);
+  return heads;
+}
+
+void AdaptiveModel::save_pretrained(const std::string& folder, const SaveOptions& options) const {
+  const std::optional<DType> dtype = parse_dtype(options.dtype);
+  const ModelConfig& config = impl_->checkpoint().config();
+  auto edited = std::make_shared<EditableModel>(impl_->baseline.impl().checkpoint);
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    apply_factors(impl_->model->heads(), layer, config.head_dim, config.d_model,
+                  edited->layers[layer]);
+  }
+  save_model(folder, *as_checkpoint(edited), {.dtype = dtype, .padded = options.padded});
+}
+
+}  // namespace sentinel
