@@ -36,7 +36,8 @@ class Search {
         rule_(rule),
         config_(model.base->config()),
         fit_(set),
-        meter_(model.base, loss_windows(set), options.protect_first, runner) {
+        meter_(model.base, loss_windows(set), options.protect_first, runner,
+               LossMeter::fast_type(runner.kernels())) {
     fit_.held_out.clear();
     per_round_ = options.heads_per_round > 0 ? options.heads_per_round
                                              : std::max(2, (options.heads + 9) / 10);

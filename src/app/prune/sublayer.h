@@ -45,13 +45,14 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
 class PackedSublayer {
  public:
   PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                 const KernelTable& kernels, ThreadPool& pool);
+                 const KernelTable& kernels, ThreadPool& pool, WeightType type = WeightType::f32);
   SublayerId id() const { return id_; }
   int features() const { return features_; }  // width of what Wo or W_down multiplies
 
  private:
   friend class SublayerRunner;
   SublayerId id_;
+  WeightType type_;
   int features_ = 0;
   ModelConfig config_;
   PackedWeights weights_;
