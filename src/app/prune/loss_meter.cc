@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <numeric>
-#include <string_view>
 
 #include "base/error.h"
 #include "model/packed_matrix.h"
@@ -46,10 +45,6 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
       row += length;
     }
   }
-}
-
-WeightType LossMeter::fast_type(const KernelTable& kernels) {
-  return std::string_view(kernels.isa) == "amx" ? WeightType::bf16 : WeightType::f32;
 }
 
 void LossMeter::pack_lm_head() {

@@ -18,9 +18,6 @@ class LossMeter {
   // computed with all heads and the weights of `base`. Weights of `type` are multiplied.
   LossMeter(std::shared_ptr<const Checkpoint> base, std::vector<std::span<const int32_t>> windows,
             bool protect_first, SublayerRunner& runner, WeightType type = WeightType::f32);
-  // The type that tells models apart in the least time: bf16 where tiles multiply it, since what
-  // its rounding adds to a loss is far below what a head is worth; else f32.
-  static WeightType fast_type(const KernelTable& kernels);
 
   double dense_loss() const { return dense_loss_; }
   int64_t tokens() const { return tokens_; }

@@ -330,6 +330,7 @@ PruneResult Pruner::apply(PrunePlan plan) {
   RecoveryOptions o;
   o.recover = s.options.recover;
   o.protect_first = s.options.protect_first;
+  o.type = getenv("XF32") ? WeightType::f32 : fast_type(s.runner.kernels());
   o.cancel = s.options.cancel;
   PruneResult result;
   result.losses = recover(*model, s.set, o, s.runner, [&](int done, int total) {

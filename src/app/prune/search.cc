@@ -37,7 +37,7 @@ class Search {
         config_(model.base->config()),
         fit_(set),
         meter_(model.base, loss_windows(set), options.protect_first, runner,
-               LossMeter::fast_type(runner.kernels())) {
+               fast_type(runner.kernels())) {
     fit_.held_out.clear();
     per_round_ = options.heads_per_round > 0 ? options.heads_per_round
                                              : std::max(2, (options.heads + 9) / 10);
@@ -157,6 +157,7 @@ class Search {
       recovery.recover = options_.recover;
       recovery.protect_first = options_.protect_first;
       recovery.ridges = {options_.ridge};
+      recovery.type = fast_type(runner_.kernels());
       recovery.refit_ffn = false;
       recovery.keep_moments = true;
       recovery.cancel = options_.cancel;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string_view>
 
 namespace sentinel {
 namespace {
@@ -162,6 +163,10 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   view.lm_head = floats_view(zeros.data(), 1, d);
   weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), type, type, {}, kernels, pool);
   build_plan(weights_, HeadTable(config_), plan_);
+}
+
+WeightType fast_type(const KernelTable& kernels) {
+  return std::string_view(kernels.isa) == "amx" ? WeightType::bf16 : WeightType::f32;
 }
 
 void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Stream* out,

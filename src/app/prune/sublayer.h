@@ -71,6 +71,10 @@ struct FeatureBlock {
 };
 using FeatureSink = std::function<void(const FeatureBlock&)>;
 
+// The type that runs in the least time where small differences decide nothing: bf16 where tiles
+// multiply it, else f32.
+WeightType fast_type(const KernelTable& kernels);
+
 class SublayerRunner {
  public:
   SublayerRunner(const KernelTable& kernels, ThreadPool& pool) : kernels_(kernels), pool_(pool) {}
