@@ -154,6 +154,7 @@ struct Pruner::Impl {
       StatsOptions o;
       o.cancel = options.cancel;
       o.ffn = need_ffn;
+      if (!options.all_stats) o.type = fast_type(runner.kernels());
       stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
       });
@@ -330,7 +331,7 @@ PruneResult Pruner::apply(PrunePlan plan) {
   RecoveryOptions o;
   o.recover = s.options.recover;
   o.protect_first = s.options.protect_first;
-  o.type = getenv("XF32") ? WeightType::f32 : fast_type(s.runner.kernels());
+  o.type = fast_type(s.runner.kernels());
   o.cancel = s.options.cancel;
   PruneResult result;
   result.losses = recover(*model, s.set, o, s.runner, [&](int done, int total) {

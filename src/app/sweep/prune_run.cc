@@ -205,22 +205,33 @@ class PruneRun {
     result.before = describe(*o_.checkpoint, *dense);
     result.text_sha256 = text_.sha256;
     result.same_text = text_.sha256 == calibration_.sha256;
-    const EvalResult base_result =
-        evaluate(*dense, text_.tokens, options, nullptr, show("evaluating the dense model"));
-    result.before.perplexity = base_result.perplexity;
-    result.tokens_scored = base_result.tokens_scored;
-    result.window = base_result.window;
+    std::shared_ptr<Model> model;
     if (pruned) {
-      const auto model = Model::create(pruned, o_.model);
+      model = Model::create(pruned, o_.model);
       result.after = describe(*pruned, *model);
-      const BaseLogits base(*dense, text_.tokens, options, 0);
-      const EvalResult eval =
-          evaluate(*model, text_.tokens, options, &base, show("evaluating the pruned model"));
+    }
+    // Both at once: the dense model runs beside the pruned one.
+    const BaseLogits base(*dense, text_.tokens, options, 0);
+    const EvalResult eval = evaluate(model ? *model : *dense, text_.tokens, options,
+                                     model ? &base : nullptr, show("evaluating"));
+    if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    result.tokens_scored = eval.tokens_scored;
+    result.window = eval.window;
+    result.before.perplexity = model ? eval.divergence->perplexity_base : eval.perplexity;
+    if (model) {
       result.after.perplexity = eval.perplexity;
       result.divergence = eval.divergence;
-      if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+      if (o_.prune.protect_first) {
+        ModelOptions protect = o_.model;
+        protect.protect_first = true;
+        protect.unpruned = o_.checkpoint;
+        const auto guarded = Model::create(pruned, protect);
+        const EvalResult again = evaluate(*guarded, text_.tokens, options, nullptr,
+                                          show("evaluating with the first position protected"));
+        if (again.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+        result.after.perplexity_protected = again.perplexity;
+      }
     }
-    if (base_result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
     measure_speed(o_.checkpoint, result.before);
     if (pruned) measure_speed(pruned, result.after);
   }
@@ -253,6 +264,7 @@ json side_json(const PruneSide& side) {
   };
   put("decode_tokens_per_second", side.decode_tokens_per_second);
   put("prefill_tokens_per_second", side.prefill_tokens_per_second);
+  if (side.perplexity_protected) out["perplexity_protected"] = *side.perplexity_protected;
   return out;
 }
 
