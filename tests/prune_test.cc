@@ -1,4 +1,7 @@
 // `sentinel prune`, `heads` and `diff` as users run them.
+#include <algorithm>
+#include <cmath>
+
 #include "run_sentinel.h"
 
 namespace sentinel::e2e {
@@ -7,12 +10,20 @@ namespace {
 using nlohmann::json;
 
 const std::vector<std::string> kQuick = {
-    "--calibration_tokens", "2048", "--window",  "128", "--search_tokens", "256",
-    "--max_eval_windows",   "1",    "--no_bench"};
+    "--calibration_tokens", "2048", "--window",           "128",
+    "--search_tokens",      "256",  "--max_eval_windows", "1"};
 
 std::vector<std::string> prune(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), {"prune", "-m", kMini});
-  arguments.insert(arguments.end(), kQuick.begin(), kQuick.end());
+  const auto given = [&](const std::string& name) {
+    return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
+  };
+  for (size_t i = 0; i + 1 < kQuick.size(); i += 2) {
+    if (given(kQuick[i])) continue;
+    arguments.insert(arguments.end(), {kQuick[i], kQuick[i + 1]});
+  }
+  if (!given("-m")) arguments.insert(arguments.end(), {"-m", kMini});
+  arguments.insert(arguments.end(), {"--no_bench"});
+  arguments.insert(arguments.begin(), "prune");
   return arguments;
 }
 
@@ -64,6 +75,52 @@ TEST(PruneCommand, TargetsAreMet) {
   EXPECT_FALSE(fs::exists(folder / "none"));
 }
 
+TEST(PruneCommand, PerplexityLimitIsKeptOnTheCalibrationText) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run(prune({"--max_perplexity_increase", "5", "--out", folder / "small",
+                                     "--search_tokens", "512", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json plan = outcome.json()["plan"];
+  const double last = plan["steps"].back()["loss"], dense = plan["dense_loss"];
+  EXPECT_LE(std::expm1(last - dense), 0.05);
+  // Something was worth removing, and not everything is gone.
+  EXPECT_GT(plan["heads_removed"].get<int>() + plan["neurons_removed"].get<int>(), 16);
+  EXPECT_LT(plan["heads_removed"].get<int>(), 64);
+  EXPECT_LT(outcome.json()["perplexity_ratio"].get<double>(), 1.15);
+}
+
+TEST(PruneCommand, SpeedTargetRemovesWhatItsOwnMeasurementAsksFor) {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run(prune({"--target_speedup", "1.3", "--out", folder / "fast", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json result = outcome.json();
+  // How much it takes depends on the machine; that it is something, but not all, does not.
+  EXPECT_LT(result["after"]["parameters"].get<int64_t>(),
+            result["before"]["parameters"].get<int64_t>() * 95 / 100);
+  EXPECT_FALSE(result["plan"]["steps"].empty());
+  EXPECT_EQ(run(prune({"--target_speedup", "900", "--out", folder / "none"})).exit_code, 1);
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
+TEST(PruneCommand, ProtectedFirstPositionIsMeasuredBesideTheModelAlone) {
+  const TemporaryFolder folder;
+  const auto measured = [&](const std::string& recover) {
+    const Outcome outcome = run(
+        prune({"--heads", "60", "--strategy", "magnitude", "--recover", recover, "--protect_first",
+               "on", "--calibration_tokens", "16384", "--out", folder / recover, "--json"}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.json()["after"];
+  };
+  const json none = measured("none"), bias = measured("bias"), refit = measured("refit");
+  // Norms put heads of the sink first: without protection the model is far worse.
+  EXPECT_LT(none["perplexity_protected"].get<double>(), 0.9 * none["perplexity"].get<double>());
+  EXPECT_LT(refit["perplexity_protected"].get<double>(),
+            1.01 * bias["perplexity_protected"].get<double>());
+  EXPECT_LT(refit["perplexity_protected"].get<double>(),
+            1.01 * none["perplexity_protected"].get<double>());
+}
+
 TEST(PruneCommand, DryRunWritesNothing) {
   const TemporaryFolder folder;
   const Outcome outcome = run(prune(
@@ -108,6 +165,67 @@ TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
   const Outcome exists = run(prune({"--heads", "10", "--out", folder.path().string()}));
   EXPECT_EQ(exists.exit_code, 2);
   EXPECT_NE(exists.err.find("exists"), std::string::npos) << exists.err;
+}
+
+// Nothing appears in the folder, one line on stderr, exit code 2.
+void expect_refusal(const std::vector<std::string>& arguments, const fs::path& folder,
+                    const std::string& hint) {
+  const auto entries = [&] { return std::distance(fs::directory_iterator(folder), {}); };
+  const auto before = entries();
+  const Outcome outcome = run(prune(arguments));
+  EXPECT_EQ(outcome.exit_code, 2) << hint << ": " << outcome.err;
+  EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_EQ(entries(), before) << hint;
+}
+
+TEST(PruneCommand, RefusesPlansAndStatisticsOfAnotherModelOrText) {
+  const TemporaryFolder folder;
+  const std::string small = folder / "small", stats = folder / "stats", out = folder / "out";
+  const Outcome made = run(prune({"--heads", "10", "--ffn", "10", "--strategy", "magnitude",
+                                  "--recover", "none", "--save_stats", stats, "--out", small}));
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  // The same shape with other weights: a plan and statistics of one do not fit the other.
+  const std::string twin = folder / "twin";
+  fs::copy(kMini, twin);
+  std::string weights = read_all(twin + "/model.safetensors");
+  weights[weights.size() - 100] ^= 1;
+  write_all(twin + "/model.safetensors", weights);
+  const std::string plan = small + "/prune_plan.json";
+  const auto on = [&](const std::string& model, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-m", model, "--out", out});
+    return arguments;
+  };
+  expect_refusal(on(twin, {"--plan", plan}), folder.path(), "another model");
+  expect_refusal(on(small, {"--plan", plan}), folder.path(), "another model");
+  expect_refusal(on(twin, {"--heads", "10", "--stats", stats}), folder.path(), "another model");
+  expect_refusal(on(small, {"--heads", "10", "--stats", stats}), folder.path(), "another model");
+  write_all(folder / "other.txt",
+            read_all(std::string(SENTINEL_SOURCE_DIR) + "/texts/validation.txt"));
+  expect_refusal(
+      on(kMini, {"--heads", "10", "--stats", stats, "--calibration", folder / "other.txt"}),
+      folder.path(), "another calibration text");
+  // The same model and text take them.
+  const Outcome good = run(
+      prune({"--heads", "10", "--strategy", "obs", "--stats", stats, "--out", folder / "good"}));
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+}
+
+TEST(PruneCommand, RefusesFoldersThatExistAndTextsThatAreTooShort) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "there");
+  write_all(folder / "short.txt", "Too short.");
+  const std::string out = folder / "out";
+  expect_refusal({"--heads", "10", "--out", folder / "there"}, folder.path(), "exists");
+  expect_refusal({"--heads", "10", "--out", out, "--save_stats", folder / "there"}, folder.path(),
+                 "exists");
+  expect_refusal({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"},
+                 folder.path(), "longer");
+  for (const char* percent : {"-1", "100.5", "nan"}) {
+    expect_refusal({"--heads", percent, "--out", out}, folder.path(), "");
+    expect_refusal({"--ffn", percent, "--out", out}, folder.path(), "");
+  }
+  EXPECT_TRUE(fs::is_empty(folder / "there"));
 }
 
 TEST(HeadsCommand, GivesEveryScoreOfEveryHeadAndDrawsThem) {

@@ -1,6 +1,7 @@
 #include "app/prune/recovery.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "app/prune/parallel.h"
 #include "base/error.h"
@@ -131,6 +132,13 @@ class Recovery {
       if (test) errors[i] = squared_error(held_out, candidates[i]);
     });
     const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+    // Too few tokens for so many weights: what was fitted is worth less than what was there.
+    if (test && squared_error(held_out, with_bias) <= errors[best]) {
+      loss.ridge = HUGE_VAL;
+      loss.refit = loss.bias;
+      map = std::move(with_bias);
+      return loss;
+    }
     loss.ridge = options_.ridges[best];
     map = std::move(candidates[best]);
     loss.refit = squared_error(fit, map);

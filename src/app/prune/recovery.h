@@ -43,7 +43,7 @@ struct RecoveryOptions {
 struct SublayerLoss {
   double none = 0, bias = 0, refit = 0;  // what was not computed stays 0
   double target = 0;                     // E|y - E y|^2
-  double ridge = 0;                      // chosen on the held-out windows
+  double ridge = 0;  // chosen on the held-out windows; infinite: bias was better
 };
 
 struct RecoveryResult {
