@@ -1,8 +1,10 @@
 #include "app/prune/prune.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
+#include "app/prune/loss_meter.h"
 #include "base/error.h"
 #include "kernels/registry.h"
 
@@ -340,6 +342,33 @@ PruneResult Pruner::apply(PrunePlan plan) {
   result.plan = std::move(plan);
   result.model = std::move(model);
   return result;
+}
+
+PruneResult Pruner::apply_within(const PrunePlan& plan, double max_increase) {
+  constexpr size_t kTokens = 8192;
+  Impl& s = *impl_;
+  const auto windows = thin(s.set.held_out, kTokens / s.set.held_out.front().size() + 1);
+  LossMeter meter(s.checkpoint, windows, s.options.protect_first, s.runner,
+                  fast_type(s.runner.kernels()));
+  const auto within = [&](const PruneResult& result) {
+    meter.set_model(*result.model);
+    return 100 * std::expm1(meter.loss() - meter.dense_loss()) <= max_increase;
+  };
+  PruneResult best = apply(plan);
+  if (within(best)) return best;
+  size_t kept = 0, too_many = plan.steps.size();
+  best = apply(plan.first_steps(0));
+  while (too_many - kept > 1) {
+    const size_t middle = (kept + too_many) / 2;
+    PruneResult result = apply(plan.first_steps(middle));
+    if (within(result)) {
+      kept = middle;
+      best = std::move(result);
+    } else {
+      too_many = middle;
+    }
+  }
+  return best;
 }
 
 }  // namespace sentinel

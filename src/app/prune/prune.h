@@ -62,6 +62,9 @@ class Pruner {
   PrunePlan make_plan();
   // Removes what the plan says and recovers. Deterministic.
   PruneResult apply(PrunePlan plan);
+  // The same with as many of a search's steps as keep the perplexity on held-out calibration
+  // windows within this increase (percent): the search itself has only seen rough refits.
+  PruneResult apply_within(const PrunePlan& plan, double max_increase);
 
  private:
   struct Impl;

@@ -358,7 +358,10 @@ class Search {
       ++heads_done_;
     } else {
       const FfnPath& path = paths_[c.layer];
-      step.count = path.removed_at(levels_[c.layer]) - path.removed_at(levels_[c.layer] - 1);
+      const int from = path.removed_at(levels_[c.layer] - 1),
+                to = path.removed_at(levels_[c.layer]);
+      step.count = to - from;
+      step.neurons.assign(path.order.begin() + from, path.order.begin() + to);
       neurons_done_ += step.count;
     }
     outcome_.steps.push_back(std::move(step));

@@ -66,7 +66,11 @@ class PruneRun {
     if (!o_.save_stats.empty()) save_stats(o_.save_stats, pruner.stats());
     std::shared_ptr<EditableModel> model;
     if (!o_.dry_run) {
-      PruneResult pruned = pruner.apply(result.plan);
+      PruneResult pruned = o_.max_perplexity_increase
+                               ? pruner.apply_within(result.plan, *o_.max_perplexity_increase)
+                               : pruner.apply(result.plan);
+      result.plan = std::move(pruned.plan);
+      check_still_met(*pruned.model);
       result.losses = std::move(pruned.losses);
       // What is measured is what is saved.
       model = std::make_shared<EditableModel>(*pruned.model);
@@ -145,24 +149,36 @@ class PruneRun {
     if (!o_.target_params && !o_.target_speedup && !o_.max_perplexity_increase) return nullptr;
     std::function<double(int64_t)> speedup;
     if (o_.target_speedup) speedup = time_model();
-    return [this, speedup](const EditableModel& model, double loss, double dense_loss) {
+    if (o_.target_params || o_.target_speedup) {
+      target_met_by_ = [this, speedup](int64_t parameters) {
+        return (!o_.target_params || parameters <= *o_.target_params) &&
+               (!o_.target_speedup || speedup(parameters) >= *o_.target_speedup);
+      };
+    }
+    return [this](const EditableModel& model, double loss, double dense_loss) {
       const double increase = 100 * std::expm1(loss - dense_loss);
       if (o_.max_perplexity_increase && increase > *o_.max_perplexity_increase) {
         return Verdict::undo_and_stop;
       }
-      const int64_t parameters = parameters_of(model);
-      bool met = o_.target_params || o_.target_speedup;
-      if (o_.target_params) met &= parameters <= *o_.target_params;
-      if (o_.target_speedup) met &= speedup(parameters) >= *o_.target_speedup;
+      const bool met = target_met_by_ && target_met_by_(parameters_of(model));
       target_met_ |= met;
       return met ? Verdict::stop : Verdict::go_on;
     };
   }
 
-  void check_target(const PrunePlan&) const {
-    if (!(o_.target_params || o_.target_speedup) || target_met_) return;
+  // Steps may have been taken back for the sake of perplexity.
+  void check_still_met(const EditableModel& model) const {
+    if (!o_.max_perplexity_increase || !target_met_by_) return;
+    if (!target_met_by_(parameters_of(model))) unreachable_target();
+  }
+  [[noreturn]] void unreachable_target() const {
     throw runtime_error("the target cannot be reached{}: ask for less",
                         o_.max_perplexity_increase ? " within --max_perplexity_increase" : "");
+  }
+
+  void check_target(const PrunePlan&) const {
+    if (!(o_.target_params || o_.target_speedup) || target_met_) return;
+    unreachable_target();
   }
 
   PruneSide describe(const Checkpoint& checkpoint, const Model& model) const {
@@ -252,6 +268,7 @@ class PruneRun {
   std::unique_ptr<Tokenizer> tokenizer_;
   EvalText calibration_, text_;
   PruneOptions prune_;
+  std::function<bool(int64_t parameters)> target_met_by_;  // empty without such a target
   bool target_met_ = false;
 };
 
