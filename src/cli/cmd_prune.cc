@@ -80,6 +80,9 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
         n.prefill_tokens_per_second.value_or(0), "{:.1f}");
   }
   add("perplexity", b.perplexity, n.perplexity, "{:.4f}");
+  if (n.perplexity_protected) {
+    add("  first protected", b.perplexity, *n.perplexity_protected, "{:.4f}");
+  }
   fmt::print("{}", format_table(rows));
   fmt::print("heads per layer  {}\n", widths(r.dry_run ? b.heads_per_layer : n.heads_per_layer));
   fmt::print("ffn per layer    {}\n", widths(r.dry_run ? b.ffn_per_layer : n.ffn_per_layer));

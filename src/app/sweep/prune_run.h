@@ -42,6 +42,7 @@ struct PruneSide {
   std::vector<int> heads_per_layer, ffn_per_layer;
   std::optional<double> decode_tokens_per_second, prefill_tokens_per_second;
   double perplexity = 0;
+  std::optional<double> perplexity_protected;  // with position 0 from the unpruned model
 };
 
 struct PruneRunResult {
