@@ -23,11 +23,13 @@ struct ProfileArguments {
 };
 
 void add_measurement_options(CLI::App& command, ProfileOptions& options) {
+  add_option(command, "specific_model_size", options.specific_model_size,
+             "small, medium, large or xl: gpt2 of that size, from the hub cache");
   add_option(command, "device", options.device, "cpu")->capture_default_str();
   add_option(command, "pruning_levels", options.pruning_levels, "percentages of all heads")
       ->capture_default_str();
   add_option(command, "strategy", options.strategy,
-             "which heads go first: random, magnitude or output")
+             "which heads go first: random, magnitude, output, entropy, ablation or obs")
       ->capture_default_str();
   add_option(command, "sequence_length", options.sequence_length,
              "prompt tokens: prompts are cut or continued with real text; 0: as they are")

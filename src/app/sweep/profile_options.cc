@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -74,6 +75,27 @@ std::vector<std::string> parse_compare_models(const std::string& text) {
   return models;
 }
 
+std::string model_of(const ProfileOptions& options) {
+  const std::string& size = options.specific_model_size;
+  if (size.empty()) return options.model_name;
+  static const std::map<std::string, std::string> kGpt2 = {
+      {"small", "gpt2"}, {"medium", "gpt2-medium"}, {"large", "gpt2-large"}, {"xl", "gpt2-xl"}};
+  const auto found = kGpt2.find(size);
+  if (found == kGpt2.end()) {
+    throw usage_error("--specific_model_size {}: give small, medium, large or xl", printable(size));
+  }
+  const bool known =
+      options.model_name.empty() || std::any_of(kGpt2.begin(), kGpt2.end(), [&](const auto& entry) {
+        return entry.second == options.model_name;
+      });
+  if (!known) {
+    throw usage_error(
+        "--specific_model_size {}: names the sizes of gpt2, and {} is another model; leave one out",
+        size, printable(options.model_name));
+  }
+  return found->second;
+}
+
 bool tests_pruning(const ProfileOptions& options) {
   return options.profile_mode != "throughput" && options.profile_mode != "component";
 }
@@ -102,6 +124,7 @@ void check_options(const ProfileOptions& options) {
         "throughput or all",
         printable(options.profile_mode));
   }
+  model_of(options);
   if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
@@ -132,6 +155,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
     return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
   };
   nlohmann::json args = {{"model_name", options.model_name},
+                         {"specific_model_size", text_or_null(options.specific_model_size)},
                          {"device", options.device},
                          {"optimization_level", model.level},
                          {"pruning_levels", options.pruning_levels},
@@ -179,6 +203,7 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
     if (!args.at(name).is_null()) args.at(name).get_to(value);
   };
   read("model_name", options.model_name);
+  read_text("specific_model_size", options.specific_model_size);
   read("device", options.device);
   read("pruning_levels", options.pruning_levels);
   read("profile_mode", options.profile_mode);

@@ -12,6 +12,7 @@ namespace sentinel {
 
 struct ProfileOptions {
   std::string model_name;  // folder, file or hub name; empty: the bundled model
+  std::string specific_model_size;  // small, medium, large or xl: GPT-2 of that size
   std::string device = "cpu";
   ModelOptions model_options;                 // of the optimized variant
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
@@ -50,6 +51,10 @@ std::vector<int> parse_pruning_levels(const std::string& text);
 
 // "a, b" -> {"a", "b"}. Error (usage): fewer than two, an empty name, one listed twice.
 std::vector<std::string> parse_compare_models(const std::string& text);
+
+// The model that model_name and specific_model_size come to. Error (usage): an unknown size, or a
+// size for a model whose sizes are not known.
+std::string model_of(const ProfileOptions& options);
 
 // Which tests a mode runs.
 bool tests_pruning(const ProfileOptions& options);
