@@ -149,7 +149,7 @@ void ForwardPass::attention(int l) {
   qkv.n_segments = 1;
   qkv.panels = plan.qkv_panels.data();
   product(Op::qkv, layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
-  heads(l, plan);
+  heads(plan);
   if (observer_) observe_attention(l);
 
   LinearArgs o = linear_args(layer.o, w_.x, w_.x_stride, plan.o_bias);
@@ -220,6 +220,7 @@ void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, in
                           const Source& source, const Operand* out) {
   if (few_rows()) {
     ++w_.product;
+    if (c_.trace) private_inputs(source, matrix.type, 0);  // or others might take all of its shares
     run_shares(op, [&](int s, int member) {
       const Range mine = share(panels, s, shares());
       if (mine.size() == 0) return;
@@ -240,7 +241,7 @@ void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, in
 
 void ForwardPass::many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args,
                             int64_t panels, const Operand* out) {
-  c_.pool.run_shares(per_member_, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
+  run_shares(op, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
 }
 
 // Shares of one part of the rows are neighbours: a member begins with its own rows.
@@ -321,7 +322,7 @@ void ForwardPass::keep_inputs(int l, const Source& source) {
 }
 
 // A group of one block appends its keys in the task that uses them; larger groups append first.
-void ForwardPass::heads(int l, const LayerPlan& plan) {
+void ForwardPass::heads(const LayerPlan& plan) {
   const bool one_block = max_group_rows_ <= kAttentionRows;
   for_each_task(plan, max_group_rows_, [&](const AttentionTask& task, int member) {
     catch_up(c_, cache_, w_, task, member);

@@ -62,7 +62,7 @@ class ForwardPass {
   void for_each_row(const Body& body);
   void add_bias(const std::vector<float>& bias);
   void keep_inputs(int l, const Source& source);
-  void heads(int l, const LayerPlan& plan);
+  void heads(const LayerPlan& plan);
   template <typename Body>
   void for_each_task(const LayerPlan& plan, int block_rows, const Body& body);
   void observe_hidden(int l, Observer::Hidden where);
