@@ -8,6 +8,8 @@
 namespace sentinel {
 namespace {
 
+constexpr int kSettlingSteps = 8;
+
 void check_cancel(const std::atomic<bool>* cancel) {
   if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
 }
@@ -89,6 +91,12 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
 
   check_cancel(cancel);
   prefill_all(*session, work, logits, vocab);
+  // The shared cache holds on to what the model before used for more than one pass over the
+  // weights.
+  for (int step = 1; step < std::min(work.generated_tokens, kSettlingSteps); ++step) {
+    check_cancel(cancel);
+    session->step(next, logits.data());
+  }
   forget_all(*session);
 
   if (work.trace) work.trace->clear();

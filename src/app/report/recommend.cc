@@ -15,24 +15,19 @@ double perplexity_ratio(const RunResult& run) {
   return 1 + run.quality->perplexity_delta_percent / 100;
 }
 
-double noise_between(const RunResult& a, const RunResult& b, double aa_percent) {
-  const double noise_a = noise_percent(a), noise_b = noise_percent(b);
-  const double pair =
-      std::hypot(std::isfinite(noise_a) ? noise_a : 0.0, std::isfinite(noise_b) ? noise_b : 0.0);
-  return std::max(pair, std::isfinite(aa_percent) ? aa_percent : 0.0);
-}
+// What the speeds of two runs must differ by to differ at all, percent.
+using Noise = std::function<double(const RunResult& a, const RunResult& b)>;
 
 // The run with the highest score, or the one of best quality among those within its noise.
 const RunResult* best(const Runs& runs, const std::function<double(const RunResult&)>& score,
-                      double aa_percent) {
+                      const Noise& noise) {
   if (runs.empty()) return nullptr;
   const auto by_score = [&](auto* a, auto* b) { return score(*a) < score(*b); };
   const RunResult* top = *std::max_element(runs.begin(), runs.end(), by_score);
   const RunResult* chosen = top;
   for (const RunResult* run : runs) {
     const double behind = 100 * (score(*top) / score(*run) - 1);
-    if (behind <= noise_between(*top, *run, aa_percent) &&
-        perplexity_ratio(*run) < perplexity_ratio(*chosen)) {
+    if (behind <= noise(*top, *run) && perplexity_ratio(*run) < perplexity_ratio(*chosen)) {
       chosen = run;
     }
   }
@@ -58,6 +53,9 @@ std::vector<Pick> recommend(const ProfileResult& result) {
   if (!dense || all.empty()) return picks;
 
   const double aa = aa_difference_percent(result);
+  const Noise noise = [&](const RunResult& a, const RunResult& b) {
+    return std::fmax(std::fmax(pair_noise_percent(result, a, b), aa), 0.0);
+  };
   const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
   const auto balance = [](const RunResult& run) {
     return tokens_per_second(run) / perplexity_ratio(run);
@@ -65,14 +63,13 @@ std::vector<Pick> recommend(const ProfileResult& result) {
   const auto pick = [&](const char* title, const char* reason, const RunResult* run) {
     if (!run) return;
     picks.push_back({title, run->variant, run->pruning_level, run->level, speed(*run),
-                     speed(*run) / speed(*dense), noise_between(*run, *dense, aa), run->quality,
-                     reason});
+                     speed(*run) / speed(*dense), noise(*run, *dense), run->quality, reason});
   };
   pick("fastest", "most tokens per second, prompt included; ties within the noise go to quality",
-       best(all, speed, aa));
-  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, aa));
+       best(all, speed, noise));
+  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, noise));
   pick("best balance", "most speed per perplexity: speed-up / perplexity ratio",
-       best(all, balance, aa));
+       best(all, balance, noise));
   return picks;
 }
 
