@@ -56,7 +56,9 @@ json to_json(const Pick& pick) {
               {"tokens_per_second", number(pick.tokens_per_second)},
               {"speedup", number(pick.speedup)},
               {"noise_percent", number(pick.noise_percent)},
-              {"reason", pick.reason}};
+              {"reason", pick.reason},
+              {"advised", pick.warning.empty()},
+              {"warning", pick.warning}};
   add_quality(out, pick.quality);
   return out;
 }

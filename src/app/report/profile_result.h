@@ -123,6 +123,7 @@ struct Pick {
   double noise_percent = 0;                   // of that speed-up
   std::optional<QualityFigures> quality;
   std::string reason;
+  std::string warning = {};  // a sentence when it is not advised; else empty
 };
 
 // One prompt of the throughput test; its RUN has one generation per round.

@@ -1,10 +1,10 @@
 #include "app/report/recommend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
-
-#include "base/error.h"
 
 namespace sentinel {
 namespace {
@@ -13,6 +13,17 @@ using Runs = std::vector<const RunResult*>;
 
 double perplexity_ratio(const RunResult& run) {
   return 1 + run.quality->perplexity_delta_percent / 100;
+}
+
+// What the speed costs is in every pick; a loss that few would take for it is said at once.
+std::string warning_for(const RunResult& run, double speedup) {
+  constexpr double kLargeLoss = 10;  // percent
+  const double loss = run.quality->perplexity_delta_percent;
+  if (!(loss > kLargeLoss)) return "";
+  return fmt::format(
+      "Not advised as it is: perplexity is {:.1f} times the dense original's for {:.2f} times the "
+      "speed; prune less, or refit what stays (sentinel prune --recover refit)",
+      1 + loss / 100, speedup);
 }
 
 // What the speeds of two runs must differ by to differ at all, percent.
@@ -63,7 +74,8 @@ std::vector<Pick> recommend(const ProfileResult& result) {
   const auto pick = [&](const char* title, const char* reason, const RunResult* run) {
     if (!run) return;
     picks.push_back({title, run->variant, run->pruning_level, run->level, speed(*run),
-                     speed(*run) / speed(*dense), noise(*run, *dense), run->quality, reason});
+                     speed(*run) / speed(*dense), noise(*run, *dense), run->quality, reason,
+                     warning_for(*run, speed(*run) / speed(*dense))});
   };
   pick("fastest", "most tokens per second, prompt included; ties within the noise go to quality",
        best(all, speed, noise));
