@@ -9,8 +9,8 @@
 
 namespace sentinel {
 
-// The first three hold the others; `wait` is a barrier behind the operation before it on the
-// thread.
+// The first three hold the others; `wait` is for the members that still work on the operation
+// before it.
 enum class Op : uint8_t {
   generation,
   prefill,
@@ -50,11 +50,12 @@ class OpTrace {
   // The next operation of the thread begins now.
   void begin(int thread) { tracks_[static_cast<size_t>(thread)].last_ns = now_ns(); }
   // It ends now, and the one after it begins.
-  void end(int thread, Op op, int layer) {
+  void end(int thread, Op op, int layer) { end_at(thread, op, layer, now_ns()); }
+  // It ended at `end_ns`, where the one after it began.
+  void end_at(int thread, Op op, int layer, int64_t end_ns) {
     Track& track = tracks_[static_cast<size_t>(thread)];
-    const int64_t now = now_ns();
-    keep(track, {track.last_ns, now, layer, op});
-    track.last_ns = now;
+    keep(track, {track.last_ns, end_ns, layer, op});
+    track.last_ns = end_ns;
   }
   // One of known bounds, on thread 0.
   void span(Op op, int64_t begin_ns, int64_t end_ns) {

@@ -132,7 +132,8 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
       layer = copy_layer(*checkpoint, id.layer);
       stats.layers.emplace_back();
     }
-    const PackedSublayer packed(*checkpoint, layer, id, runner.kernels(), runner.pool());
+    const PackedSublayer packed(*checkpoint, layer, id, runner.kernels(), runner.pool(),
+                                options.type);
     if (!attention && !options.ffn) {
       runner.run(packed, stream, &stream, {});
     } else {

@@ -45,7 +45,8 @@ struct CalibrationStats {
 using StatsProgress = std::function<void(int done, int total)>;
 
 struct StatsOptions {
-  bool ffn = true;  // FFN moments too
+  bool ffn = true;                    // FFN moments too
+  WeightType type = WeightType::f32;  // that the stream is computed with
   const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -1,38 +1,29 @@
 #include "app/prune/loss_meter.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <numeric>
 
-#include "app/prune/panels.h"
+#include "base/error.h"
+#include "model/packed_matrix.h"
 
 namespace sentinel {
 namespace {
 
 constexpr int kLogitRows = 96;
-
-// -ln softmax(logits)[target].
-double row_loss(const float* logits, int n, int target) {
-  const float max = *std::max_element(logits, logits + n);
-  float sums[8] = {};
-  int i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int u = 0; u < 8; ++u) sums[u] += std::exp(logits[i + u] - max);
-  }
-  double sum = 0;
-  for (; i < n; ++i) sum += std::exp(logits[i] - max);
-  for (const float s : sums) sum += s;
-  return std::log(sum) + max - logits[target];
-}
+constexpr int kOverread = 31;  // rows that kernels may read behind an operand's last
 
 }  // namespace
 
 LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
                      std::vector<std::span<const int32_t>> windows, bool protect_first,
-                     SublayerRunner& runner)
+                     SublayerRunner& runner, WeightType type)
     : base_(std::move(base)),
       windows_(std::move(windows)),
       protect_first_(protect_first),
       runner_(runner),
+      type_(type),
       n_sublayers_(2 * base_->config().n_layers) {
   for (const auto& window : windows_) tokens_ += std::ssize(window) - 1;
   norm_weight_ = base_->view().final_norm_weight.to_floats();
@@ -56,26 +47,30 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
   }
 }
 
-// Panels [vocab / 16][d_model][16].
 void LossMeter::pack_lm_head() {
-  const MatrixView& w = base_->view().lm_head;
-  const int64_t panels = round_up(w.n_out, kPanel) / kPanel;
-  lm_head_ = AlignedBuffer(static_cast<size_t>(panels * w.n_in * kPanel) * sizeof(float));
+  const MatrixView* const view = &base_->view().lm_head;
+  lm_head_ = packed_shape(type_, view->n_out, view->n_in);
+  // Tile loads may read, and ignore, up to 1 KiB behind a panel.
+  lm_head_memory_ = AlignedBuffer(static_cast<size_t>(lm_head_.bytes()) + 1024);
+  lm_head_.data = lm_head_memory_.data();
+  std::atomic<bool> finite{true};
   runner_.pool().run([&](int thread) {
-    std::vector<float> row(static_cast<size_t>(w.n_in));
-    const Range mine = share(panels, thread, runner_.pool().size());
-    for (int64_t o = mine.begin * kPanel; o < std::min(mine.end * kPanel, w.n_out); ++o) {
-      load_elements(w.data + o * w.out_stride * static_cast<int64_t>(size_of(w.dtype)), w.dtype,
-                    w.in_stride, w.n_in, row.data());
-      float* panel = lm_head_.as<float>() + (o / kPanel) * w.n_in * kPanel + o % kPanel;
-      for (int64_t i = 0; i < w.n_in; ++i) panel[i * kPanel] = row[i];
+    std::vector<float> scratch;
+    const Range mine = share(lm_head_.panels, thread, runner_.pool().size());
+    for (int64_t p = mine.begin; p < mine.end; ++p) {
+      const PanelTask task{{&view, 1}, p * kPanel,        view->n_in, type_,
+                           lm_head_.k, lm_head_.panel(p), 0,          nullptr};
+      scratch.resize(static_cast<size_t>(pack_scratch(task)));
+      if (pack_panel(task, runner_.kernels(), scratch.data())) finite = false;
     }
   });
+  base_->release_pages();
+  if (!finite) throw bad_input("{}: holds NaN or infinity; the file is broken", view->name);
 }
 
 std::shared_ptr<PackedSublayer> LossMeter::pack(int index, const EditableLayer& layer) const {
   return std::make_shared<PackedSublayer>(*base_, layer, sublayer(index), runner_.kernels(),
-                                          runner_.pool());
+                                          runner_.pool(), type_);
 }
 
 void LossMeter::set_model(const EditableModel& model) {
@@ -117,46 +112,61 @@ double LossMeter::run_from(int first, Stream stream, const PackedSublayer* chang
 }
 
 double LossMeter::head_loss(const Stream& stream) {
-  const ModelConfig& config = base_->config();
-  const int64_t d = config.d_model, d_padded = round_up(d, kPanel), vocab = config.vocab_size;
-  std::vector<const float*> inputs;
-  std::vector<int32_t> targets;
+  std::vector<Scored> scored;
   int64_t row = 0;
   for (const auto& window : windows_) {
     for (int r = 0; r + 1 < std::ssize(window); ++r) {
-      inputs.push_back(stream.row(row + r));
-      targets.push_back(window[r + 1]);
+      scored.push_back({stream.row(row + r), window[r + 1]});
     }
     row += std::ssize(window);
   }
-  const auto n = std::ssize(inputs);
   std::vector<double> sums(static_cast<size_t>(runner_.pool().size()));
   runner_.pool().run([&](int thread) {
-    const Range mine = share(n, thread, runner_.pool().size());
-    std::vector<float> normed(static_cast<size_t>(kLogitRows * d_padded));
-    std::vector<float> logits(static_cast<size_t>(kLogitRows * vocab));
-    const Segment segment{0, 0, static_cast<int32_t>(d)};
-    for (int64_t begin = mine.begin; begin < mine.end; begin += kLogitRows) {
-      const int rows = static_cast<int>(std::min<int64_t>(kLogitRows, mine.end - begin));
-      for (int r = 0; r < rows; ++r) {
-        runner_.kernels().layer_norm(inputs[begin + r], d, norm_weight_.data(), norm_bias_.data(),
-                                     config.norm_epsilon, 1, static_cast<int>(d),
-                                     static_cast<int>(d_padded), normed.data() + r * d_padded,
-                                     d_padded);
-      }
-      run_f32(runner_.kernels(),
-              f32_product(lm_head_.as<float>(), d * kPanel, segment, normed.data(), d_padded, rows,
-                          logits.data(), vocab, vocab),
-              0, round_up(vocab, kPanel) / kPanel);
-      for (int r = 0; r < rows; ++r) {
-        sums[thread] +=
-            row_loss(logits.data() + r * vocab, static_cast<int>(vocab), targets[begin + r]);
-      }
-    }
+    const Range mine = share(std::ssize(scored), thread, runner_.pool().size());
+    sums[thread] = sum_losses(std::span(scored).subspan(mine.begin, mine.size()));
   });
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total / static_cast<double>(n);
+  return std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(scored.size());
+}
+
+double LossMeter::sum_losses(std::span<const Scored> scored) const {
+  const ModelConfig& config = base_->config();
+  const KernelTable& kernels = runner_.kernels();
+  const int vocab = config.vocab_size, d = config.d_model;
+  const int64_t stride = operand_width(d);
+  std::vector<float> normed(static_cast<size_t>((kLogitRows + kOverread) * stride));
+  std::vector<float> logits(static_cast<size_t>(int64_t{kLogitRows} * vocab));
+  AlignedBuffer space(static_cast<size_t>((kLogitRows + kOverread) * stride * 2));
+  Operand operand{};
+  operand.data = space.data();
+  operand.stride = stride * 2;
+  const Segment whole{0, 0, static_cast<int32_t>(lm_head_.k)};
+  double sum = 0;
+  for (size_t begin = 0; begin < scored.size(); begin += kLogitRows) {
+    const auto rows = std::min<size_t>(kLogitRows, scored.size() - begin);
+    for (size_t r = 0; r < rows; ++r) {
+      kernels.layer_norm(scored[begin + r].row, d, norm_weight_.data(), norm_bias_.data(),
+                         config.norm_epsilon, 1, d, static_cast<int>(stride),
+                         normed.data() + r * stride, stride);
+    }
+    LinearArgs args{};
+    args.weights = lm_head_.data;
+    args.panel_stride = lm_head_.panel_stride;
+    args.segments = &whole;
+    args.n_segments = 1;
+    args.x = to_operand(kernels, type_, normed.data(), stride, static_cast<int>(rows), d, nullptr,
+                        -1, operand);
+    args.rows = static_cast<int>(rows);
+    args.y = logits.data();
+    args.y_stride = args.n_out = vocab;
+    args.epilogue = Epilogue::store;
+    kernels.linear[static_cast<int>(type_)](args, 0, lm_head_.panels);
+    for (size_t r = 0; r < rows; ++r) {
+      float* row = logits.data() + r * vocab;
+      const SoftmaxSums sums = kernels.softmax(row, vocab, vocab, 1);
+      sum += std::log(sums.l) - std::log(row[scored[begin + r].target]);
+    }
+  }
+  return sum;
 }
 
 }  // namespace sentinel

@@ -15,9 +15,9 @@ namespace sentinel {
 class LossMeter {
  public:
   // windows: at least 2 tokens each; they outlive this object. With protect_first, position 0 is
-  // computed with all heads and the weights of `base`.
+  // computed with all heads and the weights of `base`. Weights of `type` are multiplied.
   LossMeter(std::shared_ptr<const Checkpoint> base, std::vector<std::span<const int32_t>> windows,
-            bool protect_first, SublayerRunner& runner);
+            bool protect_first, SublayerRunner& runner, WeightType type = WeightType::f32);
 
   double dense_loss() const { return dense_loss_; }
   int64_t tokens() const { return tokens_; }
@@ -33,19 +33,26 @@ class LossMeter {
   std::shared_ptr<PackedSublayer> pack(int index, const EditableLayer& layer) const;
   // Runs sub-layers from `first` on, starting with `stream`; keeps the streams if asked to.
   double run_from(int first, Stream stream, const PackedSublayer* changed, bool keep);
+  struct Scored {
+    const float* row;  // [d_model] of the stream
+    int32_t target;
+  };
   double head_loss(const Stream& stream);
+  double sum_losses(std::span<const Scored> scored) const;
   void protect(int next, Stream& stream) const;
 
   std::shared_ptr<const Checkpoint> base_;
   std::vector<std::span<const int32_t>> windows_;
   const bool protect_first_;
   SublayerRunner& runner_;
+  const WeightType type_;
   const int n_sublayers_;
   int64_t tokens_ = 0;
   std::vector<std::shared_ptr<PackedSublayer>> packed_;
   std::vector<Stream> streams_;                 // [n_sublayers] inputs of each
   std::vector<std::vector<float>> first_rows_;  // [n_sublayers + 1][windows, d_model] dense
-  AlignedBuffer lm_head_;
+  PackedMatrix lm_head_;
+  AlignedBuffer lm_head_memory_;
   std::vector<float> norm_weight_, norm_bias_;
   double loss_ = 0, dense_loss_ = 0;
 };

@@ -23,49 +23,68 @@ MomentAccumulator::MomentAccumulator(int n_x, int n_y, const KernelTable& kernel
       pool_(pool),
       shift_(static_cast<size_t>(columns_)),
       sum_(static_cast<size_t>(columns_)),
+      squares_(static_cast<size_t>(columns_)),
       products_(static_cast<size_t>(round_up(n_x, kPanel) * columns_)),
       panels_(static_cast<size_t>(columns_) * kBlock),
       transposed_(static_cast<size_t>(round_up(n_x, kPanel)) * kBlock) {}
+
+// The mean of the first rows: products of what is left of them lose no digits to a large mean.
+void MomentAccumulator::set_shift(const float* z, int n, int64_t begin, int rows) {
+  std::vector<double> sums(static_cast<size_t>(n));
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < n; ++j) sums[j] += z[int64_t{r} * n + j];
+  }
+  for (int j = 0; j < n; ++j) shift_[begin + j] = static_cast<float>(sums[j] / rows);
+}
 
 void MomentAccumulator::add(const float* x, const float* y, const float* weights, int rows) {
   const int64_t y_begin = round_up(n_x_, kPanel);
   if (!started_ && rows > 0) {
     started_ = true;
-    for (int j = 0; j < n_x_; ++j) {
-      double sum = 0;
-      for (int r = 0; r < rows; ++r) sum += x[int64_t{r} * n_x_ + j];
-      shift_[j] = static_cast<float>(sum / rows);
-    }
-    for (int j = 0; j < n_y_; ++j) {
-      double sum = 0;
-      for (int r = 0; r < rows; ++r) sum += y[int64_t{r} * n_y_ + j];
-      shift_[y_begin + j] = static_cast<float>(sum / rows);
-    }
+    set_shift(x, n_x_, 0, rows);
+    if (n_y_ > 0) set_shift(y, n_y_, y_begin, rows);
   }
-  for (int r = 0; r < rows; ++r) {
-    const float weight = weights ? weights[r] : 1.0F;
-    if (weight <= 0) continue;
-    const float root = std::sqrt(weight);
-    const auto put = [&](const float* z, int n, int64_t begin) {
-      for (int j = 0; j < n; ++j) {
-        const float value = root * (z[j] - shift_[begin + j]);
-        const int64_t column = begin + j;
-        panels_[((column / kPanel) * kBlock + pending_) * kPanel + column % kPanel] = value;
+  for (int next = 0; next < rows;) {
+    // Rows that fit into the block; a row enters as sqrt(weight) * z.
+    std::vector<std::pair<int, float>> chosen;
+    for (; next < rows && pending_ + std::ssize(chosen) < kBlock; ++next) {
+      const float weight = weights ? weights[next] : 1.0F;
+      if (weight <= 0) continue;
+      chosen.emplace_back(next, std::sqrt(weight));
+      weight_ += weight;
+    }
+    pool_.run([&](int thread) {
+      const Range mine = share(columns_ / kPanel, thread, pool_.size());
+      for (int64_t p = mine.begin; p < mine.end; ++p) {
+        const bool is_y = p * kPanel >= y_begin;
+        const int64_t first = p * kPanel - (is_y ? y_begin : 0), n = is_y ? n_y_ : n_x_;
+        add_panel((is_y ? y : x) + first, n, static_cast<int>(std::min<int64_t>(kPanel, n - first)),
+                  p, chosen);
       }
-    };
-    put(x + int64_t{r} * n_x_, n_x_, 0);
-    if (n_y_ > 0) put(y + int64_t{r} * n_y_, n_y_, y_begin);
-    // The sums use the row's weight once: root * (root * z).
-    for (int64_t c = 0; c < columns_; ++c) {
-      const float value = panels_[((c / kPanel) * kBlock + pending_) * kPanel + c % kPanel];
-      sum_[c] += double{root} * value;
+    });
+    pending_ += static_cast<int>(chosen.size());
+    if (pending_ == kBlock) flush();
+  }
+}
+
+// Columns [16 p, 16 p + width) of the chosen rows; z has the given stride.
+void MomentAccumulator::add_panel(const float* z, int64_t stride, int width, int64_t p,
+                                  const std::vector<std::pair<int, float>>& chosen) {
+  float* to = panels_.data() + (p * kBlock + pending_) * kPanel;
+  const float* shift = shift_.data() + p * kPanel;
+  double sums[kPanel] = {}, squares[kPanel] = {};
+  for (const auto& [row, root] : chosen) {
+    const float* from = z + row * stride;
+    for (int c = 0; c < width; ++c) {
+      to[c] = root * (from[c] - shift[c]);
+      sums[c] += double{root} * to[c];
+      squares[c] += double{to[c]} * to[c];
     }
-    for (int64_t c = y_begin; c < columns_; ++c) {
-      const double value = panels_[((c / kPanel) * kBlock + pending_) * kPanel + c % kPanel];
-      yy_ += value * value;
-    }
-    weight_ += weight;
-    if (++pending_ == kBlock) flush();
+    to += kPanel;
+  }
+  for (int c = 0; c < width; ++c) {
+    sum_[p * kPanel + c] += sums[c];
+    squares_[p * kPanel + c] += squares[c];
   }
 }
 
@@ -83,7 +102,8 @@ void MomentAccumulator::flush() {
         for (int c = 0; c < kPanel; ++c) transposed_[(p * kPanel + c) * kBlock + k] = from[c];
       }
     }
-    pool_.barrier();
+  });
+  pool_.run([&](int) {
     std::vector<float> block(static_cast<size_t>(kTaskRows * columns_));
     const Segment segment{0, 0, rows};
     for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {
@@ -127,8 +147,7 @@ Moments MomentAccumulator::finish() const {
       m.xy[i * n_y_ + j] = row[y_begin + j] * scale - mean[i] * mean[y_begin + j];
     }
   }
-  m.yy = yy_ * scale;
-  for (int64_t c = y_begin; c < columns_; ++c) m.yy -= mean[c] * mean[c];
+  for (int64_t c = y_begin; c < columns_; ++c) m.yy += squares_[c] * scale - mean[c] * mean[c];
   return m;
 }
 

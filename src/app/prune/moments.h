@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -28,6 +29,9 @@ class MomentAccumulator {
   Moments finish() const;
 
  private:
+  void set_shift(const float* z, int n, int64_t begin, int rows);
+  void add_panel(const float* z, int64_t stride, int width, int64_t panel,
+                 const std::vector<std::pair<int, float>>& chosen);
   void flush();
 
   const int n_x_, n_y_;
@@ -37,8 +41,9 @@ class MomentAccumulator {
   bool started_ = false;
   std::vector<float> shift_;      // [columns]: a mean of the first rows, taken off before products
   std::vector<double> sum_;       // [columns] of weight * (z - shift)
+  std::vector<double> squares_;   // [columns] of weight * (z - shift)^2
   std::vector<double> products_;  // [n_x_padded, columns], upper part of the x columns
-  double weight_ = 0, yy_ = 0;
+  double weight_ = 0;
   int pending_ = 0;                // rows in the block
   std::vector<float> panels_;      // [columns / 16][kBlock][16] sqrt(weight) * (z - shift)
   std::vector<float> transposed_;  // [n_x_padded, kBlock]

@@ -1,8 +1,10 @@
 #include "app/prune/prune.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
+#include "app/prune/loss_meter.h"
 #include "base/error.h"
 #include "kernels/registry.h"
 
@@ -138,12 +140,24 @@ struct Pruner::Impl {
                                                               : FfnStrategy::obs;
   }
 
+  // An order of features needs fewer tokens than their refit: 16 for each feature are plenty.
+  std::vector<std::span<const int32_t>> stats_windows() const {
+    if (options.all_stats) return set.fit;
+    size_t widest = 0;
+    for (const auto& layer : checkpoint->config().layers) {
+      widest = std::max({widest, static_cast<size_t>(layer.ffn_dim),
+                         static_cast<size_t>(layer.n_heads * checkpoint->config().head_dim)});
+    }
+    return thin(set.fit, std::max<size_t>(32768, 16 * widest) / set.fit.front().size() + 1);
+  }
+
   const CalibrationStats& get_stats() {
     if (!stats) {
       StatsOptions o;
       o.cancel = options.cancel;
       o.ffn = need_ffn;
-      stats = collect_stats(checkpoint, set.fit, o, runner, [&](int done, int total) {
+      if (!options.all_stats) o.type = fast_type(runner.kernels());
+      stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
       });
       stats->model_sha256 = model_sha256;
@@ -319,6 +333,7 @@ PruneResult Pruner::apply(PrunePlan plan) {
   RecoveryOptions o;
   o.recover = s.options.recover;
   o.protect_first = s.options.protect_first;
+  o.type = fast_type(s.runner.kernels());
   o.cancel = s.options.cancel;
   PruneResult result;
   result.losses = recover(*model, s.set, o, s.runner, [&](int done, int total) {
@@ -327,6 +342,33 @@ PruneResult Pruner::apply(PrunePlan plan) {
   result.plan = std::move(plan);
   result.model = std::move(model);
   return result;
+}
+
+PruneResult Pruner::apply_within(const PrunePlan& plan, double max_increase) {
+  constexpr size_t kTokens = 8192;
+  Impl& s = *impl_;
+  const auto windows = thin(s.set.held_out, kTokens / s.set.held_out.front().size() + 1);
+  LossMeter meter(s.checkpoint, windows, s.options.protect_first, s.runner,
+                  fast_type(s.runner.kernels()));
+  const auto within = [&](const PruneResult& result) {
+    meter.set_model(*result.model);
+    return 100 * std::expm1(meter.loss() - meter.dense_loss()) <= max_increase;
+  };
+  PruneResult best = apply(plan);
+  if (within(best)) return best;
+  size_t kept = 0, too_many = plan.steps.size();
+  best = apply(plan.first_steps(0));
+  while (too_many - kept > 1) {
+    const size_t middle = (kept + too_many) / 2;
+    PruneResult result = apply(plan.first_steps(middle));
+    if (within(result)) {
+      kept = middle;
+      best = std::move(result);
+    } else {
+      too_many = middle;
+    }
+  }
+  return best;
 }
 
 }  // namespace sentinel

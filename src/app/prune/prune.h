@@ -25,7 +25,8 @@ struct PruneOptions {
   bool protect_first = false;
   uint64_t seed = 0;
   int64_t calibration_tokens = 131072;  // at most, from the start of the text
-  int window = 0;                       // tokens; 0: the model's context
+  bool all_stats = false;  // collect statistics on all of them, not on as many as an order needs
+  int window = 0;          // tokens; 0: the model's context
   int64_t search_tokens = 0;
   std::optional<PrunePlan> plan;  // replayed in place of strategy and percentages
   // Targets in place of percentages: the search goes on until they are met.
@@ -61,6 +62,9 @@ class Pruner {
   PrunePlan make_plan();
   // Removes what the plan says and recovers. Deterministic.
   PruneResult apply(PrunePlan plan);
+  // The same with as many of a search's steps as keep the perplexity on held-out calibration
+  // windows within this increase (percent): the search itself has only seen rough refits.
+  PruneResult apply_within(const PrunePlan& plan, double max_increase);
 
  private:
   struct Impl;

@@ -1,5 +1,7 @@
 #include "app/prune/prune_plan.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -85,6 +87,22 @@ int PrunePlan::heads_removed() const {
   size_t n = 0;
   for (const auto& layer : layers) n += layer.heads.size();
   return static_cast<int>(n);
+}
+
+PrunePlan PrunePlan::first_steps(size_t n) const {
+  PrunePlan plan = *this;
+  plan.layers.assign(layers.size(), {});
+  plan.steps.resize(n);
+  for (const PruneStep& step : plan.steps) {
+    LayerCut& cut = plan.layers[step.layer];
+    if (step.head >= 0) cut.heads.push_back(step.head);
+    cut.neurons.insert(cut.neurons.end(), step.neurons.begin(), step.neurons.end());
+  }
+  for (LayerCut& cut : plan.layers) {
+    std::sort(cut.heads.begin(), cut.heads.end());
+    std::sort(cut.neurons.begin(), cut.neurons.end());
+  }
+  return plan;
 }
 
 int64_t PrunePlan::neurons_removed() const {

@@ -22,9 +22,10 @@ struct LayerCut {
 struct PruneStep {
   std::string kind;  // "heads", "neurons"
   int layer = 0;
-  int count = 0;    // heads or neurons removed by it
-  int head = -1;    // the head
-  double loss = 0;  // nats per token on the search windows afterwards
+  int count = 0;             // heads or neurons removed by it
+  int head = -1;             // the head
+  std::vector<int> neurons;  // or the neurons; not in the file
+  double loss = 0;           // nats per token on the search windows afterwards
 };
 
 struct PrunePlan {
@@ -43,6 +44,8 @@ struct PrunePlan {
 
   int heads_removed() const;
   int64_t neurons_removed() const;
+  // What the search had removed after its first `n` steps.
+  PrunePlan first_steps(size_t n) const;
 };
 
 nlohmann::json to_json(const PrunePlan& plan, const ModelConfig& config);

@@ -1,7 +1,9 @@
 #include "app/prune/recovery.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "app/prune/parallel.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -39,7 +41,11 @@ class Recovery {
  public:
   Recovery(EditableModel& model, const CalibrationSet& set, const RecoveryOptions& options,
            SublayerRunner& runner)
-      : model_(model), options_(options), runner_(runner), rows_(row_weights(set, options)) {
+      : model_(model),
+        options_(options),
+        runner_(runner),
+        type_(options.type),
+        rows_(row_weights(set, options)) {
     std::vector<std::span<const int32_t>> sequences = set.fit;
     sequences.insert(sequences.end(), set.held_out.begin(), set.held_out.end());
     for (const int32_t& token : set.first_tokens) sequences.emplace_back(&token, 1);
@@ -54,8 +60,7 @@ class Recovery {
     {
       if (options_.correction < 1) before_ = dense_.x;
       const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(PackedSublayer(*model_.base, original, id, runner_.kernels(), runner_.pool()),
-                  dense_, &dense_, {});
+      runner_.run(pack(original, id), dense_, &dense_, {});
     }
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
@@ -74,15 +79,18 @@ class Recovery {
       bias = std::move(map.bias);
       if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
-    runner_.run(PackedSublayer(*model_.base, layer, id, runner_.kernels(), runner_.pool()), pruned_,
-                &pruned_, {});
+    runner_.run(pack(layer, id), pruned_, &pruned_, {});
     protect();
   }
 
  private:
+  PackedSublayer pack(const EditableLayer& layer, SublayerId id) const {
+    return {*model_.base, layer, id, runner_.kernels(), runner_.pool(), type_};
+  }
+
   // The target of a sub-layer is what brings the pruned stream to the dense one.
   void measure(SublayerId id, const EditableLayer& layer, Moments& fit, Moments& held_out) {
-    const PackedSublayer packed(*model_.base, layer, id, runner_.kernels(), runner_.pool());
+    const PackedSublayer packed = pack(layer, id);
     const int d = model_.base->config().d_model;
     MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());
@@ -116,18 +124,23 @@ class Recovery {
       return loss;
     }
     const bool test = held_out.weight > 0 && options_.ridges.size() > 1;
-    LinearMap best;
-    double best_error = 0;
-    for (const double ridge : options_.ridges) {
-      LinearMap candidate = ridge_fit(fit, map.w, ridge);
-      const double error = test ? squared_error(held_out, candidate) : 0;
-      if (!best.bias.empty() && error >= best_error) continue;
-      best = std::move(candidate);
-      best_error = error;
-      loss.ridge = ridge;
-      if (!test) break;
+    const size_t n = test ? options_.ridges.size() : 1;
+    std::vector<LinearMap> candidates(n);
+    std::vector<double> errors(n);
+    in_parallel(runner_.pool(), n, [&](size_t i) {
+      candidates[i] = ridge_fit(fit, map.w, options_.ridges[i]);
+      if (test) errors[i] = squared_error(held_out, candidates[i]);
+    });
+    const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+    // Too few tokens for so many weights: what was fitted is worth less than what was there.
+    if (test && squared_error(held_out, with_bias) <= errors[best]) {
+      loss.ridge = HUGE_VAL;
+      loss.refit = loss.bias;
+      map = std::move(with_bias);
+      return loss;
     }
-    map = std::move(best);
+    loss.ridge = options_.ridges[best];
+    map = std::move(candidates[best]);
     loss.refit = squared_error(fit, map);
     return loss;
   }
@@ -142,6 +155,7 @@ class Recovery {
   EditableModel& model_;
   const RecoveryOptions& options_;
   SublayerRunner& runner_;
+  const WeightType type_;
   Rows rows_;
   Stream dense_, pruned_;
   std::vector<float> before_;  // the dense stream before the sub-layer

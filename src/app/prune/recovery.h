@@ -33,8 +33,9 @@ struct RecoveryOptions {
   // How much of what the stream has lost before a sub-layer its refit tries to give back (0: it
   // only repeats the dense sub-layer's own output).
   double correction = 1;
-  bool refit_ffn = true;      // W_down of the layers that lost neurons; else Wo alone
-  bool keep_moments = false;  // of the attention sub-layers, for a search
+  bool refit_ffn = true;              // W_down of the layers that lost neurons; else Wo alone
+  bool keep_moments = false;          // of the attention sub-layers, for a search
+  WeightType type = WeightType::f32;  // that both streams are computed with
   const std::atomic<bool>* cancel = nullptr;
 };
 
@@ -42,7 +43,7 @@ struct RecoveryOptions {
 struct SublayerLoss {
   double none = 0, bias = 0, refit = 0;  // what was not computed stays 0
   double target = 0;                     // E|y - E y|^2
-  double ridge = 0;                      // chosen on the held-out windows
+  double ridge = 0;  // chosen on the held-out windows; infinite: bias was better
 };
 
 struct RecoveryResult {

@@ -1,12 +1,11 @@
 #include "app/prune/search.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <exception>
 #include <numeric>
 
 #include "app/prune/loss_meter.h"
+#include "app/prune/parallel.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -14,6 +13,7 @@ namespace {
 
 constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
 constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
+constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
 constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
 
 struct Candidate {
@@ -36,7 +36,8 @@ class Search {
         rule_(rule),
         config_(model.base->config()),
         fit_(set),
-        meter_(model.base, loss_windows(set), options.protect_first, runner) {
+        meter_(model.base, loss_windows(set), options.protect_first, runner,
+               fast_type(runner.kernels())) {
     fit_.held_out.clear();
     per_round_ = options.heads_per_round > 0 ? options.heads_per_round
                                              : std::max(2, (options.heads + 9) / 10);
@@ -54,10 +55,8 @@ class Search {
   }
 
   SearchOutcome run(const SearchCallback& progress) {
+    progress_ = progress;
     while (step()) {
-      if (progress) {
-        progress({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
-      }
     }
     outcome_.dense_loss = meter_.dense_loss();
     outcome_.cuts.resize(model_.layers.size());
@@ -122,24 +121,13 @@ class Search {
     const int batch = std::max(options_.round_to, step / 4 / options_.round_to * options_.round_to);
     paths_.resize(model_.layers.size());
     levels_.assign(paths_.size(), 0);
-    std::atomic<size_t> next{0};
-    std::vector<std::exception_ptr> errors(static_cast<size_t>(runner_.pool().size()));
-    runner_.pool().run([&](int thread) {
-      try {
-        for (size_t l; (l = next.fetch_add(1)) < paths_.size();) {
-          check_cancel();
-          const int n = model_.layers[l].ffn_dim();
-          const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
-          paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
-                               options_.ridge, batch, step, levels);
-        }
-      } catch (...) {
-        errors[thread] = std::current_exception();
-      }
+    in_parallel(runner_.pool(), paths_.size(), [&](size_t l) {
+      check_cancel();
+      const int n = model_.layers[l].ffn_dim();
+      const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
+      paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
+                           options_.ridge, batch, step, levels);
     });
-    for (const auto& error : errors) {
-      if (error) std::rethrow_exception(error);
-    }
   }
 
   std::vector<int> removed_heads(size_t l) const {
@@ -169,6 +157,7 @@ class Search {
       recovery.recover = options_.recover;
       recovery.protect_first = options_.protect_first;
       recovery.ridges = {options_.ridge};
+      recovery.type = fast_type(runner_.kernels());
       recovery.refit_ffn = false;
       recovery.keep_moments = true;
       recovery.cancel = options_.cancel;
@@ -219,7 +208,7 @@ class Search {
     std::vector<int> kept(present.size());
     std::iota(kept.begin(), kept.end(), 0);
     kept.erase(kept.begin() + position);
-    if (options_.recover != Recover::none && !options_.refit_heads) leave_mean(layer, c);
+    if (options_.recover == Recover::bias && !options_.refit_heads) leave_mean(layer, c);
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
     if (!options_.refit_heads) return layer;
     const LinearMap map =
@@ -260,6 +249,9 @@ class Search {
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
     ++outcome_.evaluations;
+    if (progress_) {
+      progress_({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
+    }
   }
 
   void add_ffn_candidate(int l) {
@@ -279,15 +271,24 @@ class Search {
   }
   double rank(const Candidate& c) const { return (c.loss - meter_.loss()) / c.size; }
 
-  // Measures stale candidates until the best one is fresh; -1: nothing is left.
+  // The allowed candidate of lowest rank; -1: none. `fresh`: only those measured in this step.
+  int lowest(bool fresh) const {
+    int best = -1;
+    for (int i = 0; i < std::ssize(candidates_); ++i) {
+      if (!allowed(candidates_[i]) || (fresh && !candidates_[i].fresh)) continue;
+      if (best < 0 || rank(candidates_[i]) < rank(candidates_[best])) best = i;
+    }
+    return best;
+  }
+
+  // Measures stale candidates until the best one is fresh; -1: nothing is left. When many are as
+  // good as each other, the best of a few has to do.
   int best_candidate() {
-    for (;;) {
-      int best = -1;
-      for (int i = 0; i < std::ssize(candidates_); ++i) {
-        if (!allowed(candidates_[i])) continue;
-        if (best < 0 || rank(candidates_[i]) < rank(candidates_[best])) best = i;
-      }
+    for (int again = 0;;) {
+      const int best = lowest(false);
       if (best < 0 || candidates_[best].fresh) return best;
+      if (again >= kMeasuresPerStep) return lowest(true);
+      if (std::isfinite(candidates_[best].loss)) ++again;
       measure(candidates_[best]);
     }
   }
@@ -357,7 +358,10 @@ class Search {
       ++heads_done_;
     } else {
       const FfnPath& path = paths_[c.layer];
-      step.count = path.removed_at(levels_[c.layer]) - path.removed_at(levels_[c.layer] - 1);
+      const int from = path.removed_at(levels_[c.layer] - 1),
+                to = path.removed_at(levels_[c.layer]);
+      step.count = to - from;
+      step.neurons.assign(path.order.begin() + from, path.order.begin() + to);
       neurons_done_ += step.count;
     }
     outcome_.steps.push_back(std::move(step));
@@ -382,6 +386,7 @@ class Search {
   std::vector<Candidate> candidates_;
   int heads_done_ = 0;
   int64_t neurons_done_ = 0;
+  SearchCallback progress_;
   SearchOutcome outcome_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <string_view>
 
 namespace sentinel {
 namespace {
@@ -130,8 +131,8 @@ Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32
 }
 
 PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                               const KernelTable& kernels, ThreadPool& pool)
-    : id_(id), config_(base.config()) {
+                               const KernelTable& kernels, ThreadPool& pool, WeightType type)
+    : id_(id), type_(type), config_(base.config()) {
   const bool attention = id.kind == SublayerKind::attention;
   const int d = config_.d_model;
   config_.n_layers = 1;
@@ -160,9 +161,12 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   }
   view.layers = {std::move(only)};
   view.lm_head = floats_view(zeros.data(), 1, d);
-  weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), WeightType::f32,
-                          WeightType::f32, {}, kernels, pool);
+  weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), type, type, {}, kernels, pool);
   build_plan(weights_, HeadTable(config_), plan_);
+}
+
+WeightType fast_type(const KernelTable& kernels) {
+  return std::string_view(kernels.isa) == "amx" ? WeightType::bf16 : WeightType::f32;
 }
 
 void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Stream* out,
@@ -176,8 +180,9 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
     max_length = std::max(max_length, in.lengths[b.first_sequence]);
   }
   // A batch of many sequences holds one row each: one cache for those, one for the long ones.
-  KvCache long_cache(sublayer.weights_, KvType::f32, 1, max_length);
-  KvCache short_cache(sublayer.weights_, KvType::f32, max_sequences, 1);
+  const KvType kv = sublayer.type_ == WeightType::f32 ? KvType::f32 : KvType::bf16;
+  KvCache long_cache(sublayer.weights_, kv, 1, max_length);
+  KvCache short_cache(sublayer.weights_, kv, max_sequences, 1);
   ModelView view;
   const std::vector<float> no_positions(static_cast<size_t>(max_length) * d, 0.0F);
   view.position_embedding = floats_view(no_positions.data(), max_length, d);

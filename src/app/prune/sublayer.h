@@ -45,13 +45,14 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
 class PackedSublayer {
  public:
   PackedSublayer(const Checkpoint& base, const EditableLayer& layer, SublayerId id,
-                 const KernelTable& kernels, ThreadPool& pool);
+                 const KernelTable& kernels, ThreadPool& pool, WeightType type = WeightType::f32);
   SublayerId id() const { return id_; }
   int features() const { return features_; }  // width of what Wo or W_down multiplies
 
  private:
   friend class SublayerRunner;
   SublayerId id_;
+  WeightType type_;
   int features_ = 0;
   ModelConfig config_;
   PackedWeights weights_;
@@ -69,6 +70,10 @@ struct FeatureBlock {
   const int* positions;  // [rows] in their sequences
 };
 using FeatureSink = std::function<void(const FeatureBlock&)>;
+
+// The type that runs in the least time where small differences decide nothing: bf16 where tiles
+// multiply it, else f32.
+WeightType fast_type(const KernelTable& kernels);
 
 class SublayerRunner {
  public:

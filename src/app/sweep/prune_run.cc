@@ -44,6 +44,7 @@ class PruneRun {
     prune_.threads = o_.model.threads;
     prune_.isa = o_.model.isa;
     prune_.cancel = o_.cancel;
+    prune_.all_stats = !o_.save_stats.empty();
     prune_.stop_rule = stop_rule();
     if (!o_.plan.empty()) {
       prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
@@ -65,13 +66,18 @@ class PruneRun {
     if (!o_.save_stats.empty()) save_stats(o_.save_stats, pruner.stats());
     std::shared_ptr<EditableModel> model;
     if (!o_.dry_run) {
-      PruneResult pruned = pruner.apply(result.plan);
+      PruneResult pruned = o_.max_perplexity_increase
+                               ? pruner.apply_within(result.plan, *o_.max_perplexity_increase)
+                               : pruner.apply(result.plan);
+      result.plan = std::move(pruned.plan);
+      check_still_met(*pruned.model);
       result.losses = std::move(pruned.losses);
       // What is measured is what is saved.
       model = std::make_shared<EditableModel>(*pruned.model);
       model->round_to(o_.dtype.value_or(o_.checkpoint->view().token_embedding.dtype));
     }
     result.seconds = now_s() - start;
+    if (model && o_.fit_integration) fit_points(as_checkpoint(model), result);
     measure(model ? as_checkpoint(model) : nullptr, result);
     if (model) save(as_checkpoint(model), result);
     result.peak_rss_mb = peak_rss_mb();
@@ -144,24 +150,36 @@ class PruneRun {
     if (!o_.target_params && !o_.target_speedup && !o_.max_perplexity_increase) return nullptr;
     std::function<double(int64_t)> speedup;
     if (o_.target_speedup) speedup = time_model();
-    return [this, speedup](const EditableModel& model, double loss, double dense_loss) {
+    if (o_.target_params || o_.target_speedup) {
+      target_met_by_ = [this, speedup](int64_t parameters) {
+        return (!o_.target_params || parameters <= *o_.target_params) &&
+               (!o_.target_speedup || speedup(parameters) >= *o_.target_speedup);
+      };
+    }
+    return [this](const EditableModel& model, double loss, double dense_loss) {
       const double increase = 100 * std::expm1(loss - dense_loss);
       if (o_.max_perplexity_increase && increase > *o_.max_perplexity_increase) {
         return Verdict::undo_and_stop;
       }
-      const int64_t parameters = parameters_of(model);
-      bool met = o_.target_params || o_.target_speedup;
-      if (o_.target_params) met &= parameters <= *o_.target_params;
-      if (o_.target_speedup) met &= speedup(parameters) >= *o_.target_speedup;
+      const bool met = target_met_by_ && target_met_by_(parameters_of(model));
       target_met_ |= met;
       return met ? Verdict::stop : Verdict::go_on;
     };
   }
 
-  void check_target(const PrunePlan&) const {
-    if (!(o_.target_params || o_.target_speedup) || target_met_) return;
+  // Steps may have been taken back for the sake of perplexity.
+  void check_still_met(const EditableModel& model) const {
+    if (!o_.max_perplexity_increase || !target_met_by_) return;
+    if (!target_met_by_(parameters_of(model))) unreachable_target();
+  }
+  [[noreturn]] void unreachable_target() const {
     throw runtime_error("the target cannot be reached{}: ask for less",
                         o_.max_perplexity_increase ? " within --max_perplexity_increase" : "");
+  }
+
+  void check_target(const PrunePlan&) const {
+    if (!(o_.target_params || o_.target_speedup) || target_met_) return;
+    unreachable_target();
   }
 
   PruneSide describe(const Checkpoint& checkpoint, const Model& model) const {
@@ -204,24 +222,49 @@ class PruneRun {
     result.before = describe(*o_.checkpoint, *dense);
     result.text_sha256 = text_.sha256;
     result.same_text = text_.sha256 == calibration_.sha256;
-    const EvalResult base_result =
-        evaluate(*dense, text_.tokens, options, nullptr, show("evaluating the dense model"));
-    result.before.perplexity = base_result.perplexity;
-    result.tokens_scored = base_result.tokens_scored;
-    result.window = base_result.window;
+    std::shared_ptr<Model> model;
     if (pruned) {
-      const auto model = Model::create(pruned, o_.model);
+      model = Model::create(pruned, o_.model);
       result.after = describe(*pruned, *model);
-      const BaseLogits base(*dense, text_.tokens, options, 0);
-      const EvalResult eval =
-          evaluate(*model, text_.tokens, options, &base, show("evaluating the pruned model"));
+    }
+    // Both at once: the dense model runs beside the pruned one.
+    const BaseLogits base(*dense, text_.tokens, options, 0);
+    const EvalResult eval = evaluate(model ? *model : *dense, text_.tokens, options,
+                                     model ? &base : nullptr, show("evaluating"));
+    if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    result.tokens_scored = eval.tokens_scored;
+    result.window = eval.window;
+    result.before.perplexity = model ? eval.divergence->perplexity_base : eval.perplexity;
+    if (model) {
       result.after.perplexity = eval.perplexity;
       result.divergence = eval.divergence;
-      if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+      if (o_.prune.protect_first) {
+        ModelOptions protect = o_.model;
+        protect.protect_first = true;
+        protect.unpruned = o_.checkpoint;
+        const auto guarded = Model::create(pruned, protect);
+        const EvalResult again = evaluate(*guarded, text_.tokens, options, nullptr,
+                                          show("evaluating with the first position protected"));
+        if (again.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+        result.after.perplexity_protected = again.perplexity;
+      }
     }
-    if (base_result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
     measure_speed(o_.checkpoint, result.before);
     if (pruned) measure_speed(pruned, result.after);
+  }
+
+  void fit_points(std::shared_ptr<const Checkpoint> pruned, PruneRunResult& result) {
+    IntegrationFitOptions options;
+    options.window = o_.prune.window;
+    options.cancel = o_.cancel;
+    const int threads = o_.model.threads > 0 ? o_.model.threads : ThreadPool::available_cores();
+    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, calibration_.tokens,
+                                         std::make_shared<ThreadPool>(threads), o_.model.isa,
+                                         options, [&](const std::string&, int done, int total) {
+                                           report("fitting integration points", done, total);
+                                         });
+    result.integration = std::move(fit.sets);
+    integration_ = std::move(fit.weights);
   }
 
   void save(std::shared_ptr<const Checkpoint> checkpoint, const PruneRunResult& result) {
@@ -230,6 +273,9 @@ class PruneRun {
     options.padded = o_.padded;
     options.extra_files = {
         {"prune_plan.json", sentinel::to_json(result.plan, result.config).dump(2) + "\n"}};
+    if (integration_) {
+      options.extra_files.emplace_back(kIntegrationFile, integration_bytes(*integration_));
+    }
     report("writing", 0, 1);
     if (o_.cancel && *o_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
     save_model(o_.out, *checkpoint, options);
@@ -240,7 +286,9 @@ class PruneRun {
   std::unique_ptr<Tokenizer> tokenizer_;
   EvalText calibration_, text_;
   PruneOptions prune_;
+  std::function<bool(int64_t parameters)> target_met_by_;  // empty without such a target
   bool target_met_ = false;
+  std::shared_ptr<const IntegrationWeights> integration_;
 };
 
 json side_json(const PruneSide& side) {
@@ -252,6 +300,7 @@ json side_json(const PruneSide& side) {
   };
   put("decode_tokens_per_second", side.decode_tokens_per_second);
   put("prefill_tokens_per_second", side.prefill_tokens_per_second);
+  if (side.perplexity_protected) out["perplexity_protected"] = *side.perplexity_protected;
   return out;
 }
 
@@ -280,6 +329,12 @@ json to_json(const PruneRunResult& result) {
     out["kl_p50"] = result.divergence->kl_p50;
     out["kl_p99"] = result.divergence->kl_p99;
     out["top1_agreement"] = result.divergence->top1_agreement;
+  }
+  for (const IntegrationFitSet& set : result.integration) {
+    out["integration_points"][set.name] = {{"held_out_loss_before", set.loss_before},
+                                           {"held_out_loss_after", set.loss_after},
+                                           {"layers", set.layers},
+                                           {"layers_kept", set.layers_kept}};
   }
   json losses = json::array();
   for (const SublayerLoss& loss : result.losses) {

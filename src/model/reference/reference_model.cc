@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "kernels/ref/plain.h"
 #include "model/agency/tracking.h"
+#include "model/first_position.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
@@ -93,8 +94,7 @@ class ReferenceModel;
 
 class ReferenceSession : public Session {
  public:
-  ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
-      : model_(model), max_length_(max_length), tokens_(max_sequences) {}
+  ReferenceSession(ReferenceModel& model, int max_sequences, int max_length);
 
   int max_sequences() const override { return static_cast<int>(tokens_.size()); }
   int max_length() const override { return max_length_; }
@@ -104,11 +104,13 @@ class ReferenceSession : public Session {
   }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override {
     check_sequence(sequence, max_sequences());
     auto& kept = tokens_[sequence];
     if (length >= 0 && length < static_cast<int>(kept.size())) kept.resize(length);
+    if (baseline_) baseline_->truncate(sequence, length);
   }
   void set_observer(Observer* observer) override { observer_ = observer; }
   void set_trace(OpTrace* trace) override { trace_ = trace; }
@@ -120,6 +122,11 @@ class ReferenceSession : public Session {
   void append(int sequence, std::span<const int32_t> tokens);
   // Final-norm outputs [tokens of the sequence, d_model] of the whole sequence.
   std::vector<float> hidden(int sequence, int first_new);
+  // The residual stream at the entry of every layer, then behind the last.
+  std::vector<std::vector<float>> entries(int sequence, int first_new);
+  void integrate(int layer, const std::vector<std::vector<float>>& own,
+                 const std::vector<std::vector<float>>& baseline, std::vector<float>& x) const;
+  void observe(int layer, Observer::Hidden where, int first_new, const std::vector<float>& x) const;
   void attention(const LayerParameters& layer, int layer_index, int n, int first_new,
                  std::vector<float>& x);
   void track(const LayerParameters& layer, int layer_index, int n, int first_new,
@@ -131,6 +138,7 @@ class ReferenceSession : public Session {
   int max_length_;
   std::vector<std::vector<int32_t>> tokens_;
   Observer* observer_ = nullptr;
+  std::unique_ptr<ReferenceSession> baseline_;  // null unless it is mixed in
   OpTrace* trace_ = nullptr;
 };
 
@@ -153,6 +161,7 @@ class ReferenceModel : public Model {
     heads_.set_automatic(options.agency == AgencyMode::automatic);
     info_.weight_bytes = checkpoint_->parameter_count() * 4;
     for (const HeadId id : options.removed_heads) heads_.remove(id);
+    open_integration(options);
     checkpoint_->release_pages();
   }
 
@@ -195,20 +204,50 @@ class ReferenceModel : public Model {
   }
   const Parameters& parameters() const { return parameters_; }
   const MeanOutputs* means() const { return means_.get(); }
+  ReferenceModel* baseline() { return baseline_.get(); }
+  const IntegrationSet* integration() const { return integration_; }
 
  private:
+  void open_integration(const ModelOptions& options) {
+    info_.mix_baseline = options.mix_baseline;
+    info_.unet = options.unet;
+    if (!options.mix_baseline && !options.unet) return;
+    integration_weights_ = options.integration;
+    integration_ = &require_set(options.integration.get(), options.mix_baseline, options.unet,
+                                checkpoint_->config());
+    if (!options.mix_baseline) return;
+    const auto& from = options.unpruned ? options.unpruned : checkpoint_;
+    check_same_family(from->config(), config());
+    ModelOptions plain;
+    plain.level = 0;
+    plain.agency = AgencyMode::off;
+    baseline_ = std::make_unique<ReferenceModel>(from, plain);
+    info_.weight_bytes += baseline_->info().weight_bytes;
+  }
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   Parameters parameters_;
   HeadTable heads_;
   ModelInfo info_;
   std::unique_ptr<MeanOutputs> means_;
+  std::shared_ptr<const IntegrationWeights> integration_weights_;
+  const IntegrationSet* integration_ = nullptr;
+  std::unique_ptr<ReferenceModel> baseline_;
 };
+
+ReferenceSession::ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
+    : model_(model), max_length_(max_length), tokens_(max_sequences) {
+  if (model.baseline()) {
+    baseline_ = std::make_unique<ReferenceSession>(*model.baseline(), max_sequences, max_length);
+  }
+}
 
 void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
   check_sequence(sequence, max_sequences());
   check_tokens(tokens, model_.config().vocab_size);
   check_room(length(sequence), tokens.size(), max_length_);
   tokens_[sequence].insert(tokens_[sequence].end(), tokens.begin(), tokens.end());
+  if (baseline_) baseline_->append(sequence, tokens);
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo. Closed heads are computed
@@ -321,7 +360,31 @@ void ReferenceSession::ffn(const LayerParameters& layer, int layer_index, int n,
   }
 }
 
-std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
+void ReferenceSession::observe(int layer, Observer::Hidden where, int first_new,
+                               const std::vector<float>& x) const {
+  const int64_t d = model_.config().d_model;
+  const auto rows = static_cast<int>(std::ssize(x) / d) - first_new;
+  if (!observer_ || !observer_->wants_hidden() || rows <= 0) return;
+  observer_->on_hidden(layer, where, first_new, rows, x.data() + first_new * d, d);
+}
+
+void ReferenceSession::integrate(int layer, const std::vector<std::vector<float>>& own,
+                                 const std::vector<std::vector<float>>& baseline,
+                                 std::vector<float>& x) const {
+  const IntegrationLayer& points = (*model_.integration())[static_cast<size_t>(layer)];
+  const int64_t d = model_.config().d_model;
+  const int source = skip_source(model_.config().n_layers, layer);
+  for (int64_t at = 0; at < std::ssize(x); at += d) {
+    if (!points.baseline.empty()) {
+      apply_mix(points.baseline, &baseline[static_cast<size_t>(layer) + 1][at], &x[at]);
+    }
+    if (!points.skip.empty()) {
+      apply_mix(points.skip, &own[static_cast<size_t>(source)][at], &x[at]);
+    }
+  }
+}
+
+std::vector<std::vector<float>> ReferenceSession::entries(int sequence, int first_new) {
   const Parameters& p = model_.parameters();
   const ModelConfig& config = model_.config();
   const auto& tokens = tokens_[sequence];
@@ -334,11 +397,28 @@ std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
       x[i * d + c] = p.token_embedding.row(tokens[i])[c] + p.position_embedding.row(i)[c];
     }
   }
+  std::vector<std::vector<float>> own, baseline;
+  if (baseline_) baseline = baseline_->entries(sequence, first_new);
   mark(Op::embeddings, -1);
   for (int l = 0; l < config.n_layers; ++l) {
+    observe(l, Observer::Hidden::layer_input, first_new, x);
+    own.push_back(x);
     attention(p.layers[l], l, n, first_new, x);
+    observe(l, Observer::Hidden::after_attention, first_new, x);
+    if (model_.integration()) integrate(l, own, baseline, x);
     ffn(p.layers[l], l, n, first_new, x);
   }
+  observe(config.n_layers, Observer::Hidden::layer_input, first_new, x);
+  own.push_back(std::move(x));
+  return own;
+}
+
+std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
+  const Parameters& p = model_.parameters();
+  const ModelConfig& config = model_.config();
+  const int64_t d = config.d_model;
+  std::vector<float> x = std::move(entries(sequence, first_new).back());
+  const auto n = static_cast<int>(std::ssize(x) / d);
   for (int i = 0; i < n; ++i) {
     plain::layer_norm(&x[i * d], p.final_norm_weight.data(), p.final_norm_bias.data(),
                       config.norm_epsilon, d, &x[i * d]);
@@ -372,6 +452,13 @@ void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, fl
                   head.n_in, logits);
     mark(Op::lm_head, -1);
   }
+}
+
+void ReferenceSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  const int64_t first = length(sequence), vocab = model_.config().vocab_size;
+  prefill(sequence, tokens, [&](int position, int rows, const float* block) {
+    std::copy_n(block, rows * vocab, logits + (position - first) * vocab);
+  });
 }
 
 void ReferenceSession::step(std::span<const int32_t> tokens, float* logits) {

@@ -1,0 +1,259 @@
+// `sentinel prune`, `heads` and `diff` as users run them.
+#include <algorithm>
+#include <cmath>
+
+#include "run_sentinel.h"
+
+namespace sentinel::e2e {
+namespace {
+
+using nlohmann::json;
+
+const std::vector<std::string> kQuick = {
+    "--calibration_tokens", "2048", "--window",           "128",
+    "--search_tokens",      "256",  "--max_eval_windows", "1"};
+
+std::vector<std::string> prune(std::vector<std::string> arguments) {
+  const auto given = [&](const std::string& name) {
+    return std::find(arguments.begin(), arguments.end(), name) != arguments.end();
+  };
+  for (size_t i = 0; i + 1 < kQuick.size(); i += 2) {
+    if (given(kQuick[i])) continue;
+    arguments.insert(arguments.end(), {kQuick[i], kQuick[i + 1]});
+  }
+  if (!given("-m")) arguments.insert(arguments.end(), {"-m", kMini});
+  arguments.insert(arguments.end(), {"--no_bench"});
+  arguments.insert(arguments.begin(), "prune");
+  return arguments;
+}
+
+TEST(PruneCommand, WritesASmallerModelThatEvalAgreesWith) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "half";
+  const Outcome pruned =
+      run(prune({"--heads", "50", "--ffn", "25", "--out", out, "--json", "--round_to", "32"}));
+  ASSERT_EQ(pruned.exit_code, 0) << pruned.err;
+  const json result = pruned.json();
+  EXPECT_EQ(result["plan"]["heads_removed"], 32);
+  EXPECT_EQ(result["plan"]["neurons_removed"], 2048);
+  int heads = 0;
+  for (const json& n : result["after"]["heads_per_layer"]) heads += n.get<int>();
+  EXPECT_EQ(heads, 32);
+  for (const json& n : result["after"]["ffn_per_layer"]) EXPECT_EQ(n.get<int>() % 32, 0);
+  EXPECT_LT(result["after"]["parameters"], result["before"]["parameters"]);
+  EXPECT_LT(result["after"]["bytes_per_token"], result["before"]["bytes_per_token"]);
+  for (const char* key : {"kl_mean", "top1_agreement"}) EXPECT_TRUE(result[key].is_number()) << key;
+
+  const Outcome eval = run({"eval", "-m", out, "--max_windows", "1", "--json"});
+  ASSERT_EQ(eval.exit_code, 0) << eval.err;
+  EXPECT_NEAR(eval.json()["perplexity"].get<double>(), result["after"]["perplexity"].get<double>(),
+              1e-6);
+
+  // The plan beside the weights replays to the same model.
+  const std::string again = folder / "again";
+  const Outcome replayed = run(prune({"--plan", out + "/prune_plan.json", "--out", again}));
+  ASSERT_EQ(replayed.exit_code, 0) << replayed.err;
+  EXPECT_EQ(read_all(out + "/model.safetensors"), read_all(again + "/model.safetensors"));
+  const Outcome same = run({"diff", out, again, "--json"});
+  ASSERT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_TRUE(same.json()["identical"].get<bool>());
+  const Outcome changed = run({"diff", kMini, out, "--json"});
+  ASSERT_EQ(changed.exit_code, 0) << changed.err;
+  EXPECT_FALSE(changed.json()["identical"].get<bool>());
+  EXPECT_EQ(changed.json()["layers"][0]["qkv"], 0);  // only Wo, W_down and biases are refitted
+}
+
+TEST(PruneCommand, TargetsAreMet) {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run(prune({"--target_params", "6900000", "--out", folder / "small", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const int64_t parameters = outcome.json()["after"]["parameters"];
+  EXPECT_LE(parameters, 6900000);
+  EXPECT_GT(parameters, 6600000);
+  EXPECT_EQ(run(prune({"--target_params", "10", "--out", folder / "none"})).exit_code, 1);
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
+TEST(PruneCommand, PerplexityLimitIsKept) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run(prune(
+      {"--max_perplexity_increase", "5", "--out", folder / "small", "--calibration_tokens", "16384",
+       "--round_to", "128", "--search_tokens", "1024", "--max_eval_windows", "4", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json result = outcome.json(), plan = result["plan"];
+  // Something was worth removing, and not everything is gone.
+  EXPECT_GT(plan["heads_removed"].get<int>() + plan["neurons_removed"].get<int>(), 8);
+  EXPECT_LT(plan["heads_removed"].get<int>(), 64);
+  // The limit holds on held-out calibration windows; another text is another matter, but not far.
+  EXPECT_LT(result["perplexity_ratio"].get<double>(), 1.15);
+}
+
+TEST(PruneCommand, SpeedTargetRemovesWhatItsOwnMeasurementAsksFor) {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run(prune({"--target_speedup", "1.3", "--out", folder / "fast", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json result = outcome.json();
+  // How much it takes depends on the machine; that it is something, but not all, does not.
+  EXPECT_LT(result["after"]["parameters"].get<int64_t>(),
+            result["before"]["parameters"].get<int64_t>() * 95 / 100);
+  EXPECT_FALSE(result["plan"]["steps"].empty());
+  EXPECT_EQ(run(prune({"--target_speedup", "900", "--out", folder / "none"})).exit_code, 1);
+  EXPECT_FALSE(fs::exists(folder / "none"));
+}
+
+TEST(PruneCommand, ProtectedFirstPositionIsMeasuredBesideTheModelAlone) {
+  const TemporaryFolder folder;
+  const auto measured = [&](const std::string& recover) {
+    const Outcome outcome = run(
+        prune({"--heads", "50", "--strategy", "magnitude", "--recover", recover, "--protect_first",
+               "on", "--calibration_tokens", "16384", "--out", folder / recover, "--json"}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.json()["after"];
+  };
+  const json none = measured("none"), bias = measured("bias"), refit = measured("refit");
+  EXPECT_NE(none["perplexity_protected"], none["perplexity"]);
+  EXPECT_LT(refit["perplexity_protected"].get<double>(),
+            1.01 * bias["perplexity_protected"].get<double>());
+  EXPECT_LT(refit["perplexity_protected"].get<double>(),
+            1.01 * none["perplexity_protected"].get<double>());
+}
+
+TEST(PruneCommand, DryRunWritesNothing) {
+  const TemporaryFolder folder;
+  const Outcome outcome = run(prune(
+      {"--heads", "20", "--strategy", "magnitude", "--dry_run", "--out", folder / "x", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["plan"]["heads_removed"], 12);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(PruneCommand, InterruptWritesNothing) {
+  const TemporaryFolder folder;
+  RunOptions options;
+  options.interrupt_after_s = 0.5;
+  const Outcome outcome =
+      run({"prune", "-m", kMini, "--heads", "50", "--out", folder / "x"}, options);
+  EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+}
+
+TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "out";
+  write_all(folder.path() / "short.txt", "Too short.");
+  write_all(folder.path() / "plan.json", R"({"format": "sentinel prune plan 1", "layers": []})");
+  const auto refuses = [&](std::vector<std::string> arguments, const std::string& hint) {
+    const Outcome outcome = run(prune(std::move(arguments)));
+    EXPECT_EQ(outcome.exit_code, 2) << hint << outcome.err;
+    EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(out)) << hint;
+  };
+  refuses({"--heads", "101", "--out", out}, "0 to 100");
+  refuses({"--ffn", "-3", "--out", out}, "0 to 100");
+  refuses({"--heads", "10"}, "--out");
+  refuses({"--heads", "10", "--out", out, "--strategy", "best"}, "best");
+  refuses({"--heads", "10", "--out", out, "--recover", "magic"}, "magic");
+  refuses({"--heads", "10", "--out", out, "--protect_first", "maybe"}, "maybe");
+  refuses({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"}, "longer");
+  refuses({"--heads", "10", "--out", out, "--calibration", folder / "missing.txt"}, "missing.txt");
+  refuses({"--out", out, "--plan", folder / "plan.json"}, "another model");
+  refuses({"--heads", "10", "--out", out, "--stats", folder / "nowhere"}, "nowhere");
+  refuses({"--heads", "10", "--target_params", "5", "--out", out}, "target");
+  const Outcome exists = run(prune({"--heads", "10", "--out", folder.path().string()}));
+  EXPECT_EQ(exists.exit_code, 2);
+  EXPECT_NE(exists.err.find("exists"), std::string::npos) << exists.err;
+}
+
+// Nothing appears in the folder, one line on stderr, exit code 2.
+void expect_refusal(const std::vector<std::string>& arguments, const fs::path& folder,
+                    const std::string& hint) {
+  const auto entries = [&] { return std::distance(fs::directory_iterator(folder), {}); };
+  const auto before = entries();
+  const Outcome outcome = run(prune(arguments));
+  EXPECT_EQ(outcome.exit_code, 2) << hint << ": " << outcome.err;
+  EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_EQ(entries(), before) << hint;
+}
+
+TEST(PruneCommand, RefusesPlansAndStatisticsOfAnotherModelOrText) {
+  const TemporaryFolder folder;
+  const std::string small = folder / "small", stats = folder / "stats", out = folder / "out";
+  const Outcome made = run(prune({"--heads", "10", "--ffn", "10", "--strategy", "magnitude",
+                                  "--recover", "none", "--save_stats", stats, "--out", small}));
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  // The same shape with other weights: a plan and statistics of one do not fit the other.
+  const std::string twin = folder / "twin";
+  fs::copy(kMini, twin);
+  std::string weights = read_all(twin + "/model.safetensors");
+  weights[weights.size() - 100] ^= 1;
+  write_all(twin + "/model.safetensors", weights);
+  const std::string plan = small + "/prune_plan.json";
+  const auto on = [&](const std::string& model, std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"-m", model, "--out", out});
+    return arguments;
+  };
+  expect_refusal(on(twin, {"--plan", plan}), folder.path(), "another model");
+  expect_refusal(on(small, {"--plan", plan}), folder.path(), "another model");
+  expect_refusal(on(twin, {"--heads", "10", "--stats", stats}), folder.path(), "another model");
+  expect_refusal(on(small, {"--heads", "10", "--stats", stats}), folder.path(), "another model");
+  write_all(folder / "other.txt",
+            read_all(std::string(SENTINEL_SOURCE_DIR) + "/texts/validation.txt"));
+  expect_refusal(
+      on(kMini, {"--heads", "10", "--stats", stats, "--calibration", folder / "other.txt"}),
+      folder.path(), "another calibration text");
+  // The same model and text take them.
+  const Outcome good = run(
+      prune({"--heads", "10", "--strategy", "obs", "--stats", stats, "--out", folder / "good"}));
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+}
+
+TEST(PruneCommand, RefusesFoldersThatExistAndTextsThatAreTooShort) {
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "there");
+  write_all(folder / "short.txt", "Too short.");
+  const std::string out = folder / "out";
+  expect_refusal({"--heads", "10", "--out", folder / "there"}, folder.path(), "exists");
+  expect_refusal({"--heads", "10", "--out", out, "--save_stats", folder / "there"}, folder.path(),
+                 "exists");
+  expect_refusal({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"},
+                 folder.path(), "longer");
+  for (const char* percent : {"-1", "100.5", "nan"}) {
+    expect_refusal({"--heads", percent, "--out", out}, folder.path(), "");
+    expect_refusal({"--ffn", percent, "--out", out}, folder.path(), "");
+  }
+  EXPECT_TRUE(fs::is_empty(folder / "there"));
+}
+
+TEST(HeadsCommand, GivesEveryScoreOfEveryHeadAndDrawsThem) {
+  const TemporaryFolder folder;
+  const std::string map = folder / "map.svg";
+  const Outcome outcome =
+      run({"heads", "-m", kMini, "--max_windows", "1", "--heatmap", map, "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const json result = outcome.json();
+  for (const char* name : {"random", "magnitude", "entropy", "output", "ablation", "obs"}) {
+    ASSERT_EQ(result["scores"][name].size(), 8u) << name;
+    for (const json& layer : result["scores"][name]) EXPECT_EQ(layer.size(), 8u) << name;
+  }
+  for (const json& layer : result["utilization"]) {
+    for (const json& u : layer) {
+      EXPECT_GE(u.get<double>(), 0);
+      EXPECT_LE(u.get<double>(), 1);
+    }
+  }
+  const std::string svg = read_all(map);
+  EXPECT_TRUE(svg.starts_with("<svg"));
+  EXPECT_NE(svg.find("layer 7, head 7"), std::string::npos);
+  EXPECT_EQ(run({"heads", "-m", kMini, "--heatmap", folder / "map.pdf"}).exit_code, 2);
+}
+
+TEST(DiffCommand, RefusesModelsOfAnotherShape) {
+  EXPECT_EQ(run({"diff", kMini}).exit_code, 2);
+  EXPECT_EQ(run({"diff", kMini, "/nowhere"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace sentinel::e2e
