@@ -1,4 +1,6 @@
 // sentinel export as a user runs it.
+#include <cstdlib>
+
 #include "run_sentinel.h"
 
 namespace sentinel::e2e {
@@ -42,6 +44,28 @@ TEST(Export, AllFormatsOfBothSystems) {
         EXPECT_TRUE(fs::exists(base + name)) << base + name;
       }
     }
+  }
+}
+
+// By Debian's tidy, which knows HTML 5: no error and no warning; scripts/packages need not have it.
+TEST(Export, HtmlIsValidAndEveryChartHasAnAlternativeAndItsData) {
+  if (std::system("tidy -v >/dev/null 2>&1") != 0) GTEST_SKIP() << "tidy is not installed";
+  for (const std::string& input : {kFull, kPython}) {
+    const TemporaryFolder folder;
+    ASSERT_EQ(run(export_of(input, folder.path().string(), {"--format", "html"})).exit_code, 0);
+    const std::string page = folder / (fs::path(input).stem().string() + "_report.html");
+    const std::string log = folder / "log";
+    const std::string command = "tidy -q -e -utf8 '" + page + "' >/dev/null 2>'" + log + "'";
+    EXPECT_EQ(std::system(command.c_str()), 0) << read_all(log);
+    const std::string html = read_all(page);
+    const auto count = [&](const std::string& text) {
+      size_t n = 0;
+      for (size_t at = 0; (at = html.find(text, at)) != std::string::npos; ++at) ++n;
+      return n;
+    };
+    EXPECT_GT(count("<svg"), 2U);
+    EXPECT_EQ(count("<svg"), count("role=\"img\""));
+    EXPECT_EQ(count("<svg"), count("Data of this chart"));
   }
 }
 

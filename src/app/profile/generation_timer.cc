@@ -8,6 +8,8 @@
 namespace sentinel {
 namespace {
 
+constexpr int kSettlingSteps = 8;
+
 void check_cancel(const std::atomic<bool>* cancel) {
   if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
 }
@@ -43,6 +45,18 @@ class Spans {
 
 void forget_all(Session& session) {
   for (int i = 0; i < session.max_sequences(); ++i) session.truncate(i, 0);
+}
+
+// The shared cache holds on to what the model before used for more than one pass over the weights.
+void settle(Session& session, const GenerationWork& work, std::vector<float>& logits,
+            int vocab_size, const std::atomic<bool>* cancel) {
+  const std::vector<int32_t> tokens(work.prompts.size(), work.prompts.front().back());
+  prefill_all(session, work, logits, vocab_size);
+  for (int step = 1; step < std::min(work.generated_tokens, kSettlingSteps); ++step) {
+    check_cancel(cancel);
+    session.step(tokens, logits.data());
+  }
+  forget_all(session);
 }
 
 std::vector<Sampler> make_samplers(const GenerationWork& work, int vocab_size) {
@@ -88,8 +102,7 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
   };
 
   check_cancel(cancel);
-  prefill_all(*session, work, logits, vocab);
-  forget_all(*session);
+  settle(*session, work, logits, vocab, cancel);
 
   if (work.trace) work.trace->clear();
   session->set_trace(work.trace);

@@ -9,7 +9,7 @@
 namespace sentinel {
 
 // `sentinel export --create_charts` and the HTML report: pruning_comparison, optimization_levels,
-// optimization_latency, model_loading, quality_speed, integration_optimizations,
+// optimization_latency, cpu_specific, model_loading, quality_speed, integration_optimizations,
 // component_breakdown, step_times, memory, memory_over_time, roofline, head_scores,
 // throughput_test, multi_model_comparison, parameter_growth.
 std::vector<Chart> export_charts(const ResultFile& file);
@@ -31,6 +31,7 @@ Chart levels_chart(const ResultFile& file);
 Chart latency_chart(const ResultFile& file);
 Chart integration_chart(const ResultFile& file);
 Chart throughput_chart(const ResultFile& file);
+Chart isas_chart(const ResultFile& file);
 // Speed against what limits or costs it (charts_limits.cc).
 Chart quality_speed_chart(const ResultFile& file);
 Chart step_times_chart(const ResultFile& file);

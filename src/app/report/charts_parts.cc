@@ -65,6 +65,7 @@ bool has(const ResultFile& file, double ResultRun::*member) {
 void add_measured(const ResultFile& file, std::vector<Chart>& charts) {
   if (has(file, &ResultRun::perplexity)) charts.push_back(quality_speed_chart(file));
   if (!file.integration.empty()) charts.push_back(integration_chart(file));
+  if (!file.isas.empty()) charts.push_back(isas_chart(file));
   if (!file.components.empty()) charts.push_back(components_chart(file));
   if (has(file, &ResultRun::step_p50)) charts.push_back(step_times_chart(file));
   if (has_memory(file)) charts.push_back(memory_chart(file));
@@ -99,22 +100,26 @@ Chart loading_chart(const ResultFile& file, const std::string& name) {
 }
 
 Chart components_chart(const ResultFile& file) {
-  std::map<std::string, BarPanel> panels;
-  for (const ComponentTime& part : file.components) {
-    BarPanel& panel = panels[part.series];
-    panel.title = fmt::format("Share of time (%), {}", part.series);
-    std::string note;
-    if (std::isfinite(part.average_ms)) note = fmt::format("{:.3g} ms", part.average_ms);
-    panel.bars.push_back(
-        {part.name, part.percent, kNotMeasured, kNotMeasured, note, style_of(part.series)});
-  }
-  BarPlot plot{"component_breakdown", "Where the time goes", {}};
-  for (const char* series : {"original", "optimized"}) {
-    if (!panels.contains(series)) continue;
-    auto& bars = panels[series].bars;
-    std::stable_sort(bars.begin(), bars.end(),
+  BarPlot plot{"component_breakdown", "Where time and bytes go", {}};
+  const auto add = [&](const char* series, const char* what, double ComponentTime::*share,
+                       double ComponentTime::*amount, const char* unit, double scale) {
+    BarPanel panel{fmt::format("{}, {}", what, series), 1, {}};
+    for (const ComponentTime& part : file.components) {
+      if (part.series != series || !(part.*share > 0)) continue;
+      std::string note;
+      if (std::isfinite(part.*amount)) note = fmt::format("{:.3g} {}", part.*amount / scale, unit);
+      panel.bars.push_back(
+          {part.name, part.*share, kNotMeasured, kNotMeasured, note, style_of(series)});
+    }
+    std::stable_sort(panel.bars.begin(), panel.bars.end(),
                      [](const Bar& a, const Bar& b) { return a.value > b.value; });
-    plot.panels.push_back(panels[series]);
+    if (!panel.bars.empty()) plot.panels.push_back(std::move(panel));
+  };
+  constexpr double kMb = 1e6;
+  for (const char* series : {"original", "optimized"}) {
+    add(series, "Share of time (%)", &ComponentTime::percent, &ComponentTime::average_ms, "ms", 1);
+    add(series, "Share of a step's bytes (%)", &ComponentTime::bytes_percent, &ComponentTime::bytes,
+        "MB", kMb);
   }
   return draw(plot);
 }
@@ -153,7 +158,9 @@ Chart memory_over_time_chart(const ResultFile& file) {
   for (const MemorySample& sample : file.memory_samples) {
     series.points.push_back({sample.seconds, sample.rss_mb});
     series.points.back().name = sample.series;
-    if (sample.series != stage) series.points.back().label = sample.series;
+    // Stages, not every cell: those follow each other too closely to be read.
+    const bool cell = sample.series == "timing" || sample.series.find('%') != std::string::npos;
+    if (sample.series != stage && !cell) series.points.back().label = sample.series;
     stage = sample.series;
   }
   plot.series.push_back(std::move(series));

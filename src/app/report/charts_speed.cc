@@ -150,6 +150,17 @@ Chart integration_chart(const ResultFile& file) {
   return draw(plot);
 }
 
+Chart isas_chart(const ResultFile& file) {
+  BarPanel panel{"Tokens per second", 1, {}};
+  for (const ResultRun& run : file.isas) {
+    panel.bars.push_back({run.series, run.tokens_per_second, run.speed_low(), run.speed_high(),
+                          quality_note(run), 1});
+  }
+  std::stable_sort(panel.bars.begin(), panel.bars.end(),
+                   [](const Bar& a, const Bar& b) { return a.value > b.value; });
+  return draw(BarPlot{"cpu_specific", "Speed by instruction set", {panel}});
+}
+
 Chart throughput_chart(const ResultFile& file) {
   BarPanel panel{"Tokens per second", 1, {}};
   for (const PromptSpeed& prompt : file.prompts) {

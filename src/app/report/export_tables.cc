@@ -128,6 +128,22 @@ ReportTable integration_table(const ResultFile& file) {
   return table;
 }
 
+ReportTable isas_table(const ResultFile& file) {
+  ReportTable table{"cpu_specific",
+                    "Instruction Sets",
+                    {{"Instruction Set"},
+                     {"Tokens per Second", 2},
+                     {"Generation Time (s)", 4},
+                     {"First Token Time (s)", 4},
+                     {"Perplexity Change (%)", 2}},
+                    {}};
+  for (const ResultRun& run : file.isas) {
+    table.rows.push_back({run.series, cell(run.tokens_per_second), cell(run.generation_time),
+                          cell(run.first_token_time), cell(run.perplexity_delta_percent)});
+  }
+  return table;
+}
+
 ReportTable throughput_table(const ResultFile& file) {
   ReportTable table{"throughput_test",
                     "Throughput Test",
@@ -147,11 +163,14 @@ ReportTable components_table(const ResultFile& file) {
                      {"Component"},
                      {"Average Time (ms)", 4},
                      {"Total Time (ms)", 3},
-                     {"Share (%)", 1}},
+                     {"Share (%)", 1},
+                     {"Bytes per Step", 0},
+                     {"Share of Bytes (%)", 1}},
                     {}};
   for (const ComponentTime& part : file.components) {
     table.rows.push_back({capitalized(part.series), part.name, cell(part.average_ms),
-                          cell(part.total_ms), cell(part.percent)});
+                          cell(part.total_ms), cell(part.percent), cell(part.bytes),
+                          cell(part.bytes_percent)});
   }
   return table;
 }
@@ -288,6 +307,7 @@ std::vector<ReportTable> export_tables(const ResultFile& file) {
   add_if(tables, file.levels, levels_table(file));
   add_if(tables, file.loading, loading_table(file));
   add_if(tables, file.integration, integration_table(file));
+  add_if(tables, file.isas, isas_table(file));
   add_if(tables, file.prompts, throughput_table(file));
   add_if(tables, file.components, components_table(file));
   add_if(tables, file.models, models_table(file));
@@ -314,6 +334,7 @@ ReportTable all_runs_table(const ResultFile& file) {
   add("pruning_comparison", file.pruning);
   add("optimization_levels", file.levels);
   add("integration_tests", file.integration);
+  add("cpu_specific", file.isas);
   return table;
 }
 
@@ -323,6 +344,8 @@ std::vector<ReportTable> profile_tables(const ResultFile& file) {
   add_if(tables, file.levels, profile_levels_table(file));
   add_if(tables, file.integration, integration_table(file));
   add_if(tables, file.prompts, throughput_table(file));
+  add_if(tables, file.isas, isas_table(file));
+  add_if(tables, file.components, components_table(file));
   add_if(tables, file.models, named(models_table(file), "model_comparison"));
   tables.push_back(summary_table(file));
   for (auto& table : tables) without_units(table);

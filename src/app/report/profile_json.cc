@@ -56,7 +56,9 @@ json to_json(const Pick& pick) {
               {"tokens_per_second", number(pick.tokens_per_second)},
               {"speedup", number(pick.speedup)},
               {"noise_percent", number(pick.noise_percent)},
-              {"reason", pick.reason}};
+              {"reason", pick.reason},
+              {"advised", pick.warning.empty()},
+              {"warning", pick.warning}};
   add_quality(out, pick.quality);
   return out;
 }
@@ -67,7 +69,7 @@ json aa_test(const ProfileResult& result) {
   const auto difference = [](double x, double y) { return number(100 * (y - x) / ((x + y) / 2)); };
   return {{"first", sentinel::to_json(a)},
           {"second", sentinel::to_json(b)},
-          {"interval_percent", number(std::hypot(noise_percent(a), noise_percent(b)))},
+          {"interval_percent", number(pair_noise_percent(result, a, b))},
           {"difference_percent",
            {{"tokens_per_second", difference(tokens_per_second(a), tokens_per_second(b))},
             {"prefill_tokens_per_second",

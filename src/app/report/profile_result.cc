@@ -41,12 +41,13 @@ static double mad(const std::vector<double>& values) {
 
 // 1.4826 MAD estimates sigma of many normal values; of few it is too small on average (factors:
 // Croux and Rousseeuw, 1992).
-static double robust_sigma(const std::vector<double>& values) {
+static double small_sample_factor(size_t n) {
   constexpr double kSmallSample[] = {1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107};
-  const auto n = static_cast<double>(values.size());
-  const double factor =
-      values.size() < std::size(kSmallSample) ? kSmallSample[values.size()] : n / (n - 0.8);
-  return factor * 1.4826 * mad(values);
+  const auto values = static_cast<double>(n);
+  return n < std::size(kSmallSample) ? kSmallSample[n] : values / (values - 0.8);
+}
+static double robust_sigma(const std::vector<double>& values) {
+  return small_sample_factor(values.size()) * 1.4826 * mad(values);
 }
 
 // |median of n normal values - true median| / (MAD / sqrt n) stays below this 95 times in 100: by
@@ -93,6 +94,32 @@ double noise_percent(const RunResult& run) {
   if (times.size() < 2) return kNaN;
   const double spread = mad(times) / std::sqrt(static_cast<double>(times.size()));
   return 100 * interval_factor(times.size()) * spread / median_of(times);
+}
+
+// As noise_percent for one of n generations, from the deviations of all cells' generations from
+// their own medians, which makes them smaller by the factor of n values.
+static double pooled_noise_percent(const ProfileResult& result, size_t n) {
+  std::vector<double> deviations;
+  const auto add = [&](const RunResult& run) {
+    const double middle = median_of(run.generation_times);
+    for (const double time : run.generation_times) {
+      deviations.push_back(std::abs(time / middle - 1));
+    }
+  };
+  for (const auto* runs : {&result.original, &result.optimized, &result.levels}) {
+    for (const auto& [key, run] : *runs) add(run);
+  }
+  if (result.aa_second) add(*result.aa_second);
+  const double sigma = small_sample_factor(n) * 1.4826 * median_of(deviations);
+  return 100 * 1.96 * 1.2533 * sigma / std::sqrt(static_cast<double>(n));
+}
+
+double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b) {
+  const auto noise = [&](const RunResult& run) {
+    // fmax: a single generation has no noise of its own.
+    return std::fmax(noise_percent(run), pooled_noise_percent(result, run.generation_times.size()));
+  };
+  return std::hypot(noise(a), noise(b));
 }
 
 std::vector<int> outliers(const RunResult& run) {

@@ -123,6 +123,7 @@ struct Pick {
   double noise_percent = 0;                   // of that speed-up
   std::optional<QualityFigures> quality;
   std::string reason;
+  std::string warning = {};  // a sentence when it is not advised; else empty
 };
 
 // One prompt of the throughput test; its RUN has one generation per round.
@@ -186,6 +187,10 @@ inline constexpr const char* kComponents[] = {
 // about 95 %, in percent of the median: from the median absolute deviation, which outliers do not
 // move, times what few samples need.
 double noise_percent(const RunResult& run);
+// Half-width, percent, of the interval around the difference of two cells of this result. A cell of
+// few generations may look quieter than it is: each counts with at least the noise that all cells
+// of the result have together.
+double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b);
 // Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
 std::vector<int> outliers(const RunResult& run);
 // What two cells of this result must differ by to differ at all, percent: the A/A difference or the

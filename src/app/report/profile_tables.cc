@@ -182,13 +182,35 @@ std::string memory_line(const MemoryFigures& memory) {
                      memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
 }
 
+// What other programs took of the cores, at worst; NaN where the system does not tell.
+static double neighbours_percent(const ProfileResult& result) {
+  double worst = kNaN;
+  const auto& environment = result.environment;
+  if (!environment.contains("conditions")) return worst;
+  for (const auto& part : environment["conditions"]) {
+    const auto& share = part["neighbours_cpu_percent"];
+    if (share.is_number()) worst = std::fmax(worst, share.get<double>());
+  }
+  return worst;
+}
+
 std::string noise_note(const ProfileResult& result) {
-  const double aa = aa_difference_percent(result);
-  if (!std::isfinite(aa)) return "Noise: not measured (the A/A row is missing).";
-  return fmt::format(
-      "Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
-      "differences between rows below {:.1f} % mean nothing.",
-      aa, difference_noise_percent(result));
+  constexpr double kBusy = 10;  // percent of the cores
+  const double aa = aa_difference_percent(result), others = neighbours_percent(result);
+  std::string note = "Noise: not measured (the A/A row is missing).";
+  if (std::isfinite(aa)) {
+    note = fmt::format(
+        "Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
+        "differences between rows below {:.1f} % mean nothing.",
+        aa, difference_noise_percent(result));
+  }
+  if (others > kBusy) {
+    note += fmt::format(
+        "\nOther programs took {:.0f} % of the cores while timing: on a quiet machine the figures "
+        "are higher and the noise is smaller.",
+        others);
+  }
+  return note;
 }
 
 std::string describe(const Pick& pick) {
@@ -201,9 +223,10 @@ std::string describe(const Pick& pick) {
   }
   return fmt::format(
       "{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
-      "(+-{:.1f} %); {}",
+      "(+-{:.1f} %); {}{}",
       pick.title, pick.variant, pick.pruning_level, pick.level,
-      format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent, cost);
+      format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent, cost,
+      pick.warning.empty() ? "" : ". " + pick.warning);
 }
 
 std::string console_report(const ProfileResult& result) {

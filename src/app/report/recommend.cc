@@ -1,10 +1,10 @@
 #include "app/report/recommend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
-
-#include "base/error.h"
 
 namespace sentinel {
 namespace {
@@ -15,24 +15,30 @@ double perplexity_ratio(const RunResult& run) {
   return 1 + run.quality->perplexity_delta_percent / 100;
 }
 
-double noise_between(const RunResult& a, const RunResult& b, double aa_percent) {
-  const double noise_a = noise_percent(a), noise_b = noise_percent(b);
-  const double pair =
-      std::hypot(std::isfinite(noise_a) ? noise_a : 0.0, std::isfinite(noise_b) ? noise_b : 0.0);
-  return std::max(pair, std::isfinite(aa_percent) ? aa_percent : 0.0);
+// What the speed costs is in every pick; a loss that few would take for it is said at once.
+std::string warning_for(const RunResult& run, double speedup) {
+  constexpr double kLargeLoss = 10;  // percent
+  const double loss = run.quality->perplexity_delta_percent;
+  if (!(loss > kLargeLoss)) return "";
+  return fmt::format(
+      "Not advised as it is: perplexity is {:.1f} times the dense original's for {:.2f} times the "
+      "speed; prune less, or refit what stays (sentinel prune --recover refit)",
+      1 + loss / 100, speedup);
 }
+
+// What the speeds of two runs must differ by to differ at all, percent.
+using Noise = std::function<double(const RunResult& a, const RunResult& b)>;
 
 // The run with the highest score, or the one of best quality among those within its noise.
 const RunResult* best(const Runs& runs, const std::function<double(const RunResult&)>& score,
-                      double aa_percent) {
+                      const Noise& noise) {
   if (runs.empty()) return nullptr;
   const auto by_score = [&](auto* a, auto* b) { return score(*a) < score(*b); };
   const RunResult* top = *std::max_element(runs.begin(), runs.end(), by_score);
   const RunResult* chosen = top;
   for (const RunResult* run : runs) {
     const double behind = 100 * (score(*top) / score(*run) - 1);
-    if (behind <= noise_between(*top, *run, aa_percent) &&
-        perplexity_ratio(*run) < perplexity_ratio(*chosen)) {
+    if (behind <= noise(*top, *run) && perplexity_ratio(*run) < perplexity_ratio(*chosen)) {
       chosen = run;
     }
   }
@@ -58,6 +64,9 @@ std::vector<Pick> recommend(const ProfileResult& result) {
   if (!dense || all.empty()) return picks;
 
   const double aa = aa_difference_percent(result);
+  const Noise noise = [&](const RunResult& a, const RunResult& b) {
+    return std::fmax(std::fmax(pair_noise_percent(result, a, b), aa), 0.0);
+  };
   const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
   const auto balance = [](const RunResult& run) {
     return tokens_per_second(run) / perplexity_ratio(run);
@@ -65,14 +74,14 @@ std::vector<Pick> recommend(const ProfileResult& result) {
   const auto pick = [&](const char* title, const char* reason, const RunResult* run) {
     if (!run) return;
     picks.push_back({title, run->variant, run->pruning_level, run->level, speed(*run),
-                     speed(*run) / speed(*dense), noise_between(*run, *dense, aa), run->quality,
-                     reason});
+                     speed(*run) / speed(*dense), noise(*run, *dense), run->quality, reason,
+                     warning_for(*run, speed(*run) / speed(*dense))});
   };
   pick("fastest", "most tokens per second, prompt included; ties within the noise go to quality",
-       best(all, speed, aa));
-  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, aa));
+       best(all, speed, noise));
+  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, noise));
   pick("best balance", "most speed per perplexity: speed-up / perplexity ratio",
-       best(all, balance, aa));
+       best(all, balance, noise));
   return picks;
 }
 

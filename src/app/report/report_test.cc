@@ -183,5 +183,18 @@ TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
   EXPECT_EQ(document["generated_text"], "cut \xEF\xBF\xBD");
 }
 
+TEST(Recommendation, SaysAtOnceWhatIsNotAdvised) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {1, 1, 1}, 0);
+  result.original[70] = run_of("original", 70, {0.5, 0.5, 0.5}, 300);
+  for (const Pick& pick : recommend(result)) {
+    EXPECT_EQ(pick.warning.empty(), pick.pruning_level == 0) << pick.title;
+    EXPECT_EQ(describe(pick).find("Not advised") == std::string::npos, pick.pruning_level == 0);
+    if (pick.pruning_level == 70) EXPECT_NE(pick.warning.find("4.0 times"), std::string::npos);
+  }
+  ASSERT_FALSE(recommend(result).empty());
+  EXPECT_EQ(recommend(result)[0].pruning_level, 70);
+}
+
 }  // namespace
 }  // namespace sentinel

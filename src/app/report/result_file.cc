@@ -176,6 +176,12 @@ void read_integration(const Node& root, ResultFile& file) {
   for (const auto& [name, runs] : configurations) read_runs(runs, name, file.integration);
 }
 
+void read_isas(const Node& root, ResultFile& file) {
+  for (const auto& [isa, run] : root.at("cpu_specific").members()) {
+    if (run) file.isas.push_back(read_run(run, isa, 0));
+  }
+}
+
 void read_loading(const Node& root, ResultFile& file) {
   constexpr std::pair<const char*, const char*> kKinds[] = {{"baseline_model", "Baseline"},
                                                             {"original_model", "Original"},
@@ -272,6 +278,8 @@ void read_recommendation(const Node& root, ResultFile& file) {
          pick.at("tokens_per_second").number(), pick.at("speedup").number(),
          pick.at("noise_percent").number(), pick.at("perplexity").number(),
          pick.at("perplexity_delta_percent").number()});
+    const std::string warning = pick.at("warning").text();
+    if (!warning.empty()) file.recommendation.back().reason += ". " + warning;
   }
 }
 
@@ -324,8 +332,9 @@ std::string without_python_literals(std::string_view text) {
 
 bool has_measurements(const ResultFile& file) {
   return !(file.pruning.empty() && file.levels.empty() && file.integration.empty() &&
-           file.loading.empty() && file.prompts.empty() && file.components.empty() &&
-           file.models.empty() && file.memory_samples.empty() && file.memory_figures.empty());
+           file.isas.empty() && file.loading.empty() && file.prompts.empty() &&
+           file.components.empty() && file.models.empty() && file.memory_samples.empty() &&
+           file.memory_figures.empty());
 }
 
 }  // namespace
@@ -356,6 +365,7 @@ ResultFile read_result(json document, const std::string& name) {
   read_pruning(root, file);
   read_runs(root.at("optimization_levels"), "", file.levels, "comparison");
   read_integration(root, file);
+  read_isas(root, file);
   read_throughput(root, file);
   read_components(root, file);
   read_models(root, file);

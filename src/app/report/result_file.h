@@ -91,6 +91,7 @@ struct ResultFile {
   nlohmann::json document;  // whole
   bool from_python = false;
   std::vector<ResultRun> pruning, levels, integration;  // by series, then key as a number
+  std::vector<ResultRun> isas;                          // series: the instruction set
   std::vector<LoadedModel> loading;
   std::vector<PromptSpeed> prompts;  // the last one is "OVERALL" if the file has it
   std::vector<ComponentTime> components;

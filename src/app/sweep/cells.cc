@@ -8,6 +8,7 @@
 #include "app/sweep/agency_stats.h"
 #include "base/error.h"
 #include "base/memory_meter.h"
+#include "base/rng.h"
 
 namespace sentinel {
 namespace {
@@ -222,6 +223,22 @@ void warm_cells(const CellContext& context, const std::vector<Cell*>& cells, int
   }
 }
 
+// A shuffled order, then its reverse: a cell that always ran behind the same other one would find
+// the caches as that one leaves them, which is worth 1 to 2 %.
+void next_order(int round, int n_cells, std::vector<int>& order) {
+  if (round % 2 == 1) {
+    std::reverse(order.begin(), order.end());
+    return;
+  }
+  order.resize(static_cast<size_t>(n_cells));
+  std::iota(order.begin(), order.end(), 0);
+  Rng random(static_cast<uint64_t>(round));
+  for (int i = n_cells - 1; i > 0; --i) {
+    std::swap(order[static_cast<size_t>(i)],
+              order[static_cast<size_t>(random.below(static_cast<uint64_t>(i + 1)))]);
+  }
+}
+
 }  // namespace
 
 void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
@@ -232,10 +249,11 @@ void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup
   warm_cells(context, cells, warmup, warming);
   const int n_cells = static_cast<int>(cells.size());
   const int total = n_cells * iterations;
+  std::vector<int> order;
   for (int round = 0; round < iterations; ++round) {
+    next_order(round, n_cells, order);
     for (int i = 0; i < n_cells; ++i) {
-      // Each round starts one cell further: no cell is always the first.
-      Cell& cell = *cells[static_cast<size_t>((i + round) % n_cells)];
+      Cell& cell = *cells[static_cast<size_t>(order[static_cast<size_t>(i)])];
       if (static_cast<int>(cell.run.generation_times.size()) > round) continue;
       check_cancel(context);
       if (progress) progress(round * n_cells + i, total, cell);

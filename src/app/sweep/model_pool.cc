@@ -52,7 +52,14 @@ std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::st
   // within the budget too.
   const int64_t expected = entries_.empty() ? 0 : entries_.front().model->info().weight_bytes;
   while (!entries_.empty() && held_bytes() + expected > budget_) entries_.pop_back();
-  entries_.push_front({key, Model::create(checkpoint_, options)});
+  ModelOptions own = options;
+  if (!own.pool && own.level > 0) {
+    const int count = own.threads == 0 ? ThreadPool::available_cores() : own.threads;
+    auto& threads = threads_[count];
+    if (!threads) threads = std::make_shared<ThreadPool>(count);
+    own.pool = threads;
+  }
+  entries_.push_front({key, Model::create(checkpoint_, own)});
   return entries_.front().model;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,9 @@ class ModelPool {
   std::shared_ptr<const Checkpoint> checkpoint_;
   int64_t budget_;
   std::list<Entry> entries_;  // the last used in front
+  // By their number: a model with threads of its own would find them asleep, and on other cores,
+  // whenever another model ran before.
+  std::map<int, std::shared_ptr<ThreadPool>> threads_;
 };
 
 // MemAvailable of /proc/meminfo in bytes; 0 if it cannot be read.

@@ -135,12 +135,13 @@ void add_bytes(const Model& model, const Cell& cell, OperationProfile& profile) 
 void profile_operations(const CellContext& context, const std::vector<Cell*>& cells, int rounds,
                         const CellProgress& progress, const TraceSink& sink) {
   const int n_cells = static_cast<int>(cells.size());
-  std::map<Cell*, std::vector<double>> totals;
+  std::map<Cell*, std::vector<double>> totals, plain;
   for (int round = 0; round < rounds; ++round) {
     for (int i = 0; i < n_cells; ++i) {
       Cell& cell = *cells[static_cast<size_t>((i + round) % n_cells)];
       if (progress) progress(round * n_cells + i, rounds * n_cells, cell);
       const auto model = prepare(context, cell);
+      plain[&cell].push_back(time_generation(*model, context.work, context.cancel).total * 1e3);
       CellContext recorded = context;
       OpTrace trace(model->info().threads, events_of(*model, context.work));
       recorded.work.trace = &trace;
@@ -149,7 +150,7 @@ void profile_operations(const CellContext& context, const std::vector<Cell*>& ce
       totals[&cell].push_back(timing.total * 1e3);
       add_recording(op_times(trace, model->config().n_layers), *cell.run.operations);
       cell.run.operations->generation_ms = median_of(totals[&cell]);
-      cell.run.operations->plain_ms = 1e3 * median_of(cell.run.generation_times);
+      cell.run.operations->plain_ms = median_of(plain[&cell]);
       add_bytes(*model, cell, *cell.run.operations);
       if (sink && round + 1 == rounds) {
         sink(cell,

@@ -14,7 +14,7 @@ inline constexpr int kComponentPruning = 30;  // percent, of the optimized varia
 using TraceSink = std::function<void(const Cell& cell, const std::string& chrome_trace)>;
 
 // `rounds` recorded generations of every cell, in turn, into cell.run.operations; the last one of
-// each goes to `sink` (may be null). A cell that was timed has its overhead from that.
+// each goes to `sink` (may be null). One that is not recorded stands before each: the overhead.
 void profile_operations(const CellContext& context, const std::vector<Cell*>& cells, int rounds,
                         const CellProgress& progress, const TraceSink& sink);
 
