@@ -29,7 +29,10 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "pruning_levels", options.pruning_levels, "percentages of all heads")
       ->capture_default_str();
   add_option(command, "strategy", options.strategy,
-             "which heads go first: random, magnitude, output, entropy, ablation or obs")
+             "which heads go first: random, magnitude, entropy, output, ablation or obs")
+      ->capture_default_str();
+  add_option(command, "recover", options.recover,
+             "what the heads that are left are refitted with: none, bias or refit")
       ->capture_default_str();
   add_option(command, "sequence_length", options.sequence_length,
              "prompt tokens: prompts are cut or continued with real text; 0: as they are")

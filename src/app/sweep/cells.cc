@@ -162,7 +162,7 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
   // Automatic transitions leave marks in the head table: such cells don't share a model.
   const bool own = cell.options.agency == AgencyMode::automatic;
   const auto model = context.pool->get(
-      cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "");
+      cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "", cell.heads);
   check_info(cell, model->info());
   close_exactly(*model, cell);
   const int expected = model->config().total_heads() - static_cast<int>(cell.heads.size());

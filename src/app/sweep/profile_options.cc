@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/prune/ranking.h"
+#include "app/prune/recovery.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -128,6 +129,7 @@ void check_options(const ProfileOptions& options) {
   if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
+  parse_recover(options.recover);
   check_range("optimization_level", options.model_options.level, 0, 3);
   check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
   check_range("batch_size", options.batch_size, 1, kMaxBatch);
@@ -169,6 +171,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"temperature", options.temperature},
                          {"seed", options.seed},
                          {"strategy", options.strategy},
+                         {"recover", options.recover},
                          {"agency", to_string(model.agency)},
                          {"output_dir", options.output_dir},
                          {"output_prefix", options.output_prefix},

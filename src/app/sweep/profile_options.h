@@ -17,7 +17,8 @@ struct ProfileOptions {
   ModelOptions model_options;                 // of the optimized variant
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
   std::string strategy = "output";
-  int sequence_length = 64;  // prompts are cut or extended to it; <= 0: as they are
+  std::string recover = "none";  // of the heads that are left: none, bias or refit
+  int sequence_length = 64;      // prompts are cut or extended to it; <= 0: as they are
   int generated_tokens = 20;
   int batch_size = 1;
   int iterations = 5;      // timed generations per cell

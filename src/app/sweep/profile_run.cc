@@ -16,6 +16,7 @@
 #include "app/sweep/multi_model.h"
 #include "app/sweep/operation_profile.h"
 #include "app/sweep/profile_inputs.h"
+#include "app/sweep/recovered_models.h"
 #include "app/sweep/resume.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
@@ -98,6 +99,14 @@ class ProfileRun {
 // Bad weights, an unknown instruction set or a level that cannot run are found here, before the
 // run's folder is made.
 void ProfileRun::check_models() {
+  if (const Recover recover = parse_recover(options_.recover); recover != Recover::none) {
+    const RecoveredModels recovered{
+        inputs_.checkpoint, inputs_.recovery.tokens, recover, asked_.threads, asked_.isa, cancel_};
+    pool_.use_for_closed([this, recovered](const std::vector<HeadId>& heads) {
+      report("refitting", 0, 0, fmt::format("without {} heads", heads.size()));
+      return recovered.without(heads);
+    });
+  }
   report("preparing models");
   prepare(context(), CellSet::dense_original(options_));
   prepare(context(), optimized_cell(asked_, 0, {}));
