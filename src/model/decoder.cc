@@ -44,21 +44,32 @@ class ForwardPass {
   }
 
   void run(int thread) {
+    if (c_.trace) c_.trace->begin(thread);
     embed(thread);
-    barrier();
+    meet(thread, Op::embeddings, -1);
     for (int l = 0; l < c_.config.n_layers; ++l) {
       enter(l, thread);
       attention(l, thread);
-      barrier();
+      meet(thread, Op::attention_output, l);
       integrate(l, thread);
       ffn(l, thread);
-      barrier();
+      meet(thread, Op::ffn_down, l);
     }
     enter(c_.config.n_layers, thread);
   }
 
  private:
   void barrier() { c_.pool.barrier(); }
+  // The operation ends here.
+  void mark(int thread, Op op, int layer) {
+    if (c_.trace) c_.trace->end(thread, op, layer);
+  }
+  // It ends here for this thread, and then for all.
+  void meet(int thread, Op op, int layer) {
+    mark(thread, op, layer);
+    barrier();
+    mark(thread, Op::wait, layer);
+  }
   Range rows_of(int thread) const { return share(rows_, thread, c_.pool.size()); }
 
   // x is complete here and nothing writes it before the next barrier but its rows' own thread.
@@ -78,20 +89,24 @@ class ForwardPass {
     if (!w_.points) return;
     const IntegrationLayer& layer = (*w_.points->set)[static_cast<size_t>(l)];
     if (layer.baseline.empty() && layer.skip.empty()) return;
-    const Workspace* baseline = w_.points->baseline;
-    const int source = skip_source(c_.config.n_layers, l);
-    const Range mine = rows_of(thread);
-    for (int64_t row = mine.begin; row < mine.end; ++row) {
-      float* x = w_.x + row * w_.x_stride;
-      if (!layer.baseline.empty()) {
-        apply_mix(layer.baseline,
-                  baseline->entries[static_cast<size_t>(l) + 1] + row * baseline->x_stride, x);
-      }
-      if (!layer.skip.empty()) {
-        apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
-      }
+    if (!layer.baseline.empty()) {
+      mix(layer.baseline, *w_.points->baseline, l + 1, thread);
+      mark(thread, Op::baseline_integration, l);
+    }
+    if (!layer.skip.empty()) {
+      mix(layer.skip, w_, skip_source(c_.config.n_layers, l), thread);
+      mark(thread, Op::unet_connection, l);
     }
     barrier();
+    mark(thread, Op::wait, l);
+  }
+
+  void mix(const FeatureMix& weights, const Workspace& from, int entry, int thread) {
+    const Range mine = rows_of(thread);
+    for (int64_t row = mine.begin; row < mine.end; ++row) {
+      apply_mix(weights, from.entries[static_cast<size_t>(entry)] + row * from.x_stride,
+                w_.x + row * w_.x_stride);
+    }
   }
 
   void observe_hidden(int l, Observer::Hidden where, int thread) {
@@ -189,6 +204,7 @@ class ForwardPass {
       return;
     }
     const float* normed = norm(layer.norm1_weight, layer.norm1_bias, thread);
+    mark(thread, Op::norm, l);
     if (plan.keeps_inputs) keep_inputs(l, normed, thread);
 
     const Segment segment{0, 0, static_cast<int32_t>(layer.qkv.k)};
@@ -199,9 +215,9 @@ class ForwardPass {
     qkv.n_segments = 1;
     qkv.panels = plan.qkv_panels.data();
     run_linear(layer.qkv.type, qkv, static_cast<int64_t>(plan.qkv_panels.size()), thread);
-    barrier();
+    meet(thread, Op::qkv, l);
     heads(l, plan, thread);
-    barrier();
+    meet(thread, Op::attention, l);
     if (observer_ && thread == 0) observe_attention(l);
 
     const Operand context =
@@ -272,6 +288,7 @@ class ForwardPass {
       return;
     }
     const float* normed = norm(layer.norm2_weight, layer.norm2_bias, thread);
+    mark(thread, Op::norm, l);
     const Segment segment{0, 0, static_cast<int32_t>(layer.up.k)};
     const Operand x =
         operand(layer.up.type, normed, w_.x_stride, c_.weights.d_model_padded, nullptr, thread);
@@ -280,7 +297,7 @@ class ForwardPass {
     up.n_segments = 1;
     up.epilogue = epilogue_of(c_.config.activation);
     run_linear(layer.up.type, up, layer.up.panels, thread);
-    barrier();
+    meet(thread, Op::ffn_up, l);
     if (observer_ && thread == 0) observe_ffn(l);
 
     const Operand hidden =
@@ -442,12 +459,15 @@ void Decoder::forward(const Plan& plan, KvCache& cache, Workspace& workspace,
 void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) const {
   const PackedWeights& weights = context_.weights;
   const Segment segment{0, 0, static_cast<int32_t>(weights.lm_head.k)};
+  OpTrace* const trace = context_.trace;
   context_.pool.run([&](int thread) {
+    if (trace) trace->begin(thread);
     float* normed = workspace.normed + int64_t{thread} * kSmallRows * workspace.x_stride;
     context_.kernels.layer_norm(workspace.x + first_row * workspace.x_stride, workspace.x_stride,
                                 weights.final_norm_weight.data(), weights.final_norm_bias.data(),
                                 context_.config.norm_epsilon, rows, context_.config.d_model,
                                 weights.d_model_padded, normed, workspace.x_stride);
+    if (trace) trace->end(thread, Op::norm, -1);
     LinearArgs args{};
     args.weights = weights.lm_head.data;
     args.panel_stride = weights.lm_head.panel_stride;
@@ -466,7 +486,9 @@ void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) 
     if (range.size() > 0) {
       context_.kernels.linear[static_cast<int>(weights.lm_head.type)](args, range.begin, range.end);
     }
+    if (trace) trace->end(thread, Op::lm_head, -1);
   });
+  if (trace) trace->end(0, Op::wait, -1);
 }
 
 }  // namespace sentinel

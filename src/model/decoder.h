@@ -12,6 +12,7 @@
 #include "model/integration/weights.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
+#include "model/op_trace.h"
 #include "model/plan.h"
 
 namespace sentinel {
@@ -31,6 +32,7 @@ struct DecoderContext {
   const PackedWeights& weights;
   const KernelTable& kernels;
   ThreadPool& pool;
+  OpTrace* trace = nullptr;  // null: operations are not timed
 };
 
 // Rows up to this many are normed by every thread for itself, which saves a barrier.

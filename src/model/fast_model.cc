@@ -39,6 +39,7 @@ class FastSession : public Session {
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
   template <typename AfterChunk>
@@ -50,6 +51,8 @@ class FastSession : public Session {
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
+  void run_baseline(bool window, std::span<const RowGroup> groups, const int32_t* tokens);
+  Decoder decoder(bool window = false) const;
 
   FastModel& model_;
   KvCache cache_;
@@ -59,6 +62,7 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
+  OpTrace* trace_ = nullptr;
   std::unique_ptr<FirstPosition> first_;   // null unless position 0 is protected
   IntegrationPoints points_{};             // set null: none run
   std::unique_ptr<FastSession> baseline_;  // its cache keeps pace; null unless it is mixed in
@@ -118,6 +122,20 @@ class FastModel : public Model {
         baseline_ ? baseline_->bytes_per_token(context) - baseline_->weights_.lm_head.bytes() : 0;
     return baseline + plan.weight_bytes +
            active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+  }
+  OpBytes operation_bytes(int context) const override {
+    Plan plan;
+    build_plan(weights_, heads_, plan);
+    OpBytes bytes = operation_weight_bytes(weights_, plan);
+    int64_t active = 0;
+    for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
+    bytes[static_cast<size_t>(Op::attention)] =
+        active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+    const auto& view = checkpoint_->view();
+    bytes[static_cast<size_t>(Op::embeddings)] =
+        config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +
+                                                size_of(view.position_embedding.dtype));
+    return bytes;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -265,16 +283,30 @@ void FastSession::refresh_plan() {
 }
 
 void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens) {
-  if (baseline_) baseline_->forward(window, groups, tokens);
-  const DecoderContext context = window ? model_.window_context() : model_.context();
+  run_baseline(window, groups, tokens);
   refresh_plan();
   workspace_.points = points_.set ? &points_ : nullptr;
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  Decoder(context).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+// The baseline goes first over the same rows: its layers' outputs are mixed in.
+void FastSession::run_baseline(bool window, std::span<const RowGroup> groups,
+                               const int32_t* tokens) {
+  if (!baseline_) return;
+  const int64_t begin = trace_ ? OpTrace::now_ns() : 0;
+  baseline_->forward(window, groups, tokens);
+  if (trace_) trace_->span(Op::baseline_integration, begin, OpTrace::now_ns());
+}
+
+Decoder FastSession::decoder(bool window) const {
+  DecoderContext context = window ? model_.window_context() : model_.context();
+  context.trace = trace_;
+  return Decoder(context);
 }
 
 bool FastSession::tracks_now() const {
@@ -285,7 +317,7 @@ bool FastSession::tracks_now() const {
 // Row 0 of the workspace holds the result.
 void FastSession::forward_first(int sequence, int32_t token) {
   const RowGroup group{sequence, 0, 1, 0};
-  if (baseline_) baseline_->forward(false, {&group, 1}, &token);
+  run_baseline(false, {&group, 1}, &token);
   workspace_.points = nullptr;  // every head is there: nothing to make up for
   first_->run(model_.heads(), cache_, workspace_, sequence, token);
   lengths_[sequence] = 1;
@@ -339,7 +371,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
-    if (last && logits) Decoder(model_.context()).logits(workspace_, group.rows - 1, 1, logits);
+    if (last && logits) decoder().logits(workspace_, group.rows - 1, 1, logits);
   });
 }
 
@@ -348,7 +380,7 @@ void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const L
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
     for (int row = 0; row < group.rows; row += kSmallRows) {
       const int rows = std::min(kSmallRows, group.rows - row);
-      Decoder(model_.context()).logits(workspace_, row, rows, sink_logits_.data());
+      decoder().logits(workspace_, row, rows, sink_logits_.data());
       sink(group.first_position + row, rows, sink_logits_.data());
     }
   });
@@ -363,13 +395,12 @@ void FastSession::window(int sequence, std::span<const int32_t> tokens, float* l
     prefill(sequence, tokens.first(1), logits);
     done = 1;
   }
-  const DecoderContext context = model_.window_context();
   while (done < tokens.size()) {
     const int most = std::min(kSmallRows, workspace_.max_rows);
     const int rows = std::min(most, static_cast<int>(tokens.size() - done));
     const RowGroup group{sequence, 0, rows, lengths_[sequence]};
     forward(true, {&group, 1}, tokens.data() + done);
-    Decoder(context).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
+    decoder(true).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
     done += rows;
   }
 }
@@ -393,9 +424,8 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   }
   forward(false, groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
-    Decoder(model_.context())
-        .logits(workspace_, row, std::min(kSmallRows, n - row),
-                logits + int64_t{row} * model_.config().vocab_size);
+    decoder().logits(workspace_, row, std::min(kSmallRows, n - row),
+                     logits + int64_t{row} * model_.config().vocab_size);
   }
 }
 

@@ -15,6 +15,7 @@
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/integration/weights.h"
+#include "model/op_trace.h"
 
 namespace sentinel {
 
@@ -127,6 +128,9 @@ class Session {
   // Forgets the positions from `length` on.
   virtual void truncate(int sequence, int length) = 0;
   virtual void set_observer(Observer* observer) = 0;  // null: none; must outlive its use
+  // Operations are timed into `trace`, which is for info().threads threads; null: none. Sessions
+  // that have no operations of their own ignore it.
+  virtual void set_trace(OpTrace* trace) { static_cast<void>(trace); }
 };
 
 class Model {
@@ -147,6 +151,12 @@ class Model {
   // Weight bytes that one decode step reads with the heads as they are now, plus the KV bytes of a
   // sequence of `context` tokens.
   virtual int64_t bytes_per_token(int context) const = 0;
+  // The same by operation, with what bytes_per_token leaves out as small: norms, biases and
+  // embeddings. Zeros from models that cannot tell.
+  virtual OpBytes operation_bytes(int context) const {
+    static_cast<void>(context);
+    return {};
+  }
   // Multiply-add operations x 2 of the layers and lm_head for one token of a prefill.
   virtual double flops_per_token() const = 0;
 };

@@ -87,6 +87,18 @@ json to_json(const MachineSpeed& speed) {
           {"read", points}};
 }
 
+MachineSpeed read_machine_speed(const json& object) {
+  MachineSpeed speed{};
+  object.at("threads").get_to(speed.threads);
+  object.at("isa").get_to(speed.isa);
+  object.at("fma_gflops").get_to(speed.fma_gflops);
+  for (const json& point : object.at("read")) {
+    speed.read.push_back({point.at("footprint_bytes").get<double>() / (1 << 20),
+                          point.at("bytes_per_second").get<double>() / 1e9});
+  }
+  return speed;
+}
+
 double bandwidth_for(const MachineSpeed& speed, int64_t bytes) {
   for (const auto& point : speed.read) {
     if (point.footprint_mb * (1 << 20) >= static_cast<double>(bytes)) return point.gbps * 1e9;

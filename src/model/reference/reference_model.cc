@@ -113,8 +113,12 @@ class ReferenceSession : public Session {
     if (baseline_) baseline_->truncate(sequence, length);
   }
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
+  void mark(Op op, int layer) {
+    if (trace_) trace_->end(0, op, layer);
+  }
   void append(int sequence, std::span<const int32_t> tokens);
   // Final-norm outputs [tokens of the sequence, d_model] of the whole sequence.
   std::vector<float> hidden(int sequence, int first_new);
@@ -135,6 +139,7 @@ class ReferenceSession : public Session {
   std::vector<std::vector<int32_t>> tokens_;
   Observer* observer_ = nullptr;
   std::unique_ptr<ReferenceSession> baseline_;  // null unless it is mixed in
+  OpTrace* trace_ = nullptr;
 };
 
 class ReferenceModel : public Model {
@@ -169,6 +174,26 @@ class ReferenceModel : public Model {
     return std::make_unique<ReferenceSession>(*this, max_sequences, max_length);
   }
   int64_t bytes_per_token(int) const override { return info_.weight_bytes; }
+  OpBytes operation_bytes(int) const override {
+    OpBytes bytes{};
+    const auto add = [&](Op op, const auto&... parts) {
+      (..., (bytes[static_cast<size_t>(op)] += static_cast<int64_t>(parts.size()) * 4));
+    };
+    for (const LayerParameters& l : parameters_.layers) {
+      add(Op::norm, l.norm1_weight, l.norm1_bias, l.norm2_weight, l.norm2_bias);
+      for (const HeadParameters& h : l.heads) {
+        add(Op::qkv, h.q.values, h.k.values, h.v.values, h.q_bias, h.k_bias, h.v_bias);
+        add(Op::attention_output, h.o.values);
+      }
+      add(Op::attention_output, l.o_bias);
+      add(Op::ffn_up, l.up.values, l.up_bias);
+      add(Op::ffn_down, l.down.values, l.down_bias);
+    }
+    add(Op::norm, parameters_.final_norm_weight, parameters_.final_norm_bias);
+    add(Op::lm_head, parameters_.head().values);
+    bytes[static_cast<size_t>(Op::embeddings)] = 2 * 4 * int64_t{config().d_model};
+    return bytes;
+  }
   double flops_per_token() const override {
     double macs = 0;
     for (const auto& layer : config().layers) {
@@ -237,6 +262,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
     plain::layer_norm(&x[i * d], layer.norm1_weight.data(), layer.norm1_bias.data(),
                       config.norm_epsilon, d, &normed[i * d]);
   }
+  mark(Op::norm, layer_index);
   for (int64_t h = 0; h < n_heads; ++h) {
     const HeadParameters& head = layer.heads[h];
     const float factor = model_.heads().factor({layer_index, static_cast<int>(h)});
@@ -247,6 +273,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       plain::linear(head.k.values.data(), head.k_bias.data(), in, hd, d, &k[i * hd]);
       plain::linear(head.v.values.data(), head.v_bias.data(), in, hd, d, &v[i * hd]);
     }
+    mark(Op::qkv, layer_index);
     for (int i = 0; i < n; ++i) {
       plain::linear(k.data(), nullptr, &q[i * hd], i + 1, hd, scores.data());
       for (int j = 0; j <= i; ++j) scores[j] *= config.attention_scale[layer_index];
@@ -257,6 +284,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
         context[(i * n_heads + h) * hd + c] = static_cast<float>(sum * factor);
       }
     }
+    mark(Op::attention, layer_index);
   }
   std::vector<float> bias = layer.o_bias;
   if (model_.means()) model_.means()->add(layer_index, model_.heads(), bias.data());
@@ -271,6 +299,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       x[i * d + o] += static_cast<float>(sum);
     }
   }
+  mark(Op::attention_output, layer_index);
   if (model_.info().tracking_interval > 0 && n > first_new) {
     track(layer, layer_index, n, first_new, context, entropy);
   }
@@ -315,13 +344,16 @@ void ReferenceSession::ffn(const LayerParameters& layer, int layer_index, int n,
   for (int i = 0; i < n; ++i) {
     plain::layer_norm(&x[i * d], layer.norm2_weight.data(), layer.norm2_bias.data(),
                       config.norm_epsilon, d, normed.data());
+    mark(Op::norm, layer_index);
     float* row = hidden.data() + i * f;
     plain::linear(layer.up.values.data(), layer.up_bias.data(), normed.data(), f, d, row);
     for (int64_t j = 0; j < f; ++j) {
       row[j] = static_cast<float>(plain::activate(config.activation, row[j]));
     }
+    mark(Op::ffn_up, layer_index);
     plain::linear(layer.down.values.data(), layer.down_bias.data(), row, d, f, out.data());
     for (int64_t o = 0; o < d; ++o) x[i * d + o] += out[o];
+    mark(Op::ffn_down, layer_index);
   }
   if (observer_ && n > first_new) {
     observer_->on_ffn(layer_index, first_new, n - first_new, hidden.data() + first_new * f, f);
@@ -359,6 +391,7 @@ std::vector<std::vector<float>> ReferenceSession::entries(int sequence, int firs
   const auto n = static_cast<int>(tokens.size());
   const int64_t d = config.d_model;
   std::vector<float> x(n * d);
+  if (trace_) trace_->begin(0);
   for (int i = 0; i < n; ++i) {
     for (int64_t c = 0; c < d; ++c) {
       x[i * d + c] = p.token_embedding.row(tokens[i])[c] + p.position_embedding.row(i)[c];
@@ -366,6 +399,7 @@ std::vector<std::vector<float>> ReferenceSession::entries(int sequence, int firs
   }
   std::vector<std::vector<float>> own, baseline;
   if (baseline_) baseline = baseline_->entries(sequence, first_new);
+  mark(Op::embeddings, -1);
   for (int l = 0; l < config.n_layers; ++l) {
     observe(l, Observer::Hidden::layer_input, first_new, x);
     own.push_back(x);
@@ -389,6 +423,7 @@ std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
     plain::layer_norm(&x[i * d], p.final_norm_weight.data(), p.final_norm_bias.data(),
                       config.norm_epsilon, d, &x[i * d]);
   }
+  mark(Op::norm, -1);
   model_.heads().advance_step();
   return x;
 }
@@ -415,6 +450,7 @@ void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, fl
   if (logits) {
     plain::linear(head.values.data(), nullptr, &x[(length(sequence) - 1) * head.n_in], head.n_out,
                   head.n_in, logits);
+    mark(Op::lm_head, -1);
   }
 }
 
