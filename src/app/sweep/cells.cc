@@ -32,6 +32,11 @@ void check_info(const Cell& cell, const ModelInfo& info) {
   const auto check = [&](const char* what, const std::string& want, const std::string& have) {
     if (want != have) mismatch(cell, what, want, have);
   };
+  const auto points = [](bool mix, bool unet) {
+    return std::string(mix ? "mixing" : "no mixing") + (unet ? ", skips" : ", no skips");
+  };
+  check("integration:", points(asked.mix_baseline, asked.unet),
+        points(info.mix_baseline, info.unet));
   check("level", std::to_string(asked.level), std::to_string(info.level));
   // Level 0 runs on one thread of plain code, whatever was asked for.
   if (asked.level > 0) {

@@ -13,6 +13,10 @@ std::string key_of(const ModelOptions& options, const std::string& sharing) {
   std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", sharing, options.level, options.threads,
                                 options.isa, name(options.weights), name(options.lm_head),
                                 name(options.kv), to_string(options.agency));
+  if (options.mix_baseline || options.unet) {
+    key += fmt::format("|points {} {} {}", options.mix_baseline, options.unet,
+                       fmt::ptr(options.integration.get()));
+  }
   for (const HeadId id : options.removed_heads) key += fmt::format("|{}:{}", id.layer, id.head);
   return key;
 }

@@ -166,6 +166,9 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"batch_size", options.batch_size},
                          {"generated_tokens", options.generated_tokens},
                          {"test_all_optimization_levels", options.test_all_optimization_levels},
+                         {"test_integration_points", options.test_integration_points},
+                         {"disable_baseline", options.disable_baseline},
+                         {"disable_unet", options.disable_unet},
                          {"iterations", options.iterations},
                          {"warmup", options.warmup},
                          {"temperature", options.temperature},
@@ -214,6 +217,11 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   read("batch_size", options.batch_size);
   read("generated_tokens", options.generated_tokens);
   read("test_all_optimization_levels", options.test_all_optimization_levels);
+  if (args.contains("test_integration_points")) {
+    read("test_integration_points", options.test_integration_points);
+    read("disable_baseline", options.disable_baseline);
+    read("disable_unet", options.disable_unet);
+  }
   read("iterations", options.iterations);
   read("warmup", options.warmup);
   read("temperature", options.temperature);
