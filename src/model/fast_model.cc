@@ -174,7 +174,7 @@ class FastModel : public Model {
   // Null unless its hidden states are mixed in.
   FastModel* baseline() { return baseline_.get(); }
   // Null when no integration point runs.
-  const IntegrationSet* integration() const { return integration_; }
+  const IntegrationSet* integration() const override { return integration_; }
   // On kernels whose results for a row do not depend on how many rows there are.
   DecoderContext window_context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, window_kernels_, pool_};
