@@ -30,8 +30,8 @@ struct GenerationTiming {
 };
 
 // Opens a session on the model as it is now, passes the prompts and a few steps untimed (caches,
-// workers and the plan settle, whatever ran before), then generates and times. Error (usage): no room for
-// prompt and new tokens; Error (interrupted) when `cancel` (may be null) becomes true.
+// workers and the plan settle, whatever ran before), then generates and times. Error (usage): no
+// room for prompt and new tokens; Error (interrupted) when `cancel` (may be null) becomes true.
 GenerationTiming time_generation(Model& model, const GenerationWork& work,
                                  const std::atomic<bool>* cancel);
 

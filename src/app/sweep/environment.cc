@@ -81,12 +81,9 @@ json to_json(const MachineSpeed& speed) {
     points.push_back({{"footprint_bytes", std::llround(point.footprint_mb * (1 << 20))},
                       {"bytes_per_second", point.gbps * 1e9}});
   }
-  return {{"threads", speed.threads},
-          {"isa", speed.isa},
-          {"fma_gflops", speed.fma_gflops},
-          {"bf16_gflops", speed.bf16_gflops},
-          {"int8_gops", speed.int8_gops},
-          {"read", points}};
+  return {{"threads", speed.threads},       {"isa", speed.isa},
+          {"fma_gflops", speed.fma_gflops}, {"bf16_gflops", speed.bf16_gflops},
+          {"int8_gops", speed.int8_gops},   {"read", points}};
 }
 
 MachineSpeed read_machine_speed(const json& object) {
