@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace sentinel {
@@ -12,6 +14,12 @@ namespace {
 constexpr int kSpinsBeforeSleep = 2000;
 constexpr int kSpinsBeforeYield = 2000;
 
+// state_: [call number][shares per thread: 8 bits][shares done: 16 bits].
+constexpr int kPerThreadShift = 16, kCallShift = 24;
+constexpr uint64_t call_of(uint64_t state) { return state >> kCallShift; }
+constexpr int per_thread_of(uint64_t state) { return state >> kPerThreadShift & 0xff; }
+constexpr int done_of(uint64_t state) { return state & 0xffff; }
+
 void cpu_relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -20,83 +28,98 @@ void cpu_relax() {
 #endif
 }
 
-}  // namespace
-
-void SpinBarrier::wait() {
-  if (n_threads_ == 1) return;
-  const uint32_t epoch = epoch_.load(std::memory_order_acquire);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == n_threads_ - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    epoch_.store(epoch + 1, std::memory_order_release);
-    return;
-  }
-  for (int spins = 0; epoch_.load(std::memory_order_acquire) == epoch; ++spins) {
-    if (spins < kSpinsBeforeYield) {
-      cpu_relax();
-    } else {
-      std::this_thread::yield();  // more threads than cores, or a neighbour holds the core
-    }
-  }
-}
-
-ThreadPool::ThreadPool(int n_threads) : n_threads_(n_threads), barrier_(n_threads) {
+int checked(int n_threads) {
   if (n_threads < 1 || n_threads > 1024) {
     throw usage_error("threads: {} is out of range; give a number from 1 to 1024", n_threads);
   }
+  return n_threads;
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads)
+    : n_threads_(checked(n_threads)),
+      claims_(new Claim[static_cast<size_t>(n_threads) * kMaxSharesPerThread]) {
   for (int t = 1; t < n_threads; ++t) workers_.emplace_back([this, t] { work(t); });
 }
 
 ThreadPool::~ThreadPool() {
-  stop_.store(true);
   {
     std::lock_guard lock(mutex_);
-    generation_.fetch_add(1);
+    stop_.store(true);
   }
   wake_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_erased(Function function, const void* body) {
+void ThreadPool::run_erased(int per_thread, Function function, const void* body) {
+  const int shares = n_threads_ * per_thread;
   if (n_threads_ == 1) {
-    function(body, 0);
+    for (int i = 0; i < shares; ++i) function(body, i, 0);
     return;
   }
+  // All shares of the last call are done, so that nobody reads these.
   function_ = function;
   body_ = body;
-  done_.store(0, std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_seq_cst);
+  const uint64_t call = call_of(state_.load(std::memory_order_relaxed)) + 1;
+  state_.store(call << kCallShift | static_cast<uint64_t>(per_thread) << kPerThreadShift,
+               std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) > 0) {
     std::lock_guard lock(mutex_);
     wake_.notify_all();
   }
-  function(body, 0);
-  for (int spins = 0; done_.load(std::memory_order_acquire) != n_threads_ - 1; ++spins) {
+  take_shares(0, call, per_thread);
+  for (int spins = 0; done_of(state_.load(std::memory_order_acquire)) != shares; ++spins) {
     if (spins < kSpinsBeforeYield) {
       cpu_relax();
     } else {
-      std::this_thread::yield();
+      std::this_thread::yield();  // a neighbour holds the core of who has the last share
     }
   }
 }
 
-void ThreadPool::work(int thread) {
-  uint32_t seen = 0;
+void ThreadPool::take_shares(int member, uint64_t call, int per_thread) {
+  for (int i = 0; i < per_thread; ++i) take_share(member, call, member * per_thread + i);
+  for (int other = 1; other < n_threads_; ++other) {
+    const int first = (member + other) % n_threads_ * per_thread;
+    for (int i = per_thread - 1; i >= 0; --i) take_share(member, call, first + i);
+  }
+}
+
+// Nobody can take a share of a call that is over: each of them bears that call's number or a later
+// one. While a taken share is not done its call cannot end, so function_ and body_ stay.
+void ThreadPool::take_share(int member, uint64_t call, int share) {
+  std::atomic<uint64_t>& taken = claims_[share].call;
+  uint64_t seen = taken.load(std::memory_order_relaxed);
+  if (seen >= call) return;
+  if (!taken.compare_exchange_strong(seen, call, std::memory_order_acq_rel)) return;
+  function_(body_, share, member);
+  state_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void ThreadPool::wait_for_call(uint64_t after) {
+  const auto called = [&] {
+    return stop_.load(std::memory_order_relaxed) ||
+           call_of(state_.load(std::memory_order_seq_cst)) != after;
+  };
+  for (int spins = 0; spins < kSpinsBeforeSleep; ++spins) {
+    if (called()) return;
+    cpu_relax();
+  }
+  std::unique_lock lock(mutex_);
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  wake_.wait(lock, called);
+  sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void ThreadPool::work(int member) {
+  uint64_t seen = 0;
   while (true) {
-    int spins = 0;
-    while (generation_.load(std::memory_order_acquire) == seen && spins < kSpinsBeforeSleep) {
-      cpu_relax();
-      ++spins;
-    }
-    if (generation_.load(std::memory_order_acquire) == seen) {
-      std::unique_lock lock(mutex_);
-      sleepers_.fetch_add(1, std::memory_order_seq_cst);
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_seq_cst) != seen; });
-      sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-    }
-    ++seen;
+    wait_for_call(seen);
     if (stop_.load()) return;
-    function_(body_, thread);
-    done_.fetch_add(1, std::memory_order_release);
+    const uint64_t state = state_.load(std::memory_order_acquire);
+    seen = call_of(state);
+    take_shares(member, seen, per_thread_of(state));
   }
 }
 

@@ -1,31 +1,25 @@
-// A fixed team of spinning workers for fork-join loops with cheap barriers inside.
+// A fixed team of spinning threads for loops that are too short to start threads for.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 namespace sentinel {
 
-// A reusable barrier over a fixed number of threads: spins, and yields when it takes long.
-class SpinBarrier {
- public:
-  explicit SpinBarrier(int n_threads) : n_threads_(n_threads) {}
-  void wait();
-
- private:
-  const int n_threads_;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<uint32_t> epoch_{0};
-};
-
 // The caller is member 0 of the team; size()-1 workers wait: they spin for a bounded time after
 // the last call, then sleep. One call at a time; not re-entrant.
+//
+// A call ends when its shares are done, not when every member has come: a member that the system
+// has taken off its core holds up the others by no more than the one share that it had begun.
 class ThreadPool {
  public:
+  static constexpr int kMaxSharesPerThread = 8;
+
   // 1 <= n_threads <= 1024, else Error (usage).
   explicit ThreadPool(int n_threads);
   ~ThreadPool();
@@ -34,28 +28,46 @@ class ThreadPool {
 
   int size() const { return n_threads_; }
 
-  // Runs body(thread_index) once on every member and returns when all are done. Members may meet
-  // at barrier(). The body must not throw. Allocates nothing.
+  // Calls body(share, member) for every share in [0, size() * per_thread), each once, and returns
+  // when all are done. Member m begins with the shares from m * per_thread on, which keeps their
+  // data in its cache from call to call, then takes what others have not begun; no two calls of a
+  // body have the same member at the same time. The body must not throw. Allocates nothing.
+  // 1 <= per_thread <= kMaxSharesPerThread.
+  template <typename Body>
+  void run_shares(int per_thread, const Body& body) {
+    run_erased(
+        per_thread,
+        [](const void* b, int share, int member) { (*static_cast<const Body*>(b))(share, member); },
+        &body);
+  }
+
+  // Calls body(i) once for every i in [0, size()).
   template <typename Body>
   void run(const Body& body) {
-    run_erased([](const void* b, int thread) { (*static_cast<const Body*>(b))(thread); }, &body);
+    run_shares(1, [&body](int share, int) { body(share); });
   }
-  void barrier() { barrier_.wait(); }
 
   // The number of cores this process may use.
   static int available_cores();
 
  private:
-  using Function = void (*)(const void* body, int thread);
-  void run_erased(Function function, const void* body);
-  void work(int thread);
+  using Function = void (*)(const void* body, int share, int member);
+  struct alignas(64) Claim {
+    std::atomic<uint64_t> call{0};  // the last call in which this share was taken
+  };
+
+  void run_erased(int per_thread, Function function, const void* body);
+  void work(int member);
+  void wait_for_call(uint64_t after);
+  void take_shares(int member, uint64_t call, int per_thread);
+  void take_share(int member, uint64_t call, int share);
 
   const int n_threads_;
-  SpinBarrier barrier_;
+  const std::unique_ptr<Claim[]> claims_;
   Function function_ = nullptr;
   const void* body_ = nullptr;
-  alignas(64) std::atomic<uint32_t> generation_{0};
-  alignas(64) std::atomic<int> done_{0};
+  // The number of the call, its shares per thread, and how many shares are done.
+  alignas(64) std::atomic<uint64_t> state_{0};
   std::atomic<bool> stop_{false};
   std::atomic<int> sleepers_{0};
   std::mutex mutex_;
@@ -63,13 +75,13 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
-// The half-open part of [0, n) that belongs to `thread` of `n_threads`, sizes differing by <= 1.
+// The half-open part of [0, n) that belongs to part `index` of `parts`, sizes differing by <= 1.
 struct Range {
   int64_t begin, end;
   int64_t size() const { return end - begin; }
 };
-inline Range share(int64_t n, int thread, int n_threads) {
-  return {n * thread / n_threads, n * (thread + 1) / n_threads};
+inline Range share(int64_t n, int index, int parts) {
+  return {n * index / parts, n * (index + 1) / parts};
 }
 
 }  // namespace sentinel

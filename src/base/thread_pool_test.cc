@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
 
@@ -22,21 +23,51 @@ TEST(ThreadPool, RunsTheBodyOnceOnEveryMember) {
   }
 }
 
-// What members wrote before a barrier is what all of them read after it.
-TEST(ThreadPool, BarriersOrderMemoryBetweenMembers) {
-  constexpr int kThreads = 3, kRounds = 200;
-  ThreadPool pool(kThreads);
-  std::vector<int> values(kThreads, 0);
-  std::vector<int> wrong(kThreads, 0);
-  pool.run([&](int thread) {
-    for (int round = 1; round <= kRounds; ++round) {
-      values[thread] = round;
-      pool.barrier();
-      if (std::accumulate(values.begin(), values.end(), 0) != kThreads * round) ++wrong[thread];
-      pool.barrier();
+TEST(ThreadPool, RunsEveryShareOnceAndNoMemberTwiceAtATime) {
+  for (int n : {1, 2, 3, 7}) {
+    ThreadPool pool(n);
+    for (int per_thread : {1, 2, ThreadPool::kMaxSharesPerThread}) {
+      std::vector<std::atomic<int>> calls(n * per_thread), busy(n);
+      std::atomic<int> clashes{0};
+      for (int round = 0; round < 100; ++round) {
+        pool.run_shares(per_thread, [&](int share, int member) {
+          clashes += busy[member].fetch_add(1);
+          ++calls[share];
+          busy[member].fetch_sub(1);
+        });
+        for (const auto& count : calls) ASSERT_EQ(count.load(), round + 1);
+      }
+      EXPECT_EQ(clashes.load(), 0);
     }
-  });
+  }
+}
+
+// What one call's shares wrote is what all of the next call's read.
+TEST(ThreadPool, CallsOrderMemoryBetweenMembers) {
+  constexpr int kThreads = 3, kRounds = 500;
+  ThreadPool pool(kThreads);
+  std::vector<int> values(kThreads, 0), wrong(kThreads, 0);
+  for (int round = 1; round <= kRounds; ++round) {
+    pool.run([&](int i) { values[i] = round; });
+    pool.run([&](int i) {
+      if (std::accumulate(values.begin(), values.end(), 0) != kThreads * round) ++wrong[i];
+    });
+  }
   EXPECT_EQ(wrong, std::vector<int>(kThreads, 0));
+}
+
+// The other members take over what a member that is kept from running has not begun.
+TEST(ThreadPool, TakesOverSharesOfAMemberThatIsHeldUp) {
+  ThreadPool pool(2);
+  std::vector<int> member_of(8, -1);
+  std::atomic<int> others{0};
+  pool.run_shares(4, [&](int share, int member) {
+    member_of[share] = member;
+    if (others.fetch_add(1) > 0) return;
+    while (others.load() < 8) std::this_thread::yield();  // the first share waits for all the rest
+  });
+  const auto first = std::count(member_of.begin(), member_of.end(), member_of.front());
+  EXPECT_TRUE(first == 1 || first == 7);
 }
 
 TEST(ThreadPool, WakesMembersThatHaveGoneToSleep) {

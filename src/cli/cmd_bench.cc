@@ -48,7 +48,7 @@ nlohmann::json to_json(const BenchRow& row) {
 void print_rows(const BenchResult& result) {
   std::vector<std::vector<std::string>> table = {
       {"test", "batch", "threads", "level", "weights", "isa", "agency", "closed", "removed", "t/s",
-       "+-", "median", "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of FMA", "RSS MB"}};
+       "+-", "median", "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of peak", "RSS MB"}};
   for (const BenchRow& r : result.rows) {
     table.push_back(
         {r.test, std::to_string(r.batch), std::to_string(r.n_threads), std::to_string(r.info.level),

@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/result_json.h"
+#include "cli/verify_arguments.h"
 
 namespace sentinel::cli {
 namespace {
@@ -21,6 +22,7 @@ struct Arguments {
   int against_level = 1;
   EvalOptions eval;
   AgencyArguments agency;
+  VerifyArguments points;
   std::string save_preset, preset_name = "unnamed";
 };
 
@@ -110,7 +112,12 @@ void save_measured(const Arguments& arguments, const Model& model, const EvalRes
 
 int run_eval(Arguments arguments, const RunContext& context) {
   if (arguments.text.empty()) arguments.text = bundled_file("texts/validation.txt").string();
-  const OpenedModel opened = open_model(arguments.model, arguments.agency);
+  ModelOptions model_choice = model_options(arguments.model);
+  if (wants_verify(arguments.points)) {
+    throw usage_error("--baseline_integration verify: its text is the baseline's; evaluate that");
+  }
+  apply_points(arguments.points, arguments.model.model, model_choice);
+  const OpenedModel opened = open_model(arguments.model, arguments.agency, &model_choice);
   const EvalText text = load_eval_text(arguments.text, *opened.tokenizer);
   EvalOptions options = arguments.eval;
   options.tokenizer = opened.tokenizer.get();
@@ -130,6 +137,8 @@ int run_eval(Arguments arguments, const RunContext& context) {
       evaluate(*opened.model, text.tokens, options, base ? &*base : nullptr, show);
   progress.clear();
   nlohmann::json document = to_json(result, text, opened.model->info(), arguments.text);
+  document["baseline_integration"] = arguments.points.integration;
+  document["unet"] = arguments.points.unet;
   if (base_model) document["level_base"] = base_model->info().level;
   if (!arguments.agency.head_means.empty() && !result.interrupted) {
     const double plain = perplexity_without_means(arguments, text, options);
@@ -161,6 +170,7 @@ Runner setup_eval(CLI::App& command) {
   add_option(command, "max_windows", a->eval.max_windows, "stop after N windows (default: all)")
       ->type_name("N");
   add_agency_options(command, a->agency);
+  add_point_options(command, a->points);
   add_option(command, "save_preset", a->save_preset,
              "write the head states, and what this run measured with them, to a preset file")
       ->type_name("FILE");

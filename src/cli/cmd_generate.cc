@@ -85,17 +85,19 @@ struct Engine {
 
 Engine open_engine(const Arguments& arguments) {
   Engine engine;
+  ModelOptions base = model_options(arguments.model);
+  apply_points(arguments.verify, arguments.model.model, base);
   if (!wants_verify(arguments.verify)) {
-    engine.opened = open_model(arguments.model, arguments.agency);
+    engine.opened = open_model(arguments.model, arguments.agency, &base);
     return engine;
   }
-  ModelOptions base = model_options(arguments.model);
   // One team of threads for both: the workers of a second one would spin beside the first.
   const int threads = base.threads > 0 ? base.threads : ThreadPool::available_cores();
   base.pool = std::make_shared<ThreadPool>(threads);
   const ModelOptions draft = draft_options(arguments.verify, base);
   engine.opened = open_model(arguments.model, arguments.agency, &draft);
   base.agency = AgencyMode::off;
+  base.unet = false;  // the baseline decides as it is
   const std::string& name = arguments.verify.baseline;
   engine.baseline =
       Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name), base);
@@ -148,6 +150,7 @@ int run_generate(Arguments arguments, const RunContext& context) {
   }
   nlohmann::json document = to_json(result, prompt_tokens, engine.info(), seed);
   document["baseline_integration"] = arguments.verify.integration;
+  document["unet"] = arguments.verify.unet;
   if (engine.baseline) {
     document["verify"] = verify_json(engine.report);
     document["draft"] = model_json(engine.opened.model->info());

@@ -133,6 +133,8 @@ nlohmann::json machine_json(const MachineDescription& machine,
     measured.push_back({{"threads", speed.threads},
                         {"isa", speed.isa},
                         {"fma_gflops", speed.fma_gflops},
+                        {"bf16_gflops", speed.bf16_gflops},
+                        {"int8_gops", speed.int8_gops},
                         {"read_bandwidth", read}});
   }
   return {{"cpu_model", machine.cpu_model},
@@ -157,8 +159,13 @@ void print_machine(const MachineDescription& machine, const std::vector<MachineS
              machine.huge_pages ? "yes" : "no");
   std::vector<std::vector<std::string>> rows = {{"measured (" + speeds.front().isa + ")"}};
   for (const MachineSpeed& s : speeds) rows[0].push_back(fmt::format("{} threads", s.threads));
-  rows.push_back({"f32 FMA, GFLOP/s"});
-  for (const MachineSpeed& s : speeds) rows[1].push_back(fmt::format("{:.0f}", s.fma_gflops));
+  const auto add_peak = [&](const char* name, double MachineSpeed::*peak) {
+    rows.push_back({name});
+    for (const MachineSpeed& s : speeds) rows.back().push_back(fmt::format("{:.0f}", s.*peak));
+  };
+  add_peak("f32 products, GFLOP/s", &MachineSpeed::fma_gflops);
+  add_peak("bf16 products, GFLOP/s", &MachineSpeed::bf16_gflops);
+  add_peak("int8 products, GOP/s", &MachineSpeed::int8_gops);
   for (size_t i = 0; i < speeds.front().read.size(); ++i) {
     rows.push_back({fmt::format("read {:.0f} MB, GB/s", speeds.front().read[i].footprint_mb)});
     for (const MachineSpeed& s : speeds)

@@ -19,9 +19,12 @@ namespace {
 struct ProfileArguments {
   ModelArguments model;
   ProfileOptions options;
+  std::string resume;
 };
 
 void add_measurement_options(CLI::App& command, ProfileOptions& options) {
+  add_option(command, "specific_model_size", options.specific_model_size,
+             "small, medium, large or xl: gpt2 of that size, from the hub cache");
   add_option(command, "device", options.device, "cpu")->capture_default_str();
   add_option(command, "pruning_levels", options.pruning_levels, "percentages of all heads")
       ->capture_default_str();
@@ -50,12 +53,14 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
              "largest working set of the bandwidth measurement, 2^20 bytes; 0: not measured")
       ->capture_default_str();
   add_option(command, "profile_mode", options.profile_mode,
-             "basic, memory (basic with --memory_profile) or throughput")
+             "basic, detailed, component, memory, throughput or all: which tests run")
       ->capture_default_str();
   add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
            "also measure levels 0 to 3 at 30 % pruning");
   add_flag(command, "memory_profile", options.memory_profile,
            "record resident memory before warm-up, after each generation and by stage");
+  add_flag(command, "cpu_specific_optimizations", options.cpu_specific_optimizations,
+           "also measure every instruction set that this CPU has");
   add_flag(command, "multi_model_comparison", options.multi_model_comparison,
            "also measure the models of --compare_models");
   add_option(command, "compare_models", options.compare_models, "at least two, comma-separated")
@@ -79,6 +84,8 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
              "text for strategies that calibrate (default: texts/calibration.txt)")
       ->type_name("FILE");
   add_flag(command, "visualize", options.visualize, "draw charts into the run's folder");
+  add_flag(command, "trace_export", options.trace_export,
+           "record single operations; traces for Perfetto or chrome://tracing");
   add_flag(command, "export_csv", options.export_csv, "write tables into the run's folder");
   add_flag(command, "save_generated_text", options.save_generated_text,
            "keep the text of the levels and throughput tests too");
@@ -116,13 +123,24 @@ class StageReporter {
   Progress progress_;
 };
 
+// A resumed run has its settings already: others would be ignored.
+void check_alone(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::string name = option->get_single_name();
+    if (option->count() == 0 || name == "resume" || name == "json") continue;
+    throw usage_error("--resume takes every setting from the run; leave out --{}", name);
+  }
+}
+
 int run_command(const RunContext& context, ProfileArguments& arguments) {
   ProfileOptions options = arguments.options;
   options.model_name = arguments.model.model;
   options.model_options = model_options(arguments.model);
   StageReporter reporter;
-  const ProfileResult result = run_profile(
-      options, [&](const ProfileProgress& now) { reporter(now); }, context.interrupted);
+  const ProfileCallback progress = [&](const ProfileProgress& now) { reporter(now); };
+  const ProfileResult result =
+      arguments.resume.empty() ? run_profile(options, progress, context.interrupted)
+                               : resume_profile(arguments.resume, progress, context.interrupted);
   reporter.clear();
   context.emit(to_json(result));
   if (!context.json) std::fputs(console_report(result).c_str(), stdout);
@@ -136,7 +154,13 @@ Runner setup_profile(CLI::App& command) {
   add_model_options(command, arguments->model);
   add_measurement_options(command, arguments->options);
   add_file_options(command, arguments->options);
-  return [arguments](const RunContext& context) { return run_command(context, *arguments); };
+  add_option(command, "resume", arguments->resume,
+             "folder of an interrupted run: measures what it lacks, with the run's own settings")
+      ->type_name("FOLDER");
+  return [arguments, &command](const RunContext& context) {
+    if (!arguments->resume.empty()) check_alone(command);
+    return run_command(context, *arguments);
+  };
 }
 
 }  // namespace sentinel::cli

@@ -94,6 +94,10 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
   }
   fmt::print("scored           {} tokens of {}, window {}, sha256 {}\n", r.tokens_scored,
              a.run.text.string(), r.window, r.text_sha256);
+  for (const IntegrationFitSet& set : r.integration) {
+    fmt::print("points {:<9} held-out loss {:.4f} -> {:.4f}, {} of {} layers kept\n", set.name,
+               set.loss_before, set.loss_after, set.layers_kept, set.layers);
+  }
   fmt::print("took             {:.1f} s, peak memory {:.0f} MB\n", r.seconds, r.peak_rss_mb);
   if (!r.dry_run) fmt::print("written          {}\n", a.out);
 }
@@ -183,6 +187,8 @@ Runner setup_prune(CLI::App& command) {
   add_flag(command, "padded", a->run.padded,
            "write the unpruned shape with zeros, for tools that need it");
   add_option(command, "dtype", a->dtype, "f32, f16 or bf16 (default: as the source)");
+  add_flag(command, "fit_integration", a->run.fit_integration,
+           "also fit skips and baseline mixing, for --unet and --baseline_integration mix");
   add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");
   add_option(command, "text", a->text, "text to measure quality on (default: texts/validation.txt)")
       ->type_name("FILE");

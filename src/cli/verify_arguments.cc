@@ -7,15 +7,17 @@
 namespace sentinel::cli {
 
 void add_verify_options(CLI::App& command, VerifyArguments& a) {
-  add_option(command, "baseline_integration", a.integration,
-             "off, or verify: the model drafts, its baseline decides; the text is the baseline's")
+  add_option(
+      command, "baseline_integration", a.integration,
+      "off, verify: the model drafts, its baseline decides; the text is the baseline's; or mix: "
+      "fitted weights take over from the baseline's hidden states")
       ->type_name("MODE")
       ->capture_default_str();
-  add_option(command, "unet", a.unet, "off (skips between layers are not in this version)")
+  add_option(command, "unet", a.unet, "on: fitted skips from early to late layers; off")
       ->type_name("MODE")
       ->capture_default_str();
   add_option(command, "baseline", a.baseline,
-             "verify: the model that decides (default: --model with all heads open)")
+             "verify, mix: the dense model (default: --model with all heads open)")
       ->type_name("MODEL");
   add_option(command, "draft_weights", a.draft_weights,
              "verify: weights of the model that drafts (default: one size below --weights)")
@@ -27,26 +29,48 @@ void add_verify_options(CLI::App& command, VerifyArguments& a) {
   add_flag(command, "no_ngrams", a.no_ngrams, "verify: do not draft from repetitions in the text");
 }
 
+void add_point_options(CLI::App& command, VerifyArguments& a) {
+  add_option(command, "baseline_integration", a.integration,
+             "off, or mix: fitted weights take over from the baseline's hidden states")
+      ->type_name("MODE")
+      ->capture_default_str();
+  add_option(command, "unet", a.unet, "on: fitted skips from early to late layers; off")
+      ->type_name("MODE")
+      ->capture_default_str();
+  add_option(command, "baseline", a.baseline,
+             "mix: the dense model (default: --model with all heads open)")
+      ->type_name("MODEL");
+}
+
 bool wants_verify(const VerifyArguments& a) {
   if (a.unet != "off" && a.unet != "on") {
     throw usage_error("--unet: unknown value \"{}\"; choose one of off, on", printable(a.unet));
   }
-  if (a.unet == "on") throw usage_error("--unet on is not in this version; leave it off");
-  if (a.integration == "mix") {
-    throw usage_error("--baseline_integration mix is not in this version; choose off or verify");
-  }
-  if (a.integration != "off" && a.integration != "verify") {
+  const bool verify = a.integration == "verify", mix = a.integration == "mix";
+  if (!verify && !mix && a.integration != "off") {
     throw usage_error(
         "--baseline_integration: unknown value \"{}\"; choose one of off, mix, verify",
         printable(a.integration));
   }
-  const bool verify = a.integration == "verify";
-  if (!verify && (!a.baseline.empty() || a.draft_weights || a.no_ngrams || a.verify.draft_length)) {
+  if (!verify && !mix && !a.baseline.empty()) {
+    throw usage_error("--baseline belongs to --baseline_integration mix or verify; give that too");
+  }
+  if (!verify && (a.draft_weights || a.no_ngrams || a.verify.draft_length)) {
     throw usage_error(
-        "--baseline, --draft_weights, --draft_length and --no_ngrams belong to "
-        "--baseline_integration verify; give that too");
+        "--draft_weights, --draft_length and --no_ngrams belong to --baseline_integration verify; "
+        "give that too");
   }
   return verify;
+}
+
+void apply_points(const VerifyArguments& a, const std::string& model, ModelOptions& options) {
+  const bool verify = wants_verify(a);
+  options.unet = a.unet == "on";
+  options.mix_baseline = a.integration == "mix";
+  if (!options.unet && !options.mix_baseline) return;
+  const auto checkpoint = open_checkpoint(model);
+  options.integration = find_integration(checkpoint->folder(), checkpoint->config());
+  if (!verify && !a.baseline.empty()) options.unpruned = open_checkpoint(a.baseline);
 }
 
 ModelOptions draft_options(const VerifyArguments& a, const ModelOptions& base) {
@@ -70,6 +94,7 @@ nlohmann::json verify_json(const VerifyReport& report) {
                         {"accepted", d.accepted},
                         {"acceptance", d.acceptance},
                         {"token_ms", d.token_ms},
+                        {"speed_up", d.speed_up},
                         {"off", d.off}});
   }
   return {{"steps", report.steps},
@@ -87,9 +112,11 @@ std::string verify_text(const VerifyReport& report) {
       "({:.3f} ms)\n",
       report.steps, report.passes, report.speed_up, report.single_ms);
   for (const DrafterReport& d : report.drafters) {
-    text += fmt::format("  {:<6} {} of {} drafts accepted in {} rounds, {:.3f} ms a draft{}\n",
-                        d.name, d.accepted, d.drafted, d.rounds, d.token_ms,
-                        d.off ? "; off: it did not pay" : "");
+    text += fmt::format(
+        "  {:<6} {} of {} drafts accepted in {} rounds, {:.3f} ms a draft, recent rounds {:.2f} "
+        "times the speed of single steps{}\n",
+        d.name, d.accepted, d.drafted, d.rounds, d.token_ms, d.speed_up,
+        d.off ? "; off: it does not pay" : "");
   }
   return text;
 }

@@ -16,9 +16,14 @@ struct VerifyArguments {
 };
 void add_verify_options(CLI::App& command, VerifyArguments& arguments);
 
-// Whether the baseline verifies. Error (usage): an unknown value, one that this version lacks, or
-// options of verify without it.
+// Of commands that cannot verify: mix and skips alone.
+void add_point_options(CLI::App& command, VerifyArguments& arguments);
+
+// Whether the baseline verifies. Error (usage): an unknown value, or options of verify without it.
 bool wants_verify(const VerifyArguments& arguments);
+// What runs of mixing and skips, with the weights beside `model`. Error (usage, bad_input).
+void apply_points(const VerifyArguments& arguments, const std::string& model,
+                  ModelOptions& options);
 // The model that drafts, in the draft's precision: `base` are the options of the baseline.
 ModelOptions draft_options(const VerifyArguments& arguments, const ModelOptions& base);
 

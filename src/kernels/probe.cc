@@ -12,7 +12,7 @@ namespace {
 
 // A pass reads at least this much, so that starting the threads does not count.
 constexpr size_t kBytesPerPass = size_t{64} << 20;
-constexpr int64_t kFmaIterations = 200'000;  // about 1 ms
+constexpr double kOpsPerPass = 200e6;  // of one thread: 0.03 to 2 ms
 
 struct alignas(64) Sink {
   volatile double value = 0;  // keeps results alive
@@ -29,8 +29,26 @@ const ProbeKernels& select_probe(const CpuFeatures& features, const std::string&
   return scalar_probe();
 }
 
+ArithmeticProbe select_arithmetic(const CpuFeatures& features, const std::string& isa,
+                                  WeightType type) {
+  const std::string chosen = select_kernels(features, isa).isa;
+#if defined(__x86_64__)
+  const bool wide = chosen == "avx512" || chosen == "amx";
+  const bool integers = type == WeightType::int8 || type == WeightType::int4;
+  if (chosen == "amx" && type == WeightType::bf16) return amx_bf16_probe();
+  if (chosen == "amx" && integers) return amx_int8_probe();
+  if (wide && type == WeightType::bf16 && features.avx512_bf16) return dot_bf16_probe();
+  if (wide && integers && features.avx512_vnni) return vnni_int8_probe();
+#endif
+  const ProbeKernels& plain = select_probe(features, chosen);
+  return {plain.multiply_add, plain.flops_per_iteration};
+}
+
 MachineProbe::MachineProbe(int threads, const std::string& isa)
-    : kernels_(select_probe(detect_cpu_features(), isa)), pool_(threads) {}
+    : features_(detect_cpu_features()),
+      kernels_(select_probe(features_, isa)),
+      isa_(select_kernels(features_, isa).isa),
+      pool_(threads) {}
 
 // Every thread writes its own share first: pages that were never written are all one page of
 // zeros, which would be read from the cache.
@@ -68,16 +86,19 @@ double MachineProbe::read_gbps(size_t footprint, int passes) {
 
 void MachineProbe::release() { buffer_ = AlignedBuffer(); }
 
-double MachineProbe::fma_gflops(int passes) {
+double MachineProbe::arithmetic_gops(WeightType type, int passes) {
+  const ArithmeticProbe probe = select_arithmetic(features_, isa_, type);
+  const auto iterations =
+      static_cast<int64_t>(kOpsPerPass / static_cast<double>(probe.ops_per_iteration));
+  const double ops =
+      static_cast<double>(iterations * probe.ops_per_iteration) * static_cast<double>(pool_.size());
   Sink sinks[1024];
   double best = 0;
-  const double flops = static_cast<double>(kFmaIterations * kernels_.flops_per_iteration) *
-                       static_cast<double>(pool_.size());
   for (int pass = 0; pass <= passes; ++pass) {
     const double start = now_s();
-    pool_.run([&](int thread) { sinks[thread].value = kernels_.multiply_add(kFmaIterations); });
+    pool_.run([&](int thread) { sinks[thread].value = probe.run(iterations); });
     const double seconds = now_s() - start;
-    if (pass > 0) best = std::max(best, flops / seconds / 1e9);
+    if (pass > 0) best = std::max(best, ops / seconds / 1e9);
   }
   return best;
 }

@@ -1,4 +1,4 @@
-// What this machine can do at best: read bandwidth by footprint, f32 multiply-adds.
+// What this machine can do at best: read bandwidth by footprint, multiply-adds by type.
 #pragma once
 
 #include <cstddef>
@@ -8,12 +8,18 @@
 #include "base/cpu_features.h"
 #include "base/thread_pool.h"
 #include "kernels/probe_kernels.h"
+#include "kernels/types.h"
 
 namespace sentinel {
 
 // `isa`: "scalar", "avx2", "avx512", "amx" (probed as avx512: tiles load at the same width); empty:
 // the best this CPU has. Error (usage) as select_kernels().
 const ProbeKernels& select_probe(const CpuFeatures& features, const std::string& isa);
+
+// What products of this weight type run on: of what `isa` and this CPU have, the fastest. 4-bit
+// weights are multiplied as 8-bit ones.
+ArithmeticProbe select_arithmetic(const CpuFeatures& features, const std::string& isa,
+                                  WeightType type);
 
 // Measures with a fixed number of threads. Not for use by two threads at a time.
 class MachineProbe {
@@ -30,13 +36,15 @@ class MachineProbe {
   double read_gbps(size_t footprint, int passes = 5);
   void release();
 
-  // 10^9 f32 operations per second, all threads; the best of `passes`.
-  double fma_gflops(int passes = 5);
+  // 10^9 operations per second of products of this type, all threads; the best of `passes`.
+  double arithmetic_gops(WeightType type, int passes = 5);
 
  private:
   void fill(size_t share);
 
+  const CpuFeatures features_;
   const ProbeKernels& kernels_;
+  const std::string isa_;  // as select_kernels() chose
   ThreadPool pool_;
   AlignedBuffer buffer_;
 };

@@ -19,10 +19,20 @@ struct ProbeKernels {
   int64_t flops_per_iteration;  // a multiply-add counts 2
 };
 
+// The fastest products of one type: run(iterations) returns a value that depends on all of them.
+struct ArithmeticProbe {
+  float (*run)(int64_t iterations);
+  int64_t ops_per_iteration;  // a multiply-add counts 2
+};
+
 const ProbeKernels& scalar_probe();
 #if defined(__x86_64__)
 const ProbeKernels& avx2_probe();
 const ProbeKernels& avx512_probe();
+ArithmeticProbe dot_bf16_probe();
+ArithmeticProbe vnni_int8_probe();
+ArithmeticProbe amx_bf16_probe();
+ArithmeticProbe amx_int8_probe();
 #endif
 
 }  // namespace sentinel

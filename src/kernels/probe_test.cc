@@ -41,7 +41,9 @@ TEST(Probe, FootprintsOfAnySizeWork) {
     EXPECT_GT(probe.read_gbps(bytes, 1), 0);
   }
   probe.release();
-  EXPECT_GT(probe.fma_gflops(1), 0);
+  for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::int8}) {
+    EXPECT_GT(probe.arithmetic_gops(type, 1), 0);
+  }
 }
 
 }  // namespace

@@ -23,10 +23,13 @@ constexpr int kInt4 = static_cast<int>(WeightType::int4);
 // AVX-512 with the dot-product extensions this CPU has.
 KernelTable avx512_with_extensions(const CpuFeatures& features) {
   KernelTable table = avx512_kernels();
-  if (features.avx512_bf16) table.linear[kBf16] = linear_bf16_dot;
-  if (features.avx512_vnni) {
-    table.linear[kInt8] = linear_int8_vnni;
-    table.linear[kInt4] = linear_int4_vnni;
+  if (features.avx512_bf16) {
+    table.linear[kBf16] = linear_bf16_dot;
+    table.window[kBf16] = window_bf16_dot;
+  }
+  if (features.avx512_vnni) {  // integer sums: the same for every number of rows
+    table.linear[kInt8] = table.window[kInt8] = linear_int8_vnni;
+    table.linear[kInt4] = table.window[kInt4] = linear_int4_vnni;
   }
   return table;
 }
@@ -37,6 +40,8 @@ KernelTable amx_kernels(const CpuFeatures& features) {
   table.linear[kBf16] = linear_bf16_amx;
   table.linear[kInt8] = linear_int8_amx;
   table.linear[kInt4] = linear_int4_amx;
+  table.linear_to_inputs[kBf16] = linear_bf16_to_inputs_amx;
+  table.linear_to_inputs[kInt8] = linear_int8_to_inputs_amx;
   return table;
 }
 #endif

@@ -76,6 +76,8 @@ struct LinearArgs {
   Epilogue epilogue;
 };
 
+constexpr int kInputPanels = kQuantBlock / kPanel;  // whose outputs share one scale as inputs
+
 // New keys and values of one head for its cache (layouts: model/kv_cache.h).
 struct AppendArgs {
   const float* k;  // [rows, stride]
@@ -99,6 +101,8 @@ struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512", "amx"
   // By weight type: computes panels[begin..end) (or panels begin..end) for all rows.
   void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
+  // The same for a few rows: a row's result is bit for bit that of linear[] for this row alone.
+  void (*window[4])(const LinearArgs& args, int64_t begin, int64_t end);
   // By weight type: x to operand; null for f32, which is multiplied as it is.
   void (*prepare[4])(const PrepareArgs& args);
   // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's
@@ -111,6 +115,12 @@ struct KernelTable {
                      float eps, int rows, int n, int n_padded, float* out, int64_t out_stride);
   // scores[0..n) -> e^(scale * (s - max)), scores[n..n_padded) -> 0. n >= 1.
   SoftmaxSums (*softmax)(float* scores, int n, int n_padded, float scale);
+  // By weight type, null where there is none: as linear, but stores rows [0, args.rows) of `out`,
+  // the inputs of a product of the same type, in place of args.y; block sums, but no sums of 32.
+  // `begin` is a multiple of kInputPanels, and so is `end` unless it is the last panel; args.panels
+  // is null, n_out the number of outputs, a multiple of 32, and the epilogue is not `add`.
+  void (*linear_to_inputs[4])(const LinearArgs& args, const Operand& out, int64_t begin,
+                              int64_t end);
 };
 
 }  // namespace sentinel

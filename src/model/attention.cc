@@ -105,7 +105,9 @@ void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
     workspace.entropy[entry + task.head.head] = std::log(sums.l) - sums.t / sums.l;
   }
 
-  const Segment position_segment{0, 0, static_cast<int32_t>(round_up(visible, k_unit(type)))};
+  // Whole steps of K, so that a row adds up in the same order however many rows see more than it.
+  const int64_t unit = std::max<int64_t>(k_unit(type), kPanel);
+  const Segment position_segment{0, 0, static_cast<int32_t>(round_up(visible, unit))};
   LinearArgs pv = qk;
   pv.weights = cache.values(task.group.sequence, task.layer, task.head.slot);
   pv.panel_stride = cache.value_panel_stride();

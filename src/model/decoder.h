@@ -4,13 +4,10 @@
 #include <cstdint>
 #include <span>
 
-#include "base/aligned_buffer.h"
-#include "base/thread_pool.h"
-#include "kernels/types.h"
-#include "model/agency/contribution.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 #include "model/plan.h"
+#include "model/workspace.h"
 
 namespace sentinel {
 
@@ -21,62 +18,6 @@ struct RowGroup {
   int rows;
   int first_position;
 };
-
-// What never changes while a model runs.
-struct DecoderContext {
-  const ModelConfig& config;
-  const ModelView& view;  // for the embeddings, read from the mapped checkpoint
-  const PackedWeights& weights;
-  const KernelTable& kernels;
-  ThreadPool& pool;
-};
-
-// Rows up to this many are normed by every thread for itself, which saves a barrier.
-constexpr int kSmallRows = 16;
-// Query rows that one attention task takes.
-constexpr int kAttentionRows = 48;
-
-// All activations of one session. Strides are in floats and avoid multiples of 4 KiB, which would
-// map the rows of a tile to the same cache sets.
-struct Workspace {
-  Workspace(const DecoderContext& decoder, int max_rows, int capacity);
-
-  int max_rows;
-  int max_heads;
-  int64_t x_stride, qkv_stride, context_stride, ffn_stride, scores_stride;
-  float* x;         // residual stream [max_rows, x_stride]
-  float* normed;    // [max(max_rows, threads * kSmallRows), x_stride]
-  float* qkv;       // [max_rows, qkv_stride]: [slot][q | k | v][head_dim_padded]
-  float* context;   // [max_rows, context_stride]: [slot][head_dim_padded]
-  float* ffn;       // [max_rows, ffn_stride]
-  float* scores;    // [threads, kAttentionRows, scores_stride]
-  float* catch_up;  // [threads, kAttentionRows, 2 * head_dim_padded]
-  float* entropy;   // [n_layers, max_rows, max_heads], nats
-  // As `entropy`: ||f g Wo_h context_h|| of the last row of every attention task, -1 for the
-  // others; written only while `norms` is set.
-  float* contribution;
-  const ContributionNorms* norms = nullptr;
-  Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per thread
-  Operand scratch;  // [threads, kAttentionRows]: queries and probabilities of an attention task
-
- private:
-  AlignedBuffer memory_;
-};
-
-// The rows of `operand` from `row` on.
-inline Operand rows_from(const Operand& operand, int64_t row) {
-  Operand out = operand;
-  out.data += row * operand.stride;
-  out.scales += row * operand.scales_stride;
-  out.block_sums += row * operand.scales_stride;
-  out.sums += row * operand.sums_stride;
-  return out;
-}
-
-// What a weight type multiplies with: x itself (f32), or x converted into `space`. n_segments -1:
-// all k inputs are in use.
-Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,
-                   int rows, int k, const Segment* segments, int n_segments, const Operand& space);
 
 class Decoder {
  public:

@@ -18,6 +18,11 @@ constexpr int kPrefillChunk = 512;
 
 class FastModel;
 
+KernelTable with_window_products(KernelTable kernels) {
+  std::copy(std::begin(kernels.window), std::end(kernels.window), kernels.linear);
+  return kernels;
+}
+
 class FastSession : public Session {
  public:
   FastSession(FastModel& model, int max_sequences, int max_length);
@@ -30,19 +35,23 @@ class FastSession : public Session {
   }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
   template <typename AfterChunk>
   void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
-  void forward(std::span<const RowGroup> groups, const int32_t* tokens);
+  void make_points();
+  void forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens);
   void refresh_plan();
   bool tracks_now() const;
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
+  Decoder decoder(bool window = false) const;
 
   FastModel& model_;
   KvCache cache_;
@@ -52,7 +61,10 @@ class FastSession : public Session {
   std::vector<RowGroup> groups_;
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
-  std::unique_ptr<FirstPosition> first_;  // null unless position 0 is protected
+  OpTrace* trace_ = nullptr;
+  std::unique_ptr<FirstPosition> first_;   // null unless position 0 is protected
+  IntegrationPoints points_{};             // set null: none run
+  std::unique_ptr<FastSession> baseline_;  // its cache keeps pace; null unless it is mixed in
 };
 
 class FastModel : public Model {
@@ -60,6 +72,7 @@ class FastModel : public Model {
   FastModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
+        window_kernels_(with_window_products(kernels_)),
         shared_pool_(options.pool ? options.pool
                                   : std::make_shared<ThreadPool>(options.threads == 0
                                                                      ? ThreadPool::available_cores()
@@ -85,6 +98,7 @@ class FastModel : public Model {
                             kernels_, pool_);
     info_.weight_bytes = weights_.total_bytes;
     pack_unpruned(options);
+    open_integration(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
     info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
@@ -103,8 +117,24 @@ class FastModel : public Model {
     build_plan(weights_, heads_, plan);
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
-    return plan.weight_bytes +
+    const int64_t baseline =
+        baseline_ ? baseline_->bytes_per_token(context) - baseline_->weights_.lm_head.bytes() : 0;
+    return baseline + plan.weight_bytes +
            active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+  }
+  OpBytes operation_bytes(int context) const override {
+    Plan plan;
+    build_plan(weights_, heads_, plan);
+    OpBytes bytes = operation_weight_bytes(weights_, plan);
+    int64_t active = 0;
+    for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
+    bytes[static_cast<size_t>(Op::attention)] =
+        active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+    const auto& view = checkpoint_->view();
+    bytes[static_cast<size_t>(Op::embeddings)] =
+        config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +
+                                                size_of(view.position_embedding.dtype));
+    return bytes;
   }
   double flops_per_token() const override {
     double macs = double(config().vocab_size) * config().d_model;
@@ -113,6 +143,9 @@ class FastModel : public Model {
       for (int h = 0; h < heads_.n_heads(l); ++h) active += heads_.is_active({l, h});
       macs += 4.0 * active * config().head_dim * config().d_model +
               2.0 * config().layers[l].ffn_dim * config().d_model;
+    }
+    if (baseline_) {
+      macs += baseline_->flops_per_token() / 2 - double(config().vocab_size) * config().d_model;
     }
     return 2 * macs;
   }
@@ -137,6 +170,14 @@ class FastModel : public Model {
   DecoderContext context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
   }
+  // Null unless its hidden states are mixed in.
+  FastModel* baseline() { return baseline_.get(); }
+  // Null when no integration point runs.
+  const IntegrationSet* integration() const { return integration_; }
+  // On kernels whose results for a row do not depend on how many rows there are.
+  DecoderContext window_context() {
+    return {checkpoint_->config(), checkpoint_->view(), weights_, window_kernels_, pool_};
+  }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
@@ -151,6 +192,28 @@ class FastModel : public Model {
     info_.tracking_bytes = norms_->bytes();
   }
 
+  void open_integration(const ModelOptions& options) {
+    info_.mix_baseline = options.mix_baseline;
+    info_.unet = options.unet;
+    if (!options.mix_baseline && !options.unet) return;
+    integration_weights_ = options.integration;
+    integration_ = &require_set(options.integration.get(), options.mix_baseline, options.unet,
+                                checkpoint_->config());
+    if (!options.mix_baseline) return;
+    const auto& from = options.unpruned ? options.unpruned : checkpoint_;
+    check_same_family(from->config(), config());
+    ModelOptions plain;
+    plain.level = options.level;
+    plain.pool = shared_pool_;
+    plain.isa = options.isa;
+    plain.weights = info_.weights;
+    plain.lm_head = info_.lm_head;
+    plain.kv = info_.kv;
+    plain.agency = AgencyMode::off;
+    baseline_ = std::make_unique<FastModel>(from, plain);
+    info_.weight_bytes += baseline_->info().weight_bytes;
+  }
+
   void pack_unpruned(const ModelOptions& options) {
     info_.protect_first = options.protect_first;
     if (!options.protect_first || (!options.unpruned && options.removed_heads.empty())) return;
@@ -163,7 +226,7 @@ class FastModel : public Model {
   }
 
   std::shared_ptr<const Checkpoint> checkpoint_;
-  const KernelTable kernels_;
+  const KernelTable kernels_, window_kernels_;
   std::shared_ptr<ThreadPool> shared_pool_;
   ThreadPool& pool_;
   HeadTable heads_;
@@ -172,6 +235,9 @@ class FastModel : public Model {
   std::unique_ptr<ContributionNorms> norms_;
   std::unique_ptr<MeanOutputs> means_;
   std::unique_ptr<UnprunedWeights> unpruned_;
+  std::shared_ptr<const IntegrationWeights> integration_weights_;
+  const IntegrationSet* integration_ = nullptr;
+  std::unique_ptr<FastModel> baseline_;
 };
 
 int chunk_rows(int max_sequences, int max_length) {
@@ -187,6 +253,23 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
   if (model.info().protect_first) {
     first_ = std::make_unique<FirstPosition>(model.context(), model.unpruned());
   }
+  make_points();
+}
+
+void FastSession::make_points() {
+  points_.set = model_.integration();
+  if (!points_.set) return;
+  if (model_.baseline()) {
+    baseline_ =
+        std::make_unique<FastSession>(*model_.baseline(), cache_.max_sequences(), max_length());
+    points_.baseline = &baseline_->workspace_;
+  }
+  const int n = model_.config().n_layers;
+  for (int l = 0; l < n; ++l) {
+    const IntegrationLayer& layer = (*points_.set)[static_cast<size_t>(l)];
+    if (!layer.skip.empty()) workspace_.keep_entry(skip_source(n, l));
+    if (baseline_ && !layer.baseline.empty()) baseline_->workspace_.keep_entry(l + 1);
+  }
 }
 
 void FastSession::refresh_plan() {
@@ -198,14 +281,22 @@ void FastSession::refresh_plan() {
   }
 }
 
-void FastSession::forward(std::span<const RowGroup> groups, const int32_t* tokens) {
+void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens) {
+  if (baseline_) baseline_->forward(window, groups, tokens);
   refresh_plan();
+  workspace_.points = points_.set ? &points_ : nullptr;
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  Decoder(model_.context()).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+Decoder FastSession::decoder(bool window) const {
+  DecoderContext context = window ? model_.window_context() : model_.context();
+  context.trace = trace_;
+  return Decoder(context);
 }
 
 bool FastSession::tracks_now() const {
@@ -215,6 +306,9 @@ bool FastSession::tracks_now() const {
 
 // Row 0 of the workspace holds the result.
 void FastSession::forward_first(int sequence, int32_t token) {
+  const RowGroup group{sequence, 0, 1, 0};
+  if (baseline_) baseline_->forward(false, {&group, 1}, &token);
+  workspace_.points = nullptr;  // every head is there: nothing to make up for
   first_->run(model_.heads(), cache_, workspace_, sequence, token);
   lengths_[sequence] = 1;
   model_.heads().advance_step();
@@ -258,7 +352,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
     if (apart) {
       forward_first(sequence, tokens[done]);
     } else {
-      forward({&group, 1}, tokens.data() + done);
+      forward(false, {&group, 1}, tokens.data() + done);
     }
     done += rows;
     after(group, done == tokens.size());
@@ -267,7 +361,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
-    if (last && logits) Decoder(model_.context()).logits(workspace_, group.rows - 1, 1, logits);
+    if (last && logits) decoder().logits(workspace_, group.rows - 1, 1, logits);
   });
 }
 
@@ -276,10 +370,30 @@ void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const L
   run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
     for (int row = 0; row < group.rows; row += kSmallRows) {
       const int rows = std::min(kSmallRows, group.rows - row);
-      Decoder(model_.context()).logits(workspace_, row, rows, sink_logits_.data());
+      decoder().logits(workspace_, row, rows, sink_logits_.data());
       sink(group.first_position + row, rows, sink_logits_.data());
     }
   });
+}
+
+void FastSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  check_sequence(sequence, max_sequences());
+  check_tokens(tokens, model_.config().vocab_size);
+  check_room(lengths_[sequence], tokens.size(), max_length());
+  size_t done = 0;
+  if (first_is_apart(sequence)) {
+    prefill(sequence, tokens.first(1), logits);
+    done = 1;
+  }
+  const DecoderContext context = model_.window_context();
+  while (done < tokens.size()) {
+    const int most = std::min(kSmallRows, workspace_.max_rows);
+    const int rows = std::min(most, static_cast<int>(tokens.size() - done));
+    const RowGroup group{sequence, 0, rows, lengths_[sequence]};
+    forward(true, {&group, 1}, tokens.data() + done);
+    Decoder(context).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
+    done += rows;
+  }
 }
 
 void FastSession::step(std::span<const int32_t> tokens, float* logits) {
@@ -299,11 +413,10 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
     }
     return;
   }
-  forward(groups_, tokens.data());
+  forward(false, groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
-    Decoder(model_.context())
-        .logits(workspace_, row, std::min(kSmallRows, n - row),
-                logits + int64_t{row} * model_.config().vocab_size);
+    decoder().logits(workspace_, row, std::min(kSmallRows, n - row),
+                     logits + int64_t{row} * model_.config().vocab_size);
   }
 }
 
@@ -312,6 +425,7 @@ void FastSession::truncate(int sequence, int length) {
   if (length < 0 || length >= lengths_[sequence]) return;
   lengths_[sequence] = length;
   cache_.truncate(sequence, length);
+  if (baseline_) baseline_->truncate(sequence, length);
 }
 
 }  // namespace

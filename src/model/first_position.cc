@@ -88,7 +88,7 @@ void check_same_family(const ModelConfig& unpruned, const ModelConfig& pruned) {
   }
   if (!same) {
     throw usage_error(
-        "first position: the other model is not the one that this model was pruned "
+        "unpruned model: the other model is not the one that this model was pruned "
         "from; name the unpruned model");
   }
 }

@@ -14,6 +14,8 @@
 #include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/integration/weights.h"
+#include "model/op_trace.h"
 
 namespace sentinel {
 
@@ -57,6 +59,10 @@ struct ModelOptions {
   // `unpruned`, the model that this one was pruned from, or with removed_heads.
   bool protect_first = false;
   std::shared_ptr<const Checkpoint> unpruned;
+  // Integration points (docs/agency.md), off unless asked for; they need fitted weights. The
+  // baseline whose hidden states are mixed in is `unpruned`, else the model with all heads open.
+  bool mix_baseline = false, unet = false;
+  std::shared_ptr<const IntegrationWeights> integration;
 };
 
 // What really runs, read back from the model.
@@ -70,9 +76,10 @@ struct ModelInfo {
   int tracking_interval = 0;  // steps from one look at the heads to the next; 0: not tracked
   bool head_means = false;    // closed heads leave their mean
   bool protect_first = false;
-  bool kv_cache = true;        // level 0 recomputes the whole sequence
-  int64_t weight_bytes = 0;    // all weights held in memory, packed
-  int64_t tracking_bytes = 0;  // held beside them for the contribution norms
+  bool mix_baseline = false, unet = false;  // integration points that run
+  bool kv_cache = true;                     // level 0 recomputes the whole sequence
+  int64_t weight_bytes = 0;                 // all weights held in memory, packed
+  int64_t tracking_bytes = 0;               // held beside them for the contribution norms
   int64_t kv_bytes_per_token = 0;
 };
 
@@ -91,7 +98,12 @@ class Observer {
   // FFN activations after the non-linearity: [rows, ffn_dim] with the given stride.
   virtual void on_ffn(int layer, int first_position, int rows, const float* activation,
                       int64_t stride) = 0;
-  // Whether on_attention/on_ffn also wants the sub-layers' inputs (after the norm): not by default.
+  // The residual stream [rows, d_model]: what enters a layer (`layer` n_layers: what leaves the
+  // last), or what is there behind its attention, before any integration point. Only if asked for.
+  enum class Hidden { layer_input, after_attention };
+  virtual bool wants_hidden() const { return false; }
+  virtual void on_hidden(int /*layer*/, Hidden /*where*/, int /*first_position*/, int /*rows*/,
+                         const float* /*x*/, int64_t /*stride*/) {}
 };
 
 // Sequences that share one model. Not thread-safe; at most one session computes at a time.
@@ -107,11 +119,18 @@ class Session {
   virtual void prefill(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
   // The same, handing the logits of every position to the sink in blocks of a few rows.
   virtual void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) = 0;
+  // As prefill, for a few tokens of which the caller will perhaps keep only the first (truncate):
+  // logits [tokens.size(), vocab_size] of every position, bit for bit those that step() gives when
+  // the tokens come one by one.
+  virtual void window(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
   // One token for each of the first tokens.size() sequences; logits [tokens.size(), vocab_size].
   virtual void step(std::span<const int32_t> tokens, float* logits) = 0;
   // Forgets the positions from `length` on.
   virtual void truncate(int sequence, int length) = 0;
   virtual void set_observer(Observer* observer) = 0;  // null: none; must outlive its use
+  // Operations are timed into `trace`, which is for info().threads threads; null: none. Sessions
+  // that have no operations of their own ignore it.
+  virtual void set_trace(OpTrace* trace) { static_cast<void>(trace); }
 };
 
 class Model {
@@ -132,6 +151,12 @@ class Model {
   // Weight bytes that one decode step reads with the heads as they are now, plus the KV bytes of a
   // sequence of `context` tokens.
   virtual int64_t bytes_per_token(int context) const = 0;
+  // The same by operation, with what bytes_per_token leaves out as small: norms, biases and
+  // embeddings. Zeros from models that cannot tell.
+  virtual OpBytes operation_bytes(int context) const {
+    static_cast<void>(context);
+    return {};
+  }
   // Multiply-add operations x 2 of the layers and lm_head for one token of a prefill.
   virtual double flops_per_token() const = 0;
 };

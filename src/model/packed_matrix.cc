@@ -99,6 +99,7 @@ int64_t pack_scratch(const PanelTask& task) {
 
 const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, float* scratch) {
   const auto n = static_cast<int64_t>(task.sources.size());
+  if (n == 0 || task.k == 0) return nullptr;
   const int64_t part = task.k * kPanel;
   float* transposing = scratch + n * part;
   for (int64_t s = 0; s < n; ++s) {

@@ -51,4 +51,29 @@ void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan
   plan.version = heads.version();
 }
 
+OpBytes operation_weight_bytes(const PackedWeights& weights, const Plan& plan) {
+  constexpr int64_t kFloat = sizeof(float);
+  OpBytes bytes{};
+  const auto add = [&](Op op, int64_t n) { bytes[static_cast<size_t>(op)] += n; };
+  const auto floats = [](const std::vector<float>& values) {
+    return static_cast<int64_t>(values.size()) * kFloat;
+  };
+  add(Op::lm_head, weights.lm_head.bytes() + weights.lm_head.scale_bytes());
+  add(Op::norm, floats(weights.final_norm_weight) + floats(weights.final_norm_bias));
+  for (size_t l = 0; l < weights.layers.size(); ++l) {
+    const PackedLayer& layer = weights.layers[l];
+    const LayerPlan& planned = plan.layers[l];
+    const auto panels = static_cast<int64_t>(planned.qkv_panels.size());
+    add(Op::qkv, panels * layer.qkv.panel_stride + panels * kPanel * kFloat);
+    add(Op::attention_output, static_cast<int64_t>(planned.heads.size()) * layer.o_block_bytes +
+                                  layer.o.scale_bytes() + floats(planned.o_bias));
+    add(Op::ffn_up, layer.up.bytes() + layer.up.scale_bytes() + floats(layer.up_bias));
+    add(Op::ffn_down, layer.down.bytes() + layer.down.scale_bytes() + floats(layer.down_bias));
+    const bool attends = !planned.heads.empty() || planned.keeps_inputs;
+    if (attends) add(Op::norm, floats(layer.norm1_weight) + floats(layer.norm1_bias));
+    if (layer.ffn_padded > 0) add(Op::norm, floats(layer.norm2_weight) + floats(layer.norm2_bias));
+  }
+  return bytes;
+}
+
 }  // namespace sentinel

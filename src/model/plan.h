@@ -5,6 +5,7 @@
 
 #include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
+#include "model/op_trace.h"
 #include "model/packed_weights.h"
 
 namespace sentinel {
@@ -34,5 +35,8 @@ struct Plan {
 // is nothing.
 void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
                 const MeanOutputs* means = nullptr);
+
+// What one decode step reads, by operation. KV bytes are left out.
+OpBytes operation_weight_bytes(const PackedWeights& weights, const Plan& plan);
 
 }  // namespace sentinel

@@ -253,7 +253,7 @@ class Bench {
     double gbps = 0, gflops = 0;
     if (timed) {
       gbps = engine.probe->read_gbps(static_cast<size_t>(state.bytes_per_run_step));
-      gflops = engine.probe->fma_gflops();
+      gflops = engine.probe->arithmetic_gops(row.info.weights);
       engine.probe->release();
     }
     reset_peak_rss();

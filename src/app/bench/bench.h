@@ -46,7 +46,7 @@ struct BenchRow {
   double bandwidth_fraction = 0;  // of machine_gbps, each repetition against its own measurement
   double machine_gbps = 0;        // read bandwidth at this row's footprint and threads, median
   double flops_fraction = 0;      // of machine_gflops
-  double machine_gflops = 0;      // f32 multiply-add peak with this row's threads, median
+  double machine_gflops = 0;      // peak of products of the row's weight type, with its threads: median
   double peak_rss_mb = 0;         // of the process while this row ran, without the probe's memory
 };
 

@@ -54,13 +54,18 @@ std::vector<MachineSpeed> measure_machine(const std::vector<int>& threads, const
   std::vector<MachineSpeed> speeds;
   for (const int t : threads) {
     probes.push_back(std::make_unique<MachineProbe>(t, isa));
-    speeds.push_back({t, probes.back()->isa(), 0, {}});
+    speeds.push_back({t, probes.back()->isa(), 0, 0, 0, {}});
     for (double mb = 1; mb <= limit_mb; mb *= 2) speeds.back().read.push_back({mb, 0});
   }
   for (int round = 0; round < rounds; ++round) {
     for (size_t i = 0; i < probes.size(); ++i) {
       MachineProbe& probe = *probes[i];
-      speeds[i].fma_gflops = std::max(speeds[i].fma_gflops, probe.fma_gflops());
+      const auto raise = [&](double& best, WeightType type) {
+        best = std::max(best, probe.arithmetic_gops(type));
+      };
+      raise(speeds[i].fma_gflops, WeightType::f32);
+      raise(speeds[i].bf16_gflops, WeightType::bf16);
+      raise(speeds[i].int8_gops, WeightType::int8);
       for (BandwidthPoint& point : speeds[i].read) {
         if (cancel && cancel->load()) return speeds;
         const auto bytes = static_cast<size_t>(point.footprint_mb * (1 << 20));

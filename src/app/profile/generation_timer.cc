@@ -27,6 +27,20 @@ void prefill_all(Session& session, const GenerationWork& work, std::vector<float
   }
 }
 
+// What holds single operations in the trace, if there is one.
+class Spans {
+ public:
+  explicit Spans(OpTrace* trace) : trace_(trace) {}
+  int64_t now() const { return trace_ ? OpTrace::now_ns() : 0; }
+  // From `begin` until now.
+  void add(Op op, int64_t begin) {
+    if (trace_) trace_->span(op, begin, OpTrace::now_ns());
+  }
+
+ private:
+  OpTrace* trace_;
+};
+
 void forget_all(Session& session) {
   for (int i = 0; i < session.max_sequences(); ++i) session.truncate(i, 0);
 }
@@ -62,33 +76,43 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
   GenerationTiming timing;
   timing.steps.reserve(static_cast<size_t>(work.generated_tokens));
   timing.tokens.reserve(static_cast<size_t>(work.generated_tokens));
+  Spans spans(work.trace);
   const auto emit = [&] {
+    const int64_t begin = spans.now();
     for (size_t i = 0; i < next.size(); ++i) {
       next[i] = samplers[i].sample(std::span(logits).subspan(i * size_t(vocab), size_t(vocab)));
     }
     timing.tokens.push_back(next[0]);
     timing.tokens_emitted += n_sequences;
+    spans.add(Op::sampling, begin);
   };
 
   check_cancel(cancel);
   prefill_all(*session, work, logits, vocab);
   forget_all(*session);
 
+  if (work.trace) work.trace->clear();
+  session->set_trace(work.trace);
+  const int64_t generation_begin = spans.now();
   const double start = now_s();
   prefill_all(*session, work, logits, vocab);
   timing.prefill = now_s() - start;
+  spans.add(Op::prefill, generation_begin);
   emit();
   double last = now_s();
   timing.first_token = last - start;
   for (int step = 1; step < work.generated_tokens; ++step) {
     check_cancel(cancel);
+    const int64_t step_begin = spans.now();
     session->step(next, logits.data());
     emit();
+    spans.add(Op::step, step_begin);
     const double now = now_s();
     timing.steps.push_back(now - last);
     last = now;
   }
   timing.total = last - start;
+  spans.add(Op::generation, generation_begin);
   return timing;
 }
 

@@ -15,6 +15,8 @@ struct GenerationWork {
   int generated_tokens = 20;  // of each sequence, >= 1; end-of-text does not stop it
   double temperature = 0;     // 0: greedy
   uint64_t seed = 0;          // sequence i samples with seed + i
+  // For the model's threads; null: operations are not timed. Holds the timed generation only.
+  OpTrace* trace = nullptr;
 };
 
 // Seconds. Choosing the next token is inside every time but `prefill`.

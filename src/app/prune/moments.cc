@@ -102,7 +102,8 @@ void MomentAccumulator::flush() {
         for (int c = 0; c < kPanel; ++c) transposed_[(p * kPanel + c) * kBlock + k] = from[c];
       }
     }
-    pool_.barrier();
+  });
+  pool_.run([&](int) {
     std::vector<float> block(static_cast<size_t>(kTaskRows * columns_));
     const Segment segment{0, 0, rows};
     for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {

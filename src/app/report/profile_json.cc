@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+
+#include "app/report/operations_json.h"
 
 namespace sentinel {
 namespace {
@@ -45,12 +48,6 @@ void add_quality(json& run, const std::optional<QualityFigures>& quality) {
   run["tokens_scored"] = quality->tokens_scored;
 }
 
-json to_json(const std::map<int, RunResult>& runs) {
-  json out = json::object();
-  for (const auto& [key, run] : runs) out[std::to_string(key)] = sentinel::to_json(run);
-  return out;
-}
-
 json to_json(const Pick& pick) {
   json out = {{"title", pick.title},
               {"variant", pick.variant},
@@ -70,6 +67,7 @@ json aa_test(const ProfileResult& result) {
   const auto difference = [](double x, double y) { return number(100 * (y - x) / ((x + y) / 2)); };
   return {{"first", sentinel::to_json(a)},
           {"second", sentinel::to_json(b)},
+          {"interval_percent", number(std::hypot(noise_percent(a), noise_percent(b)))},
           {"difference_percent",
            {{"tokens_per_second", difference(tokens_per_second(a), tokens_per_second(b))},
             {"prefill_tokens_per_second",
@@ -80,12 +78,28 @@ json aa_test(const ProfileResult& result) {
              difference(median_of(a.first_token_times), median_of(b.first_token_times))}}}};
 }
 
+// The first ones are enough for a distribution; a long run would fill the file with them.
+json kept_steps(const std::vector<double>& seconds) {
+  constexpr size_t kMost = 20000;
+  return std::vector<double>(
+      seconds.begin(), seconds.begin() + static_cast<int64_t>(std::min(seconds.size(), kMost)));
+}
+
+// Of tokens_per_second, null without noise; the fast end has none where noise reaches 100 %.
+json speed_interval(const RunResult& run) {
+  const double speed = tokens_per_second(run), noise = noise_percent(run) / 100;
+  if (!std::isfinite(speed * noise)) return nullptr;
+  return {speed / (1 + noise), noise < 1 ? number(speed / (1 - noise)) : json(nullptr)};
+}
+
 void add_timing(json& out, const RunResult& run) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
   out["median_generation_time"] = number(median_of(run.generation_times));
   out["tokens_per_second"] = number(tokens_per_second(run));
   out["noise_percent"] = number(noise_percent(run));
+  out["tokens_per_second_interval"] = speed_interval(run);
+  out["outliers"] = outliers(run);
   out["first_token_time"] = number(median_of(run.first_token_times));
   out["first_token_times"] = run.first_token_times;
   out["prefill_times"] = run.prefill_times;
@@ -97,6 +111,9 @@ void add_timing(json& out, const RunResult& run) {
   out["tokens_generated"] = run.tokens_generated;
   out["avg_tokens_generated"] = number(mean(counts));
   out["prompt_tokens"] = run.prompt_tokens;
+  out["prompt_tokens_total"] = run.prompt_total;
+  out["warmup_generations"] = run.warmup_generations;
+  out["step_times"] = kept_steps(run.step_times);
   out["batch_size"] = run.batch_size;
 }
 
@@ -138,6 +155,7 @@ json throughput_section(const std::vector<ThroughputResult>& prompts) {
     const RunResult& run = prompts[i].run;
     json entry = sentinel::to_json(run);
     entry["prompt"] = shortened(prompts[i].prompt);
+    entry["full_prompt"] = prompts[i].prompt;
     out[fmt::format("prompt_{}", i)] = std::move(entry);
     for (const int count : run.tokens_generated) tokens += int64_t{count} * run.batch_size;
     time += std::accumulate(run.generation_times.begin(), run.generation_times.end(), 0.0);
@@ -173,8 +191,31 @@ json models_section(const std::vector<ModelResult>& models) {
   return out;
 }
 
+json components_section(const std::map<std::string, RunResult>& components) {
+  json out = json::object();
+  for (const auto& [variant, run] : components) {
+    json& entry = out[variant] = {{"variant", run.variant},
+                                  {"pruning_level", run.pruning_level},
+                                  {"level", run.level},
+                                  {"agency_stats", run.agency_stats},
+                                  {"model_stats", json::object()},
+                                  {"run", sentinel::to_json(run)}};
+    if (!run.operations) continue;
+    entry["model_stats"] = model_stats_json(*run.operations);
+    entry.update(operations_json(*run.operations, true));
+  }
+  return out;
+}
+
+template <typename Key>
+json keyed(const std::map<Key, RunResult>& runs) {
+  json out = json::object();
+  for (const auto& [key, run] : runs) out[fmt::format("{}", key)] = sentinel::to_json(run);
+  return out;
+}
+
 json levels_section(const std::map<int, RunResult>& levels) {
-  json out = to_json(levels);
+  json out = keyed(levels);
   json comparison = json::object();
   for (const auto& [level, run] : levels) {
     json& entry = out[std::to_string(level)];
@@ -209,6 +250,7 @@ json to_json(const RunResult& run) {
               {"weight_bytes", run.weight_bytes},
               {"bytes_per_token", run.bytes_per_token},
               {"bytes_per_step", run.bytes_per_step},
+              {"machine_bandwidth", run.machine_bandwidth},
               {"bandwidth_fraction", number(bandwidth_fraction(run))},
               {"peak_rss_mb", number(run.peak_rss_mb)},
               {"heads_active", run.heads_active},
@@ -224,6 +266,11 @@ json to_json(const RunResult& run) {
   }
   add_timing(out, run);
   add_quality(out, run.quality);
+  if (run.operations) out["model_stats"] = model_stats_json(*run.operations);
+  if (run.operations && run.operation_details) {
+    out["profile_data"] = operations_text(*run.operations);
+    out["operation_profile"] = operations_json(*run.operations, true);
+  }
   return out;
 }
 
@@ -245,11 +292,15 @@ json to_json(const ProfileResult& result) {
                                {"removal_order", order}};
   }
   if (!result.original.empty() || !result.optimized.empty()) {
-    out["pruning_comparison"] = {{"original", to_json(result.original)},
-                                 {"optimized", to_json(result.optimized)}};
+    out["pruning_comparison"] = {{"original", keyed(result.original)},
+                                 {"optimized", keyed(result.optimized)}};
   }
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
   if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
+  if (!result.isas.empty()) out["cpu_specific"] = keyed(result.isas);
+  if (!result.components.empty()) {
+    out["component_breakdown"] = components_section(result.components);
+  }
   if (!result.throughput.empty()) out["throughput_test"] = throughput_section(result.throughput);
   if (!result.models.empty()) out["multi_model_comparison"] = models_section(result.models);
   if (result.memory) out["memory"] = memory_section(*result.memory);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 
@@ -28,6 +29,33 @@ double median_of(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Median absolute deviation.
+static double mad(const std::vector<double>& values) {
+  const double middle = median_of(values);
+  std::vector<double> deviations;
+  for (const double value : values) deviations.push_back(std::abs(value - middle));
+  return median_of(deviations);
+}
+
+// 1.4826 MAD estimates sigma of many normal values; of few it is too small on average (factors:
+// Croux and Rousseeuw, 1992).
+static double robust_sigma(const std::vector<double>& values) {
+  constexpr double kSmallSample[] = {1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107};
+  const auto n = static_cast<double>(values.size());
+  const double factor =
+      values.size() < std::size(kSmallSample) ? kSmallSample[values.size()] : n / (n - 0.8);
+  return factor * 1.4826 * mad(values);
+}
+
+// |median of n normal values - true median| / (MAD / sqrt n) stays below this 95 times in 100: by
+// simulation (4e5 samples of each n), which Student's t does not follow, for the MAD of few values
+// is often far too small. Large n: 1.96 x 1.2533 x 1.4826.
+static double interval_factor(size_t n) {
+  constexpr double kFew[] = {18.03, 32.29, 9.60, 9.42, 6.49, 6.56, 5.46, 5.60, 4.97, 5.07,
+                             4.67,  4.78,  4.50, 4.58, 4.36, 4.44, 4.26, 4.34, 4.20};  // from 2 on
+  return n - 2 < std::size(kFew) ? kFew[n - 2] : 3.642 + 11 / static_cast<double>(n);
 }
 
 double percentile_of(std::vector<double> values, double fraction) {
@@ -63,13 +91,21 @@ Percentiles step_ms(const RunResult& run) {
 double noise_percent(const RunResult& run) {
   const auto& times = run.generation_times;
   if (times.size() < 2) return kNaN;
-  const double middle = median_of(times);
-  std::vector<double> deviations;
-  for (const double time : times) deviations.push_back(std::abs(time - middle));
-  // 1.4826 MAD estimates sigma; the median of n normal values has standard error 1.2533 sigma/sqrt
-  // n.
-  const double error = 1.2533 * 1.4826 * median_of(deviations) / std::sqrt(double(times.size()));
-  return 100 * 2 * error / middle;
+  const double spread = mad(times) / std::sqrt(static_cast<double>(times.size()));
+  return 100 * interval_factor(times.size()) * spread / median_of(times);
+}
+
+std::vector<int> outliers(const RunResult& run) {
+  constexpr double kFar = 3.5;
+  constexpr size_t kFewest = 4;
+  std::vector<int> indices;
+  const auto& times = run.generation_times;
+  if (times.size() < kFewest) return indices;
+  const double middle = median_of(times), sigma = robust_sigma(times);
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (std::abs(times[i] - middle) > kFar * sigma) indices.push_back(static_cast<int>(i));
+  }
+  return indices;
 }
 
 double aa_difference_percent(const ProfileResult& result) {

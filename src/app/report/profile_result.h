@@ -38,6 +38,28 @@ struct MemorySnapshot {
   std::string stage;       // what the run was doing
 };
 
+// One operation of one layer, from a recording of single operations.
+struct OperationTime {
+  int layer = -1;         // -1: of no layer
+  std::string operation;  // "qkv"
+  double prefill_ms = 0;  // mean over the recorded generations, until the first token
+  double step_ms = 0;     // mean over the decode steps
+  double wait_ms = 0;     // of step_ms: for the other threads
+};
+
+// Where the time of a cell's generations went. Components are groups of operations; a component's
+// time includes waits for the other threads, so that all add up to the whole.
+struct OperationProfile {
+  std::map<std::string, std::vector<double>> component_ms;  // one per recorded generation
+  std::map<std::string, double> prefill_ms, step_ms;        // means, by component
+  std::map<std::string, int64_t> component_bytes;           // read by one decode step
+  double generation_ms = 0, plain_ms = 0;  // medians: recorded; not recorded, for the overhead
+  double wait_percent = 0;                 // of all time
+  int64_t dropped_events = 0;
+  int generations = 0;
+  std::vector<OperationTime> operations;
+};
+
 // One cell of a comparison. Each sample vector holds one element per timed generation.
 struct RunResult {
   std::string variant;    // "original" or "optimized", read back from the model
@@ -56,6 +78,7 @@ struct RunResult {
   std::vector<double> first_token_times;      // s, prompt in to first token out
   std::vector<double> decode_times;           // s, the steps after the first token
   std::vector<double> step_times;             // s, every step of every timed generation
+  int warmup_generations = 0;                 // untimed ones before them
   std::vector<int> tokens_generated;          // per sequence
   std::optional<std::string> generated_text;  // first sequence, prompt included
 
@@ -69,6 +92,8 @@ struct RunResult {
   nlohmann::json agency_stats;                    // null without agency
   std::optional<QualityFigures> quality;
   std::vector<MemorySnapshot> memory_profile;  // before warm-up and after each timed generation
+  std::optional<OperationProfile> operations;
+  bool operation_details = false;  // the single operations go into the file, not the sums alone
 };
 
 struct LoadResult {
@@ -132,12 +157,15 @@ struct ProfileResult {
   std::map<int, RunResult> original, optimized;  // by pruning level in percent
   std::optional<RunResult> aa_first, aa_second;  // the dense original, measured twice
   std::map<int, RunResult> levels;               // by optimisation level
+  std::map<std::string, RunResult> isas;         // by instruction set
+  std::map<std::string, RunResult> components;   // by variant, with operations
   std::vector<ThroughputResult> throughput;
   std::vector<ModelResult> models;
   std::optional<MemoryFigures> memory;
   nlohmann::json comparison;  // with the previous run (previous_run.h); null: not asked for
   std::vector<Pick> recommendation;
   std::vector<std::string> charts;  // names of the files in charts/
+  std::vector<std::string> traces;  // names of the files in traces/
   bool interrupted = false;
   std::string run_folder, result_file;
 };
@@ -150,9 +178,16 @@ double prefill_tokens_per_second(const RunResult& run);  // prompt tokens of all
 double decode_tokens_per_second(const RunResult& run);   // tokens after the first, all sequences
 double bandwidth_fraction(const RunResult& run);  // of the machine's own, 0..1 and rarely above
 Percentiles step_ms(const RunResult& run);
+// The components in the order of reports; their names are the old tool's, and two more.
+inline constexpr const char* kComponents[] = {
+    "embeddings",      "layernorm", "attention", "ffn",  "baseline_integration",
+    "unet_connection", "lm_head",   "sampling",  "other"};
 // Half-width of an interval around the median of generation_times that holds the true median with
-// about 95 %, in percent of the median: 2 standard errors from the median absolute deviation.
+// about 95 %, in percent of the median: from the median absolute deviation, which outliers do not
+// move, times what few samples need.
 double noise_percent(const RunResult& run);
+// Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
+std::vector<int> outliers(const RunResult& run);
 // What two cells of this result must differ by to differ at all, percent: the A/A difference or the
 // typical interval around the difference of two cells, whichever is larger. NaN without either.
 double difference_noise_percent(const ProfileResult& result);

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 
+#include "app/report/operations_json.h"
 #include "app/report/previous_run.h"
 
 namespace sentinel {
@@ -42,6 +44,11 @@ TextTable run_table(std::vector<std::string> front) {
 }
 
 }  // namespace
+
+bool has_operations(const std::map<std::string, RunResult>& runs) {
+  return std::any_of(runs.begin(), runs.end(),
+                     [](const auto& entry) { return entry.second.operations.has_value(); });
+}
 
 TextTable loading_table(const LoadingResult& loading) {
   TextTable table{{"Model Type", "Loading Time (s)", "Parameters", "Memory"}, {}};
@@ -122,6 +129,54 @@ TextTable models_table(const ProfileResult& result) {
   return table;
 }
 
+TextTable isas_table(const ProfileResult& result) {
+  TextTable table = run_table({"Instructions", "Level", "Weights"});
+  for (const auto& [isa, run] : result.isas) {
+    add_row(table, {isa, std::to_string(run.level), run.weights}, run);
+  }
+  return table;
+}
+
+TextTable components_table(const ProfileResult& result) {
+  TextTable table{{"Component", "Variant", "Prompt ms", "Step us", "Time %", "Bytes %"}, {}};
+  const auto value = [](const std::map<std::string, double>& values, const char* name) {
+    const auto it = values.find(name);
+    return it == values.end() ? kNaN : it->second;
+  };
+  for (const char* name : kComponents) {
+    for (const auto* variant : {"original", "optimized"}) {
+      const auto it = result.components.find(variant);
+      if (it == result.components.end() || !it->second.operations) continue;
+      const OperationProfile& profile = *it->second.operations;
+      if (!(value(profile.prefill_ms, name) + value(profile.step_ms, name) > 0)) continue;
+      table.rows.push_back({name, fmt::format("{} {} %", variant, it->second.pruning_level),
+                            format_number(value(profile.prefill_ms, name), 3),
+                            format_number(value(profile.step_ms, name) * 1e3, 1),
+                            format_number(time_percent(profile, name), 1),
+                            format_number(bytes_percent(profile, name), 1)});
+    }
+  }
+  return table;
+}
+
+std::string components_note(const ProfileResult& result) {
+  std::string note;
+  for (const auto& [variant, run] : result.components) {
+    if (!run.operations) continue;
+    const OperationProfile& profile = *run.operations;
+    note += fmt::format(
+        "{}{}: {:.1f} % of the time is waiting for other threads (inside the shares above); "
+        "recording costs {}",
+        note.empty() ? "" : "\n", variant, profile.wait_percent,
+        format_change(overhead_percent(profile)));
+    if (profile.dropped_events > 0) {
+      note += fmt::format("; {} events did not fit: the shares are of the beginning only",
+                          profile.dropped_events);
+    }
+  }
+  return note;
+}
+
 std::string memory_line(const MemoryFigures& memory) {
   return fmt::format("packed weights {:.1f} MB, KV cache {:.1f} MB, peak resident {:.1f} MB",
                      memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
@@ -163,6 +218,13 @@ std::string console_report(const ProfileResult& result) {
   if (!result.levels.empty()) {
     out += fmt::format("Optimization levels\n{}\n", levels_table(result).plain());
   }
+  if (!result.isas.empty()) {
+    out += fmt::format("Instruction sets\n{}\n", isas_table(result).plain());
+  }
+  if (has_operations(result.components)) {
+    out += fmt::format("Components (share of a generation's time, of a step's bytes)\n{}{}\n\n",
+                       components_table(result).plain(), components_note(result));
+  }
   if (!result.throughput.empty()) {
     out += fmt::format("Throughput\n{}\n", throughput_table(result).plain());
   }
@@ -178,6 +240,9 @@ std::string console_report(const ProfileResult& result) {
     out += "\n";
   }
   if (result.interrupted) out += "Interrupted: what was measured until then is kept.\n";
+  if (!result.traces.empty()) {
+    out += fmt::format("Traces: {}/traces (open in https://ui.perfetto.dev)\n", result.run_folder);
+  }
   out += fmt::format("Report: {}/summary.md\nResult: {}\n", result.run_folder, result.result_file);
   return out;
 }

@@ -11,6 +11,11 @@ namespace sentinel {
 TextTable loading_table(const LoadingResult& loading);
 TextTable pruning_table(const ProfileResult& result);  // with the A/A row
 TextTable levels_table(const ProfileResult& result);
+TextTable isas_table(const ProfileResult& result);
+bool has_operations(const std::map<std::string, RunResult>& runs);
+TextTable components_table(const ProfileResult& result);
+// A line per variant on waiting and on what recording costs.
+std::string components_note(const ProfileResult& result);
 TextTable throughput_table(const ProfileResult& result);
 TextTable models_table(const ProfileResult& result);
 // "packed weights 29.4 MB, ..." without a line end.

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 #include "app/report/profile_json.h"
 #include "app/report/profile_result.h"
@@ -46,10 +47,34 @@ TEST(DerivedFigures, FollowTheirDefinitions) {
   EXPECT_DOUBLE_EQ(step_ms(run).p50, 50);
   EXPECT_DOUBLE_EQ(step_ms(run).p99, 100);
   EXPECT_DOUBLE_EQ(bandwidth_fraction(run), 1000 / 0.05 / 1e5);
-  // Deviations from 0.2: 0, 0.1, 0.2; their median 0.1.
-  EXPECT_NEAR(noise_percent(run), 100 * 2 * 1.2533 * 1.4826 * 0.1 / std::sqrt(3.0) / 0.2, 1e-9);
+  // Deviations from 0.2: 0, 0.1, 0.2; their median 0.1. The factor of three values: 32.29.
+  EXPECT_NEAR(noise_percent(run), 100 * 32.29 * 0.1 / std::sqrt(3.0) / 0.2, 1e-9);
   EXPECT_TRUE(std::isnan(tokens_per_second(RunResult{})));
   EXPECT_TRUE(std::isnan(noise_percent(run_of("original", 0, {1}, 0))));
+}
+
+TEST(DerivedFigures, OutliersAreNamed) {
+  EXPECT_EQ(outliers(run_of("original", 0, {1.0, 1.01, 9.0, 0.99, 1.02, 1.0}, 0)),
+            std::vector<int>{2});
+  EXPECT_TRUE(outliers(run_of("original", 0, {1.0, 1.01, 0.98, 0.99, 1.02}, 0)).empty());
+  EXPECT_TRUE(outliers(run_of("original", 0, {1, 1, 9}, 0)).empty());  // too few to tell
+}
+
+// The interval must hold the true median about 95 times in 100, with 5 samples too.
+TEST(DerivedFigures, TheIntervalHoldsTheTrueMedian) {
+  std::mt19937 random(7);
+  std::normal_distribution<double> time(1, 0.05);
+  for (const int samples : {3, 5, 20, 50}) {
+    int held = 0;
+    constexpr int kRuns = 2000;
+    for (int i = 0; i < kRuns; ++i) {
+      std::vector<double> times;
+      for (int k = 0; k < samples; ++k) times.push_back(time(random));
+      const RunResult run = run_of("original", 0, times, 0);
+      held += std::abs(median_of(times) - 1) <= median_of(times) * noise_percent(run) / 100;
+    }
+    EXPECT_NEAR(held, 0.95 * kRuns, 0.02 * kRuns) << samples;
+  }
 }
 
 TEST(DerivedFigures, MedianAndPercentile) {

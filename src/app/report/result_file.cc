@@ -218,7 +218,9 @@ void read_components(const Node& root, ResultFile& file) {
     constexpr std::pair<const char*, double ComponentTime::*> kMaps[] = {
         {"avg_times", &ComponentTime::average_ms},
         {"total_times", &ComponentTime::total_ms},
-        {"percentages", &ComponentTime::percent}};
+        {"percentages", &ComponentTime::percent},
+        {"bytes", &ComponentTime::bytes},
+        {"bytes_percentages", &ComponentTime::bytes_percent}};
     for (const auto& [key, member] : kMaps) {
       for (const auto& [name, value] : model.at(key).members()) {
         ComponentTime& component = by_name[name];

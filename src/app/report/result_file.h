@@ -58,6 +58,7 @@ struct PromptSpeed {
 struct ComponentTime {
   std::string series, name;
   double average_ms = kNotMeasured, total_ms = kNotMeasured, percent = kNotMeasured;
+  double bytes = kNotMeasured, bytes_percent = kNotMeasured;  // read by one decode step
 };
 struct ComparedModel {
   std::string name, family;

@@ -17,6 +17,9 @@ class RunFolder {
   RunFolder(const std::filesystem::path& output_dir, const std::string& stamp,
             const std::string& prefix);
 
+  // The folder of an earlier run, with the files of that prefix.
+  static RunFolder reopen(const std::filesystem::path& folder, const std::string& prefix);
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path result_file() const;
 
@@ -26,8 +29,14 @@ class RunFolder {
   std::vector<std::string> save_charts(const ProfileResult& result, ChartFormat format) const;
   // csv_reports/[PREFIX_]NAME.csv. Error (runtime).
   void save_csv(const ProfileResult& result) const;
+  // traces/NAME, each whole or not at all. Error (runtime).
+  void save_trace(const std::string& name, const std::string& text) const;
+  bool has_trace(const std::string& name) const;
 
  private:
+  RunFolder() = default;
+  void make_parts() const;
+
   std::filesystem::path path_;
   std::string prefix_;
 };

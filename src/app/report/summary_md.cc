@@ -111,6 +111,18 @@ std::string summary_markdown(const ProfileResult& result) {
   if (!result.levels.empty()) {
     out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
   }
+  if (!result.isas.empty()) {
+    out += fmt::format("## Instruction Sets\n\n{}\n", isas_table(result).markdown());
+  }
+  if (has_operations(result.components)) {
+    out += fmt::format("## Components\n\n{}\n{}\n\n", components_table(result).markdown(),
+                       components_note(result));
+  }
+  if (!result.traces.empty()) {
+    out += "## Traces\n\nFor https://ui.perfetto.dev or chrome://tracing:\n\n";
+    for (const auto& name : result.traces) out += fmt::format("- [{0}](traces/{0})\n", name);
+    out += "\n";
+  }
   if (!result.throughput.empty()) {
     out += fmt::format("## Throughput\n\n{}\n", throughput_table(result).markdown());
   }

@@ -101,7 +101,8 @@ void keep_timing(const CellContext& context, const GenerationTiming& timing, Cel
   if (!timing.steps.empty()) {
     run.decode_times.push_back(std::accumulate(timing.steps.begin(), timing.steps.end(), 0.0));
   }
-  run.step_times.insert(run.step_times.end(), timing.steps.begin(), timing.steps.end());
+  // 0.1 us is finer than the clock's own noise, and the file holds all of them.
+  for (const double step : timing.steps) run.step_times.push_back(std::round(step * 1e7) / 1e7);
   run.tokens_generated.push_back(static_cast<int>(timing.tokens.size()));
   if (!cell.keep_text) return;
   std::vector<int32_t> ids = context.work.prompts.front();
@@ -174,7 +175,8 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
 void warm_up(const CellContext& context, Cell& cell) {
   const auto model = prepare(context, cell);
   snapshot_first(context, cell);
-  time_generation(*model, context.work, context.cancel);
+  cell.warmup_times.push_back(time_generation(*model, context.work, context.cancel).total);
+  ++cell.run.warmup_generations;
 }
 
 void time_once(const CellContext& context, Cell& cell) {
@@ -190,21 +192,54 @@ void time_once(const CellContext& context, Cell& cell) {
   if (context.memory) cell.run.memory_profile.push_back(context.memory->take(kTiming));
 }
 
-void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
+namespace {
+
+// A cell is warm when two generations in a row took the same time, or when it had its share.
+bool is_warm(const Cell& cell, int warmup) {
+  constexpr double kSame = 0.05;
+  constexpr int kLongest = 3;  // times what was asked for
+  const auto& times = cell.warmup_times;
+  const int n = static_cast<int>(times.size());
+  if (n >= kLongest * warmup) return true;
+  if (n < warmup || n < 2) return n >= warmup;
+  const double a = times[times.size() - 2], b = times.back();
+  return std::abs(a - b) <= kSame * std::min(a, b);
+}
+
+void warm_cells(const CellContext& context, const std::vector<Cell*>& cells, int warmup,
                 const CellProgress& progress) {
   const int n_cells = static_cast<int>(cells.size());
-  const int total = n_cells * (warmup + iterations);
-  for (int round = 0; round < warmup + iterations; ++round) {
+  for (bool all_warm = false; !all_warm;) {
+    all_warm = true;
     for (int i = 0; i < n_cells; ++i) {
+      Cell& cell = *cells[static_cast<size_t>(i)];
+      if (is_warm(cell, warmup)) continue;
       check_cancel(context);
+      if (progress) progress(i, n_cells, cell);
+      warm_up(context, cell);
+      all_warm = false;
+    }
+  }
+}
+
+}  // namespace
+
+void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
+                const CellProgress& warming, const CellProgress& progress) {
+  std::erase_if(cells, [&](const Cell* cell) {
+    return static_cast<int>(cell->run.generation_times.size()) >= iterations;
+  });
+  warm_cells(context, cells, warmup, warming);
+  const int n_cells = static_cast<int>(cells.size());
+  const int total = n_cells * iterations;
+  for (int round = 0; round < iterations; ++round) {
+    for (int i = 0; i < n_cells; ++i) {
       // Each round starts one cell further: no cell is always the first.
       Cell& cell = *cells[static_cast<size_t>((i + round) % n_cells)];
+      if (static_cast<int>(cell.run.generation_times.size()) > round) continue;
+      check_cancel(context);
       if (progress) progress(round * n_cells + i, total, cell);
-      if (round < warmup) {
-        warm_up(context, cell);
-      } else {
-        time_once(context, cell);
-      }
+      time_once(context, cell);
     }
   }
 }
@@ -216,6 +251,7 @@ void measure_quality(const CellContext& context, std::vector<Cell*> cells,
   for (Cell* cell : cells) {
     check_cancel(context);
     if (progress) progress(done++, static_cast<int>(cells.size()), *cell);
+    if (cell->run.quality) continue;
     const auto model = prepare(context, *cell);
     const EvalResult eval = evaluate(*model, tokens, options, &base);
     if (eval.interrupted) throw Error(ErrorKind::interrupted, "interrupted");

@@ -22,6 +22,7 @@ struct Cell {
   ModelOptions options;       // as asked; removed_heads when the heads leave memory
   std::vector<HeadId> heads;  // the pruned ones
   bool keep_text = true;
+  std::vector<double> warmup_times;  // s, of this process
   RunResult run;
   bool timed() const { return !run.generation_times.empty(); }
 };
@@ -52,13 +53,15 @@ void warm_up(const CellContext& context, Cell& cell);
 // One generation into cell.run.
 void time_once(const CellContext& context, Cell& cell);
 
-// `warmup` untimed rounds, then `iterations` timed ones; a round visits every cell once, in turn,
-// so that drift of the machine falls on all alike. Error (interrupted): the cells keep what they
-// have.
+// Untimed generations of every cell, at least `warmup`, until two in a row take the same time
+// (within 5 %; 3 x warmup at most); then timed ones until each cell has `iterations`. A round
+// visits every cell once, in turn, so that drift of the machine falls on all alike. Cells that
+// have them already are left out. Error (interrupted): the cells keep what they have.
 void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
-                const CellProgress& progress);
+                const CellProgress& warming, const CellProgress& progress);
 
-// Perplexity, and divergence from the base, of every cell. Error (interrupted) between cells.
+// Perplexity, and divergence from the base, of every cell without. Error (interrupted) between
+// cells.
 void measure_quality(const CellContext& context, std::vector<Cell*> cells,
                      std::span<const int32_t> tokens, const EvalOptions& options,
                      const BaseLogits& base, const CellProgress& progress);

@@ -84,7 +84,23 @@ json to_json(const MachineSpeed& speed) {
   return {{"threads", speed.threads},
           {"isa", speed.isa},
           {"fma_gflops", speed.fma_gflops},
+          {"bf16_gflops", speed.bf16_gflops},
+          {"int8_gops", speed.int8_gops},
           {"read", points}};
+}
+
+MachineSpeed read_machine_speed(const json& object) {
+  MachineSpeed speed{};
+  object.at("threads").get_to(speed.threads);
+  object.at("isa").get_to(speed.isa);
+  object.at("fma_gflops").get_to(speed.fma_gflops);
+  object.at("bf16_gflops").get_to(speed.bf16_gflops);
+  object.at("int8_gops").get_to(speed.int8_gops);
+  for (const json& point : object.at("read")) {
+    speed.read.push_back({point.at("footprint_bytes").get<double>() / (1 << 20),
+                          point.at("bytes_per_second").get<double>() / 1e9});
+  }
+  return speed;
 }
 
 double bandwidth_for(const MachineSpeed& speed, int64_t bytes) {

@@ -20,6 +20,7 @@ Moment current_moment();
 nlohmann::json describe_environment(const Moment& moment);
 
 nlohmann::json to_json(const MachineSpeed& speed);
+MachineSpeed read_machine_speed(const nlohmann::json& object);
 
 // Bytes per second that these threads read from a working set of this size: of the smallest
 // measured footprint that holds it, of the largest for what is larger still. 0 when nothing was

@@ -27,7 +27,7 @@ MemorySnapshot MemoryRecorder::take(const std::string& stage) {
   snapshot.timestamp = std::chrono::duration<double>(since_1970).count();
   snapshot.rss_mb = rss_mb();
   snapshot.stage = stage;
-  if (!samples_.empty() && wall > last_wall_) {
+  if (last_wall_ > 0 && wall > last_wall_) {
     snapshot.cpu_percent = 100 * (cpu - last_cpu_) / (wall - last_wall_);
   }
   last_wall_ = wall;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/report/profile_result.h"
@@ -10,6 +11,11 @@ namespace sentinel {
 
 class MemoryRecorder {
  public:
+  // In front of everything: what an earlier part of the run recorded.
+  void restore(std::vector<MemorySnapshot> samples, double peak_mb) {
+    samples_ = std::move(samples);
+    peak_mb_ = peak_mb;
+  }
   // Also kept among samples().
   MemorySnapshot take(const std::string& stage);
   // As take, but not more often than ten times a second while the stage stays the same.

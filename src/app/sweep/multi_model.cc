@@ -29,7 +29,7 @@ ModelResult measure_model(const ProfileOptions& options, const ProfileInputs& in
   context.work.prompts.clear();
   for (const auto& prompt : inputs.prompts) context.work.prompts.push_back(prompt.tokens);
   Cell cell = optimized_cell(options.model_options, 0, {});
-  time_cells(context, {&cell}, options.warmup, options.iterations, nullptr);
+  time_cells(context, {&cell}, options.warmup, options.iterations, nullptr, nullptr);
   result.inference = cell.run;
   result.total_time = now_s() - start;
   return result;
@@ -41,6 +41,7 @@ std::vector<ProfileInputs> open_compared(const ProfileOptions& options) {
   std::vector<ProfileInputs> models;
   ProfileOptions own = options;
   own.strategy = "random";  // nothing is pruned, so no strategy needs its calibration text
+  own.specific_model_size.clear();
   for (const auto& name : parse_compare_models(options.compare_models)) {
     own.model_name = name;
     models.push_back(open_inputs(own));
@@ -56,6 +57,10 @@ void compare_models(const ProfileOptions& options, const std::vector<ProfileInpu
   for (int i = 0; i < total; ++i) {
     const auto& inputs = models[static_cast<size_t>(i)];
     if (progress) progress(i, total, inputs.model);
+    const bool known = std::any_of(results.begin(), results.end(), [&](const ModelResult& result) {
+      return result.name == inputs.model;
+    });
+    if (known) continue;
     results.push_back(measure_model(options, inputs, context));
   }
 }

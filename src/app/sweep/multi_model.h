@@ -16,7 +16,7 @@ namespace sentinel {
 std::vector<ProfileInputs> open_compared(const ProfileOptions& options);
 
 // `context` gives all but model, tokenizer and prompts. One model is in memory at a time. `results`
-// keeps the finished models when Error (interrupted) is thrown.
+// keeps the finished models when Error (interrupted) is thrown; those already in it are left out.
 void compare_models(const ProfileOptions& options, const std::vector<ProfileInputs>& models,
                     const CellContext& context,
                     const std::function<void(int done, int total, const std::string&)>& progress,

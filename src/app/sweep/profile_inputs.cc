@@ -38,8 +38,8 @@ void check_room(int new_tokens, int prompt_tokens, int context) {
 
 ProfileInputs open_inputs(const ProfileOptions& options) {
   ProfileInputs inputs;
-  inputs.model = options.model_name.empty() ? bundled_file("models/sentinel-mini").string()
-                                            : options.model_name;
+  inputs.model = model_of(options);
+  if (inputs.model.empty()) inputs.model = bundled_file("models/sentinel-mini").string();
   const auto texts =
       options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
   inputs.checkpoint = Checkpoint::open(inputs.model);

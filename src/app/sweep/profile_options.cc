@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -12,7 +13,8 @@
 namespace sentinel {
 namespace {
 
-const std::set<std::string> kModes = {"basic", "memory", "throughput"};
+const std::set<std::string> kModes = {"basic",  "detailed",   "component",
+                                      "memory", "throughput", "all"};
 constexpr int kMaxBatch = 1024, kMaxIterations = 100000;
 
 void check_range(const char* flag, int value, int low, int high) {
@@ -74,12 +76,42 @@ std::vector<std::string> parse_compare_models(const std::string& text) {
   return models;
 }
 
-bool tests_pruning(const ProfileOptions& options) { return options.profile_mode != "throughput"; }
+std::string model_of(const ProfileOptions& options) {
+  const std::string& size = options.specific_model_size;
+  if (size.empty()) return options.model_name;
+  static const std::map<std::string, std::string> kGpt2 = {
+      {"small", "gpt2"}, {"medium", "gpt2-medium"}, {"large", "gpt2-large"}, {"xl", "gpt2-xl"}};
+  const auto found = kGpt2.find(size);
+  if (found == kGpt2.end()) {
+    throw usage_error("--specific_model_size {}: give small, medium, large or xl", printable(size));
+  }
+  const bool known =
+      options.model_name.empty() || std::any_of(kGpt2.begin(), kGpt2.end(), [&](const auto& entry) {
+        return entry.second == options.model_name;
+      });
+  if (!known) {
+    throw usage_error(
+        "--specific_model_size {}: names the sizes of gpt2, and {} is another model; leave one out",
+        size, printable(options.model_name));
+  }
+  return found->second;
+}
+
+bool tests_pruning(const ProfileOptions& options) {
+  return options.profile_mode != "throughput" && options.profile_mode != "component";
+}
 bool tests_throughput(const ProfileOptions& options) {
-  return options.profile_mode == "throughput";
+  return options.profile_mode == "throughput" || options.profile_mode == "all";
+}
+bool tests_components(const ProfileOptions& options) {
+  return options.profile_mode == "component" || options.profile_mode == "all";
+}
+bool details_operations(const ProfileOptions& options) {
+  return options.profile_mode == "detailed" || options.profile_mode == "all";
 }
 bool profiles_memory(const ProfileOptions& options) {
-  return options.memory_profile || options.profile_mode == "memory";
+  return options.memory_profile || options.profile_mode == "memory" ||
+         options.profile_mode == "all";
 }
 
 void check_options(const ProfileOptions& options) {
@@ -89,9 +121,11 @@ void check_options(const ProfileOptions& options) {
   }
   if (!kModes.contains(options.profile_mode)) {
     throw usage_error(
-        "--profile_mode {}: not a mode of this version; use basic, memory or throughput",
+        "--profile_mode {}: there is no such mode; use basic, detailed, component, memory, "
+        "throughput or all",
         printable(options.profile_mode));
   }
+  model_of(options);
   if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
@@ -123,6 +157,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
     return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
   };
   nlohmann::json args = {{"model_name", options.model_name},
+                         {"specific_model_size", text_or_null(options.specific_model_size)},
                          {"device", options.device},
                          {"optimization_level", model.level},
                          {"pruning_levels", options.pruning_levels},
@@ -153,8 +188,8 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"export_csv", options.export_csv},
                          {"save_generated_text", options.save_generated_text},
                          {"compare_with_previous", options.compare_with_previous},
-                         // Part of the old tool's list; this test is not in this version.
-                         {"cpu_specific_optimizations", false}};
+                         {"trace_export", options.trace_export},
+                         {"cpu_specific_optimizations", options.cpu_specific_optimizations}};
   args["compare_models"] = options.multi_model_comparison ? nlohmann::json(options.compare_models)
                                                           : nlohmann::json(nullptr);
   args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
@@ -162,6 +197,56 @@ nlohmann::json args_json(const ProfileOptions& options) {
   args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;
   args["kv"] = model.kv ? nlohmann::json(to_string(*model.kv)) : nullptr;
   return args;
+}
+
+ProfileOptions options_from_args(const nlohmann::json& args) {
+  ProfileOptions options;
+  const auto read = [&](const char* name, auto& value) { args.at(name).get_to(value); };
+  const auto read_text = [&](const char* name, std::string& value) {
+    if (!args.at(name).is_null()) args.at(name).get_to(value);
+  };
+  read("model_name", options.model_name);
+  read_text("specific_model_size", options.specific_model_size);
+  read("device", options.device);
+  read("pruning_levels", options.pruning_levels);
+  read("profile_mode", options.profile_mode);
+  read("sequence_length", options.sequence_length);
+  read("batch_size", options.batch_size);
+  read("generated_tokens", options.generated_tokens);
+  read("test_all_optimization_levels", options.test_all_optimization_levels);
+  read("iterations", options.iterations);
+  read("warmup", options.warmup);
+  read("temperature", options.temperature);
+  read("seed", options.seed);
+  read("strategy", options.strategy);
+  read("recover", options.recover);
+  read("output_dir", options.output_dir);
+  read("output_prefix", options.output_prefix);
+  read_text("custom_prompts", options.custom_prompts);
+  read_text("text", options.text);
+  read_text("calibration", options.calibration);
+  read("max_eval_windows", options.max_eval_windows);
+  read("max_footprint_mb", options.max_footprint_mb);
+  read("multi_model_comparison", options.multi_model_comparison);
+  read_text("compare_models", options.compare_models);
+  read_text("model_family", options.model_family);
+  read("memory_profile", options.memory_profile);
+  read("visualize", options.visualize);
+  read("export_csv", options.export_csv);
+  read("trace_export", options.trace_export);
+  read("save_generated_text", options.save_generated_text);
+  read("compare_with_previous", options.compare_with_previous);
+  read("cpu_specific_optimizations", options.cpu_specific_optimizations);
+  ModelOptions& model = options.model_options;
+  read("optimization_level", model.level);
+  read_text("isa", model.isa);
+  model.agency = parse_agency_mode(args.at("agency").get<std::string>());
+  if (!args.at("threads").is_null()) read("threads", model.threads);
+  const auto name = [&](const char* key) { return args.at(key).get<std::string>(); };
+  if (!args.at("weights").is_null()) model.weights = parse_weight_type(name("weights"));
+  if (!args.at("lm_head").is_null()) model.lm_head = parse_weight_type(name("lm_head"));
+  if (!args.at("kv").is_null()) model.kv = parse_kv_type(name("kv"));
+  return options;
 }
 
 }  // namespace sentinel

@@ -11,7 +11,8 @@
 namespace sentinel {
 
 struct ProfileOptions {
-  std::string model_name;  // folder, file or hub name; empty: the bundled model
+  std::string model_name;           // folder, file or hub name; empty: the bundled model
+  std::string specific_model_size;  // small, medium, large or xl: GPT-2 of that size
   std::string device = "cpu";
   ModelOptions model_options;                 // of the optimized variant
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
@@ -32,10 +33,12 @@ struct ProfileOptions {
   std::string text;            // file to measure quality on; empty: texts/validation.txt
   std::string calibration;     // file for strategies that calibrate; empty: texts/calibration.txt
   int max_eval_windows = 8;    // 0: the whole text
-  double max_footprint_mb = 512;     // of the bandwidth measured, 2^20 bytes; 0: not measured
-  bool visualize = false;            // charts/
-  bool export_csv = false;           // csv_reports/
-  bool memory_profile = false;       // resident memory over time; mode memory has it too
+  double max_footprint_mb = 512;  // of the bandwidth measured, 2^20 bytes; 0: not measured
+  bool visualize = false;         // charts/
+  bool export_csv = false;        // csv_reports/
+  bool memory_profile = false;    // resident memory over time; modes memory and all have it too
+  bool trace_export = false;      // traces/
+  bool cpu_specific_optimizations = false;  // every instruction set this CPU has
   bool save_generated_text = false;  // of the levels and throughput tests; the others always do
   bool compare_with_previous = false;
   bool multi_model_comparison = false;
@@ -50,9 +53,15 @@ std::vector<int> parse_pruning_levels(const std::string& text);
 // "a, b" -> {"a", "b"}. Error (usage): fewer than two, an empty name, one listed twice.
 std::vector<std::string> parse_compare_models(const std::string& text);
 
+// The model that model_name and specific_model_size come to. Error (usage): an unknown size, or a
+// size for a model whose sizes are not known.
+std::string model_of(const ProfileOptions& options);
+
 // Which tests a mode runs.
 bool tests_pruning(const ProfileOptions& options);
 bool tests_throughput(const ProfileOptions& options);
+bool tests_components(const ProfileOptions& options);
+bool details_operations(const ProfileOptions& options);  // of every pruning cell
 bool profiles_memory(const ProfileOptions& options);
 
 // Error (usage) for what can be seen to be wrong without opening a file.
@@ -61,5 +70,8 @@ void check_options(const ProfileOptions& options);
 // The options by the names of their flags, for the result file and the command that repeats a run.
 // The level, and the threads and isa when they were asked for, come from model_options.
 nlohmann::json args_json(const ProfileOptions& options);
+// Its inverse. nlohmann::json::exception: something is missing or of another type; Error (usage):
+// a name that this version does not know.
+ProfileOptions options_from_args(const nlohmann::json& args);
 
 }  // namespace sentinel

@@ -1,20 +1,23 @@
 #include "app/sweep/profile_run.h"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 
+#include "app/machine/machine.h"
 #include "app/prune/ranking.h"
 #include "app/report/previous_run.h"
 #include "app/report/profile_json.h"
 #include "app/report/recommend.h"
 #include "app/report/run_folder.h"
-#include "app/sweep/cells.h"
+#include "app/sweep/cell_set.h"
+#include "app/sweep/conditions.h"
 #include "app/sweep/environment.h"
 #include "app/sweep/model_loading.h"
 #include "app/sweep/multi_model.h"
+#include "app/sweep/operation_profile.h"
 #include "app/sweep/profile_inputs.h"
 #include "app/sweep/recovered_models.h"
+#include "app/sweep/resume.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
 
@@ -23,14 +26,14 @@ namespace {
 
 constexpr int kLoadingRounds = 3;
 constexpr int kBandwidthRounds = 2;
-constexpr int kLevelsTestPruning = 30;  // percent, as in the old tool
-constexpr int kLevels = 4;
 
 class ProfileRun {
  public:
-  ProfileRun(const ProfileOptions& options, const ProfileCallback& progress,
-             const std::atomic<bool>* cancel)
+  // `earlier` (may be null): what these options have measured already.
+  ProfileRun(const ProfileOptions& options, const EarlierRun* earlier,
+             const ProfileCallback& progress, const std::atomic<bool>* cancel)
       : options_(options),
+        earlier_(earlier),
         asked_(options.model_options),
         progress_(progress),
         cancel_(cancel),
@@ -43,13 +46,14 @@ class ProfileRun {
 
  private:
   void check_models();
+  void open_folder();
   void measure();
   void measure_bandwidth();
   void test_loading();
   void rank();
   void test_models();
-  void make_cells();
   void time();
+  void record_operations();
   void quality();
   void throughput();
   void compare();
@@ -59,9 +63,6 @@ class ProfileRun {
   void save_artifacts();
 
   CellContext context();
-  Cell dense_original() const { return original_cell(asked_, 0, {}); }
-  ModelOptions level_options(int level) const;
-  std::vector<Cell*> all_cells();
   void report(const char* stage, int done = 0, int total = 0, const std::string& detail = "") {
     if (profiles_memory(options_)) memory_.sample(stage);
     if (progress_) progress_({stage, done, total, detail, ""});
@@ -78,6 +79,7 @@ class ProfileRun {
   }
 
   const ProfileOptions& options_;
+  const EarlierRun* const earlier_;
   const ModelOptions& asked_;
   const ProfileCallback& progress_;
   const std::atomic<bool>* cancel_;
@@ -88,22 +90,11 @@ class ProfileRun {
   std::optional<RunFolder> folder_;
   MachineSpeed machine_{};
   HeadRanking ranking_;
-  std::deque<Cell> cells_;         // original and optimized of each pruning level, in turn
-  std::optional<Cell> reference_;  // the dense original, when 0 % is not among the levels
-  std::optional<Cell> again_;      // the dense original once more: A/A
-  std::deque<Cell> level_cells_;
+  std::vector<std::string> isas_ = describe_machine().isas;
+  CellSet cells_;
   ChartFormat chart_format_ = ChartFormat::png;
   ProfileResult result_;
 };
-
-ModelOptions ProfileRun::level_options(int level) const {
-  ModelOptions options;  // the level's own choices: types asked for by name belong to one level
-  options.level = level;
-  options.threads = asked_.threads;
-  options.isa = asked_.isa;
-  options.agency = asked_.agency;
-  return options;
-}
 
 // Bad weights, an unknown instruction set or a level that cannot run are found here, before the
 // run's folder is made.
@@ -117,11 +108,16 @@ void ProfileRun::check_models() {
     });
   }
   report("preparing models");
-  prepare(context(), dense_original());
+  prepare(context(), CellSet::dense_original(options_));
   prepare(context(), optimized_cell(asked_, 0, {}));
-  if (!options_.test_all_optimization_levels) return;
-  for (int level = 0; level < kLevels; ++level) {
-    prepare(context(), optimized_cell(level_options(level), 0, {}));
+  if (options_.test_all_optimization_levels) {
+    for (int level = 0; level < kLevels; ++level) {
+      prepare(context(), optimized_cell(CellSet::level_options(options_, level), 0, {}));
+    }
+  }
+  if (!options_.cpu_specific_optimizations) return;
+  for (const auto& isa : isas_) {
+    prepare(context(), optimized_cell(CellSet::isa_options(options_, isa), 0, {}));
   }
 }
 
@@ -142,6 +138,10 @@ CellContext ProfileRun::context() {
 // With the threads and the instruction set that the optimized variant really runs on.
 void ProfileRun::measure_bandwidth() {
   if (options_.max_footprint_mb <= 0) return;
+  if (result_.environment.contains("measured_bandwidth")) {
+    machine_ = read_machine_speed(result_.environment["measured_bandwidth"]);
+    return;
+  }
   report("measuring the machine");
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
   const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
@@ -152,7 +152,8 @@ void ProfileRun::measure_bandwidth() {
 }
 
 void ProfileRun::test_loading() {
-  const Cell baseline = dense_original();
+  if (result_.loading) return;
+  const Cell baseline = CellSet::dense_original(options_);
   result_.loading = time_loading(
       inputs_.model, baseline.options, baseline.options, asked_,
       std::min(options_.iterations, kLoadingRounds),
@@ -160,6 +161,13 @@ void ProfileRun::test_loading() {
 }
 
 void ProfileRun::rank() {
+  if (result_.strategy) {
+    ranking_ = {result_.strategy->name, result_.strategy->definition, result_.strategy->scores, {}};
+    for (const auto& [layer, head] : result_.strategy->removal_order) {
+      ranking_.order.push_back({layer, head});
+    }
+    return;
+  }
   report("ranking heads", 0, 0, options_.strategy);
   const auto& strategy = find_ranking_strategy(options_.strategy);
   // At level 1 even if 0 was asked for: the order is no measurement, and level 0 would take
@@ -182,39 +190,45 @@ void ProfileRun::rank() {
   result_.strategy = std::move(strategy_result);
 }
 
-void ProfileRun::make_cells() {
-  const auto levels =
-      tests_pruning(options_) ? parse_pruning_levels(options_.pruning_levels) : std::vector<int>{};
-  for (const int percent : levels) {
-    const auto heads = heads_to_remove(ranking_, percent);
-    cells_.push_back(original_cell(asked_, percent, heads));
-    cells_.push_back(optimized_cell(asked_, percent, heads));
-  }
-  if (!levels.empty()) {
-    if (levels.front() != 0) reference_ = dense_original();
-    again_ = dense_original();
-  }
-  if (!options_.test_all_optimization_levels) return;
-  const auto heads = heads_to_remove(ranking_, kLevelsTestPruning);
-  for (int level = 0; level < kLevels; ++level) {
-    level_cells_.push_back(optimized_cell(level_options(level), kLevelsTestPruning, heads));
-    level_cells_.back().keep_text = options_.save_generated_text;
-  }
-}
-
-std::vector<Cell*> ProfileRun::all_cells() {
-  std::vector<Cell*> cells;
-  if (reference_) cells.push_back(&*reference_);
-  for (Cell& cell : cells_) cells.push_back(&cell);
-  // The second dense original runs amid the others, not beside its twin.
-  if (again_) cells.insert(cells.begin() + static_cast<int64_t>(cells.size() / 2), &*again_);
-  for (Cell& cell : level_cells_) cells.push_back(&cell);
-  return cells;
-}
-
 void ProfileRun::time() {
-  if (all_cells().empty()) return;
-  time_cells(context(), all_cells(), options_.warmup, options_.iterations, cell_progress("timing"));
+  if (cells_.timed().empty()) return;
+  const Conditions conditions;
+  const auto keep = [&] {
+    result_.environment["conditions"].push_back(conditions.finish("timing"));
+  };
+  try {
+    time_cells(context(), cells_.timed(), options_.warmup, options_.iterations,
+               cell_progress("warming up"), cell_progress("timing"));
+  } catch (const Error&) {
+    keep();
+    throw;
+  }
+  keep();
+}
+
+void ProfileRun::record_operations() {
+  // For a trace alone, one recording is enough.
+  const bool figures = tests_components(options_) || details_operations(options_);
+  const int rounds = figures ? options_.iterations : 1;
+  const auto trace_name = [](const Cell& cell) {
+    return fmt::format("{}_pruning{}_trace.json", cell.variant, cell.pruning_level);
+  };
+  auto cells = cells_.recorded();
+  if (options_.trace_export) {
+    for (const Cell* cell : cells) result_.traces.push_back(trace_name(*cell));
+  }
+  std::erase_if(cells, [&](const Cell* cell) {
+    const auto& known = cell->run.operations;
+    const bool has_figures = !figures || (known && known->generations >= rounds);
+    return has_figures && (!options_.trace_export || folder_->has_trace(trace_name(*cell)));
+  });
+  TraceSink sink;
+  if (options_.trace_export) {
+    sink = [&](const Cell& cell, const std::string& trace) {
+      folder_->save_trace(trace_name(cell), trace);
+    };
+  }
+  profile_operations(context(), cells, rounds, cell_progress("recording operations"), sink);
 }
 
 void ProfileRun::throughput() {
@@ -263,7 +277,10 @@ void ProfileRun::collect_memory() {
 }
 
 void ProfileRun::quality() {
-  if (all_cells().empty()) return;
+  const auto cells = cells_.judged();
+  const bool missing =
+      std::any_of(cells.begin(), cells.end(), [](const Cell* cell) { return !cell->run.quality; });
+  if (!missing) return;
   EvalOptions eval;
   eval.max_windows = options_.max_eval_windows;
   eval.tokenizer = inputs_.tokenizer.get();
@@ -275,27 +292,15 @@ void ProfileRun::quality() {
                                             {"window", windows.front().size()},
                                             {"windows", windows.size()}};
   report("quality of the dense original");
-  const auto dense = prepare(context(), dense_original());
+  const auto dense = prepare(context(), CellSet::dense_original(options_));
   const BaseLogits base(*dense, tokens, eval);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
-  measure_quality(context(), all_cells(), tokens, eval, base, cell_progress("quality"));
+  measure_quality(context(), cells, tokens, eval, base, cell_progress("quality"));
 }
 
 // Cells that were timed at least once go into the result.
 void ProfileRun::collect() {
-  for (const Cell& cell : cells_) {
-    if (!cell.timed()) continue;
-    auto& runs = cell.variant == "original" ? result_.original : result_.optimized;
-    runs[cell.pruning_level] = cell.run;
-  }
-  if (reference_ && reference_->timed()) result_.aa_first = reference_->run;
-  if (const auto it = result_.original.find(0); it != result_.original.end()) {
-    result_.aa_first = it->second;
-  }
-  if (again_ && again_->timed()) result_.aa_second = again_->run;
-  for (const Cell& cell : level_cells_) {
-    if (cell.timed()) result_.levels[cell.run.level] = cell.run;
-  }
+  cells_.collect(result_);
   collect_memory();
   result_.recommendation = recommend(result_);
 }
@@ -312,16 +317,18 @@ void ProfileRun::measure() {
   test_loading();
   save();
   rank();
-  make_cells();
+  cells_ = CellSet(options_, ranking_, isas_);
+  cells_.restore(result_);
   save();
   time();
+  save();
+  record_operations();
   save();
   quality();
   save();
   throughput();
   collect();
   compare();
-  save();
 }
 
 // Of complete runs only: `sentinel export` makes them from what an interrupted one kept.
@@ -330,9 +337,28 @@ void ProfileRun::save_artifacts() {
   if (!options_.visualize) return;
   report("drawing charts");
   result_.charts = folder_->save_charts(result_, chart_format_);
-  save();
 }
 
+void ProfileRun::open_folder() {
+  const Moment moment = current_moment();
+  if (earlier_) {
+    folder_ = RunFolder::reopen(earlier_->folder, options_.output_prefix);
+    result_ = earlier_->result;
+    result_.environment["resumed"].push_back(moment.iso);
+    if (result_.memory) memory_.restore(result_.memory->samples, result_.memory->peak_rss_mb);
+  } else {
+    folder_.emplace(options_.output_dir, moment.compact, options_.output_prefix);
+    result_.timestamp = moment.seconds;
+    result_.environment = describe_environment(moment);
+    result_.args = args_json(options_);
+    result_.args["model_name"] = inputs_.model;
+    result_.prompts = to_json(inputs_.prompts);
+  }
+  result_.run_folder = folder_->path().string();
+  result_.result_file = folder_->result_file().string();
+}
+
+// The file says that the run was interrupted until it is whole: also when the process is killed.
 ProfileResult ProfileRun::run() {
   check_models();
   if (options_.visualize && !can_write(ChartFormat::png)) {
@@ -341,22 +367,16 @@ ProfileResult ProfileRun::run() {
         "warning: --visualize: rsvg-convert does not run here, so the charts will be SVG; "
         "install Debian's librsvg2-bin for PNG");
   }
-  const Moment moment = current_moment();
-  folder_.emplace(options_.output_dir, moment.compact, options_.output_prefix);
-  result_.timestamp = moment.seconds;
-  result_.environment = describe_environment(moment);
-  result_.args = args_json(options_);
-  result_.args["model_name"] = inputs_.model;
-  result_.prompts = to_json(inputs_.prompts);
-  result_.run_folder = folder_->path().string();
-  result_.result_file = folder_->result_file().string();
+  open_folder();
+  result_.interrupted = true;
   try {
     measure();
     save_artifacts();
-  } catch (const Error& error) {
-    result_.interrupted = error.kind() == ErrorKind::interrupted;
+    result_.interrupted = false;
     save();
-    if (!result_.interrupted) throw;
+  } catch (const Error& error) {
+    save();
+    if (error.kind() != ErrorKind::interrupted) throw;
   }
   return result_;
 }
@@ -366,7 +386,14 @@ ProfileResult ProfileRun::run() {
 ProfileResult run_profile(const ProfileOptions& options, const ProfileCallback& progress,
                           const std::atomic<bool>* cancel) {
   check_options(options);
-  return ProfileRun(options, progress, cancel).run();
+  return ProfileRun(options, nullptr, progress, cancel).run();
+}
+
+ProfileResult resume_profile(const std::string& folder, const ProfileCallback& progress,
+                             const std::atomic<bool>* cancel) {
+  const EarlierRun earlier = open_earlier_run(folder);
+  check_options(earlier.options);
+  return ProfileRun(earlier.options, &earlier, progress, cancel).run();
 }
 
 }  // namespace sentinel

@@ -26,4 +26,10 @@ using ProfileCallback = std::function<void(const ProfileProgress&)>;
 ProfileResult run_profile(const ProfileOptions& options, const ProfileCallback& progress = nullptr,
                           const std::atomic<bool>* cancel = nullptr);
 
+// Measures what the run in `folder` lacks, with its own options, into the same folder; the run
+// becomes whole as if it had not been interrupted, and says when it was resumed. Error (usage,
+// bad_input): as open_earlier_run; nothing has been written.
+ProfileResult resume_profile(const std::string& folder, const ProfileCallback& progress = nullptr,
+                             const std::atomic<bool>* cancel = nullptr);
+
 }  // namespace sentinel

@@ -10,87 +10,23 @@
 #include "app/prune/ranking.h"
 #include "app/report/chart_files.h"
 #include "app/report/profile_json.h"
+#include "app/sweep/profile_fixture.h"
 #include "app/sweep/prompts.h"
-#include "app/sweep/schema_check.h"
 #include "base/error.h"
 #include "base/files.h"
+
+const std::string sentinel::testing::kRoot = SENTINEL_SOURCE_DIR;
 
 namespace sentinel {
 namespace {
 
+using ProfileRunTest = testing::ProfileFixture;
+using testing::join;
+using testing::kMiniHeads;
+using testing::kRoot;
+using testing::schema_errors;
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-const std::string kRoot = SENTINEL_SOURCE_DIR;
-constexpr int kMiniHeads = 64;
-
-class ProfileRunTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    folder_ = fs::temp_directory_path() /
-              fmt::format("sentinel-profile-{}-{}", getpid(),
-                          ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    text_ = folder_.string() + ".txt";
-  }
-  void TearDown() override {
-    fs::remove_all(folder_);
-    fs::remove(text_);
-  }
-
-  // The smallest run that has every part.
-  ProfileOptions tiny() const {
-    ProfileOptions options;
-    options.model_name = kRoot + "/models/sentinel-mini";
-    options.text = kRoot + "/texts/validation.txt";
-    options.calibration = kRoot + "/texts/calibration.txt";
-    options.model_options.threads = 1;
-    options.max_footprint_mb = 0;
-    options.pruning_levels = "0,50";
-    options.strategy = "magnitude";
-    options.sequence_length = 12;
-    options.generated_tokens = 3;
-    options.iterations = 2;
-    options.warmup = 0;
-    options.max_eval_windows = 1;
-    options.output_dir = folder_.string();
-    return options;
-  }
-  // One cell of each variant on a text of one sentence: for level 0, which is slow.
-  ProfileOptions shortest() {
-    ProfileOptions options = tiny();
-    options.pruning_levels = "0";
-    options.iterations = 1;
-    options.text = text_.string();
-    std::ofstream(text_) << "The old man sat by the fire and said nothing for a long time.";
-    return options;
-  }
-  // The only run in the output folder.
-  fs::path run_folder() const {
-    fs::path found;
-    for (const auto& entry : fs::directory_iterator(folder_)) {
-      EXPECT_TRUE(found.empty()) << entry.path();
-      found = entry.path();
-    }
-    return found;
-  }
-  json saved(const std::string& prefix = "") const {
-    return read_json(run_folder() / "data" / (prefix + "full_model_profiling.json"));
-  }
-
-  fs::path folder_, text_;
-};
-
-std::string join(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += line + "\n";
-  return text;
-}
-
-std::string schema_errors(const json& document) {
-  testing::SchemaCheck check(read_json(kRoot + "/docs/result_schema.json"));
-  return join(check.errors(document));
-}
 
 TEST_F(ProfileRunTest, WritesAResultFileThatFollowsTheSchema) {
   ProfileOptions options = tiny();

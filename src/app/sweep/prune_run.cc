@@ -77,6 +77,7 @@ class PruneRun {
       model->round_to(o_.dtype.value_or(o_.checkpoint->view().token_embedding.dtype));
     }
     result.seconds = now_s() - start;
+    if (model && o_.fit_integration) fit_points(as_checkpoint(model), result);
     measure(model ? as_checkpoint(model) : nullptr, result);
     if (model) save(as_checkpoint(model), result);
     result.peak_rss_mb = peak_rss_mb();
@@ -252,12 +253,29 @@ class PruneRun {
     if (pruned) measure_speed(pruned, result.after);
   }
 
+  void fit_points(std::shared_ptr<const Checkpoint> pruned, PruneRunResult& result) {
+    IntegrationFitOptions options;
+    options.window = o_.prune.window;
+    options.cancel = o_.cancel;
+    const int threads = o_.model.threads > 0 ? o_.model.threads : ThreadPool::available_cores();
+    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, calibration_.tokens,
+                                         std::make_shared<ThreadPool>(threads), o_.model.isa,
+                                         options, [&](const std::string&, int done, int total) {
+                                           report("fitting integration points", done, total);
+                                         });
+    result.integration = std::move(fit.sets);
+    integration_ = std::move(fit.weights);
+  }
+
   void save(std::shared_ptr<const Checkpoint> checkpoint, const PruneRunResult& result) {
     ModelOutputOptions options;
     options.dtype = o_.dtype;
     options.padded = o_.padded;
     options.extra_files = {
         {"prune_plan.json", sentinel::to_json(result.plan, result.config).dump(2) + "\n"}};
+    if (integration_) {
+      options.extra_files.emplace_back(kIntegrationFile, integration_bytes(*integration_));
+    }
     report("writing", 0, 1);
     if (o_.cancel && *o_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
     save_model(o_.out, *checkpoint, options);
@@ -270,6 +288,7 @@ class PruneRun {
   PruneOptions prune_;
   std::function<bool(int64_t parameters)> target_met_by_;  // empty without such a target
   bool target_met_ = false;
+  std::shared_ptr<const IntegrationWeights> integration_;
 };
 
 json side_json(const PruneSide& side) {
@@ -310,6 +329,12 @@ json to_json(const PruneRunResult& result) {
     out["kl_p50"] = result.divergence->kl_p50;
     out["kl_p99"] = result.divergence->kl_p99;
     out["top1_agreement"] = result.divergence->top1_agreement;
+  }
+  for (const IntegrationFitSet& set : result.integration) {
+    out["integration_points"][set.name] = {{"held_out_loss_before", set.loss_before},
+                                           {"held_out_loss_after", set.loss_after},
+                                           {"layers", set.layers},
+                                           {"layers_kept", set.layers_kept}};
   }
   json losses = json::array();
   for (const SublayerLoss& loss : result.losses) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "app/eval/eval.h"
+#include "app/prune/integration_fit.h"
 #include "app/prune/prune.h"
 #include "model/model.h"
 
@@ -25,7 +26,8 @@ struct PruneRunOptions {
   std::filesystem::path plan;         // to replay; empty: make one
   std::filesystem::path stats, save_stats;  // folders; may be empty
   bool padded = false, dry_run = false;
-  std::optional<DType> dtype;  // of the saved weights; empty: as the source
+  bool fit_integration = false;  // and save the weights of the integration points beside the model
+  std::optional<DType> dtype;    // of the saved weights; empty: as the source
   std::optional<int64_t> target_params;
   std::optional<double> target_speedup;           // of decoding
   std::optional<double> max_perplexity_increase;  // percent, on held-out calibration windows
@@ -53,7 +55,8 @@ struct PruneRunResult {
   bool same_text = false;  // the evaluation text is the calibration text
   int64_t tokens_scored = 0;
   int window = 0;
-  double seconds = 0;  // of planning and recovery
+  std::vector<IntegrationFitSet> integration;  // empty unless they were fitted
+  double seconds = 0;                          // of planning and recovery
   double peak_rss_mb = 0;
   bool dry_run = false;
 };

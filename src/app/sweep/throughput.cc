@@ -10,6 +10,9 @@ void time_throughput(const CellContext& context, const Cell& cell,
                      const std::vector<Prompt>& prompts, int batch, int warmup, int iterations,
                      const CellProgress& progress, std::vector<ThroughputResult>& results) {
   std::vector<Cell> cells(prompts.size(), cell);
+  for (size_t i = 0; i < std::min(cells.size(), results.size()); ++i) {
+    if (results[i].prompt == prompts[i].text) cells[i].run = results[i].run;
+  }
   const auto keep = [&] {
     results.clear();
     for (size_t i = 0; i < cells.size(); ++i) {
@@ -17,7 +20,8 @@ void time_throughput(const CellContext& context, const Cell& cell,
     }
   };
   const int n_prompts = static_cast<int>(prompts.size());
-  const int rounds = warmup + std::max(iterations, kThroughputMinRounds);
+  const int timed_rounds = std::max(iterations, kThroughputMinRounds);
+  const int rounds = warmup + timed_rounds;
   CellContext own = context;
   own.work.generated_tokens = kThroughputTokens;
   try {
@@ -25,6 +29,8 @@ void time_throughput(const CellContext& context, const Cell& cell,
       for (int i = 0; i < n_prompts; ++i) {
         if (context.cancel && *context.cancel) throw Error(ErrorKind::interrupted, "interrupted");
         const auto index = static_cast<size_t>((i + round) % n_prompts);
+        const int have = static_cast<int>(cells[index].run.generation_times.size());
+        if (have >= timed_rounds || (round >= warmup && have > round - warmup)) continue;
         if (progress) progress(round * n_prompts + i, rounds * n_prompts, cells[index]);
         own.work.prompts.assign(static_cast<size_t>(batch), prompts[index].tokens);
         round < warmup ? warm_up(own, cells[index]) : time_once(own, cells[index]);

@@ -214,5 +214,17 @@ void linear_f32(const LinearArgs& a, int64_t begin, int64_t end) {
   }
 }
 
+// Every row has the eight accumulators of a single row, as many rows at a time as registers hold.
+void window_f32(const LinearArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t panel = panel_index(a, i);
+    int row = 0;
+    for (; row + kWindowRows <= a.rows; row += kWindowRows) {
+      gemv_panel<kWindowRows, 8>(a, row, panel);
+    }
+    for (; row < a.rows; ++row) gemv_panel<1, 8>(a, row, panel);
+  }
+}
+
 }  // namespace
 }  // namespace sentinel

@@ -152,6 +152,7 @@ inline void prefetch(const void* p) { __builtin_prefetch(p); }
 
 constexpr int kTileRows = 4;  // a Vec16 is four SSE registers: more rows would spill
 constexpr int kTilePanels = 1;
+constexpr int kWindowRows = 1;  // of 8 accumulators each
 
 }  // namespace
 }  // namespace sentinel

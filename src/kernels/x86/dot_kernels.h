@@ -9,11 +9,16 @@ namespace sentinel {
 // prefetcher stops.
 constexpr int kPrefetchAhead = 2048;
 
-void linear_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);   // AVX512_BF16
+void linear_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);  // AVX512_BF16
+void window_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int8_vnni(const LinearArgs& args, int64_t begin, int64_t end);  // AVX512_VNNI
 void linear_int4_vnni(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_bf16_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_BF16
 void linear_int8_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_INT8
 void linear_int4_amx(const LinearArgs& args, int64_t begin, int64_t end);
+void linear_bf16_to_inputs_amx(const LinearArgs& args, const Operand& out, int64_t begin,
+                               int64_t end);
+void linear_int8_to_inputs_amx(const LinearArgs& args, const Operand& out, int64_t begin,
+                               int64_t end);
 
 }  // namespace sentinel

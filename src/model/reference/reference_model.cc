@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "kernels/ref/plain.h"
 #include "model/agency/tracking.h"
+#include "model/first_position.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
@@ -93,8 +94,7 @@ class ReferenceModel;
 
 class ReferenceSession : public Session {
  public:
-  ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
-      : model_(model), max_length_(max_length), tokens_(max_sequences) {}
+  ReferenceSession(ReferenceModel& model, int max_sequences, int max_length);
 
   int max_sequences() const override { return static_cast<int>(tokens_.size()); }
   int max_length() const override { return max_length_; }
@@ -104,18 +104,29 @@ class ReferenceSession : public Session {
   }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override {
     check_sequence(sequence, max_sequences());
     auto& kept = tokens_[sequence];
     if (length >= 0 && length < static_cast<int>(kept.size())) kept.resize(length);
+    if (baseline_) baseline_->truncate(sequence, length);
   }
   void set_observer(Observer* observer) override { observer_ = observer; }
+  void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
+  void mark(Op op, int layer) {
+    if (trace_) trace_->end(0, op, layer);
+  }
   void append(int sequence, std::span<const int32_t> tokens);
   // Final-norm outputs [tokens of the sequence, d_model] of the whole sequence.
   std::vector<float> hidden(int sequence, int first_new);
+  // The residual stream at the entry of every layer, then behind the last.
+  std::vector<std::vector<float>> entries(int sequence, int first_new);
+  void integrate(int layer, const std::vector<std::vector<float>>& own,
+                 const std::vector<std::vector<float>>& baseline, std::vector<float>& x) const;
+  void observe(int layer, Observer::Hidden where, int first_new, const std::vector<float>& x) const;
   void attention(const LayerParameters& layer, int layer_index, int n, int first_new,
                  std::vector<float>& x);
   void track(const LayerParameters& layer, int layer_index, int n, int first_new,
@@ -127,6 +138,8 @@ class ReferenceSession : public Session {
   int max_length_;
   std::vector<std::vector<int32_t>> tokens_;
   Observer* observer_ = nullptr;
+  std::unique_ptr<ReferenceSession> baseline_;  // null unless it is mixed in
+  OpTrace* trace_ = nullptr;
 };
 
 class ReferenceModel : public Model {
@@ -148,6 +161,7 @@ class ReferenceModel : public Model {
     heads_.set_automatic(options.agency == AgencyMode::automatic);
     info_.weight_bytes = checkpoint_->parameter_count() * 4;
     for (const HeadId id : options.removed_heads) heads_.remove(id);
+    open_integration(options);
     checkpoint_->release_pages();
   }
 
@@ -160,6 +174,26 @@ class ReferenceModel : public Model {
     return std::make_unique<ReferenceSession>(*this, max_sequences, max_length);
   }
   int64_t bytes_per_token(int) const override { return info_.weight_bytes; }
+  OpBytes operation_bytes(int) const override {
+    OpBytes bytes{};
+    const auto add = [&](Op op, const auto&... parts) {
+      (..., (bytes[static_cast<size_t>(op)] += static_cast<int64_t>(parts.size()) * 4));
+    };
+    for (const LayerParameters& l : parameters_.layers) {
+      add(Op::norm, l.norm1_weight, l.norm1_bias, l.norm2_weight, l.norm2_bias);
+      for (const HeadParameters& h : l.heads) {
+        add(Op::qkv, h.q.values, h.k.values, h.v.values, h.q_bias, h.k_bias, h.v_bias);
+        add(Op::attention_output, h.o.values);
+      }
+      add(Op::attention_output, l.o_bias);
+      add(Op::ffn_up, l.up.values, l.up_bias);
+      add(Op::ffn_down, l.down.values, l.down_bias);
+    }
+    add(Op::norm, parameters_.final_norm_weight, parameters_.final_norm_bias);
+    add(Op::lm_head, parameters_.head().values);
+    bytes[static_cast<size_t>(Op::embeddings)] = 2 * 4 * int64_t{config().d_model};
+    return bytes;
+  }
   double flops_per_token() const override {
     double macs = 0;
     for (const auto& layer : config().layers) {
@@ -170,20 +204,50 @@ class ReferenceModel : public Model {
   }
   const Parameters& parameters() const { return parameters_; }
   const MeanOutputs* means() const { return means_.get(); }
+  ReferenceModel* baseline() { return baseline_.get(); }
+  const IntegrationSet* integration() const { return integration_; }
 
  private:
+  void open_integration(const ModelOptions& options) {
+    info_.mix_baseline = options.mix_baseline;
+    info_.unet = options.unet;
+    if (!options.mix_baseline && !options.unet) return;
+    integration_weights_ = options.integration;
+    integration_ = &require_set(options.integration.get(), options.mix_baseline, options.unet,
+                                checkpoint_->config());
+    if (!options.mix_baseline) return;
+    const auto& from = options.unpruned ? options.unpruned : checkpoint_;
+    check_same_family(from->config(), config());
+    ModelOptions plain;
+    plain.level = 0;
+    plain.agency = AgencyMode::off;
+    baseline_ = std::make_unique<ReferenceModel>(from, plain);
+    info_.weight_bytes += baseline_->info().weight_bytes;
+  }
+
   std::shared_ptr<const Checkpoint> checkpoint_;
   Parameters parameters_;
   HeadTable heads_;
   ModelInfo info_;
   std::unique_ptr<MeanOutputs> means_;
+  std::shared_ptr<const IntegrationWeights> integration_weights_;
+  const IntegrationSet* integration_ = nullptr;
+  std::unique_ptr<ReferenceModel> baseline_;
 };
+
+ReferenceSession::ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
+    : model_(model), max_length_(max_length), tokens_(max_sequences) {
+  if (model.baseline()) {
+    baseline_ = std::make_unique<ReferenceSession>(*model.baseline(), max_sequences, max_length);
+  }
+}
 
 void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
   check_sequence(sequence, max_sequences());
   check_tokens(tokens, model_.config().vocab_size);
   check_room(length(sequence), tokens.size(), max_length_);
   tokens_[sequence].insert(tokens_[sequence].end(), tokens.begin(), tokens.end());
+  if (baseline_) baseline_->append(sequence, tokens);
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo. Closed heads are computed
@@ -198,6 +262,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
     plain::layer_norm(&x[i * d], layer.norm1_weight.data(), layer.norm1_bias.data(),
                       config.norm_epsilon, d, &normed[i * d]);
   }
+  mark(Op::norm, layer_index);
   for (int64_t h = 0; h < n_heads; ++h) {
     const HeadParameters& head = layer.heads[h];
     const float factor = model_.heads().factor({layer_index, static_cast<int>(h)});
@@ -208,6 +273,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       plain::linear(head.k.values.data(), head.k_bias.data(), in, hd, d, &k[i * hd]);
       plain::linear(head.v.values.data(), head.v_bias.data(), in, hd, d, &v[i * hd]);
     }
+    mark(Op::qkv, layer_index);
     for (int i = 0; i < n; ++i) {
       plain::linear(k.data(), nullptr, &q[i * hd], i + 1, hd, scores.data());
       for (int j = 0; j <= i; ++j) scores[j] *= config.attention_scale[layer_index];
@@ -218,6 +284,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
         context[(i * n_heads + h) * hd + c] = static_cast<float>(sum * factor);
       }
     }
+    mark(Op::attention, layer_index);
   }
   std::vector<float> bias = layer.o_bias;
   if (model_.means()) model_.means()->add(layer_index, model_.heads(), bias.data());
@@ -232,6 +299,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       x[i * d + o] += static_cast<float>(sum);
     }
   }
+  mark(Op::attention_output, layer_index);
   if (model_.info().tracking_interval > 0 && n > first_new) {
     track(layer, layer_index, n, first_new, context, entropy);
   }
@@ -276,39 +344,86 @@ void ReferenceSession::ffn(const LayerParameters& layer, int layer_index, int n,
   for (int i = 0; i < n; ++i) {
     plain::layer_norm(&x[i * d], layer.norm2_weight.data(), layer.norm2_bias.data(),
                       config.norm_epsilon, d, normed.data());
+    mark(Op::norm, layer_index);
     float* row = hidden.data() + i * f;
     plain::linear(layer.up.values.data(), layer.up_bias.data(), normed.data(), f, d, row);
     for (int64_t j = 0; j < f; ++j) {
       row[j] = static_cast<float>(plain::activate(config.activation, row[j]));
     }
+    mark(Op::ffn_up, layer_index);
     plain::linear(layer.down.values.data(), layer.down_bias.data(), row, d, f, out.data());
     for (int64_t o = 0; o < d; ++o) x[i * d + o] += out[o];
+    mark(Op::ffn_down, layer_index);
   }
   if (observer_ && n > first_new) {
     observer_->on_ffn(layer_index, first_new, n - first_new, hidden.data() + first_new * f, f);
   }
 }
 
-std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
+void ReferenceSession::observe(int layer, Observer::Hidden where, int first_new,
+                               const std::vector<float>& x) const {
+  const int64_t d = model_.config().d_model;
+  const auto rows = static_cast<int>(std::ssize(x) / d) - first_new;
+  if (!observer_ || !observer_->wants_hidden() || rows <= 0) return;
+  observer_->on_hidden(layer, where, first_new, rows, x.data() + first_new * d, d);
+}
+
+void ReferenceSession::integrate(int layer, const std::vector<std::vector<float>>& own,
+                                 const std::vector<std::vector<float>>& baseline,
+                                 std::vector<float>& x) const {
+  const IntegrationLayer& points = (*model_.integration())[static_cast<size_t>(layer)];
+  const int64_t d = model_.config().d_model;
+  const int source = skip_source(model_.config().n_layers, layer);
+  for (int64_t at = 0; at < std::ssize(x); at += d) {
+    if (!points.baseline.empty()) {
+      apply_mix(points.baseline, &baseline[static_cast<size_t>(layer) + 1][at], &x[at]);
+    }
+    if (!points.skip.empty()) {
+      apply_mix(points.skip, &own[static_cast<size_t>(source)][at], &x[at]);
+    }
+  }
+}
+
+std::vector<std::vector<float>> ReferenceSession::entries(int sequence, int first_new) {
   const Parameters& p = model_.parameters();
   const ModelConfig& config = model_.config();
   const auto& tokens = tokens_[sequence];
   const auto n = static_cast<int>(tokens.size());
   const int64_t d = config.d_model;
   std::vector<float> x(n * d);
+  if (trace_) trace_->begin(0);
   for (int i = 0; i < n; ++i) {
     for (int64_t c = 0; c < d; ++c) {
       x[i * d + c] = p.token_embedding.row(tokens[i])[c] + p.position_embedding.row(i)[c];
     }
   }
+  std::vector<std::vector<float>> own, baseline;
+  if (baseline_) baseline = baseline_->entries(sequence, first_new);
+  mark(Op::embeddings, -1);
   for (int l = 0; l < config.n_layers; ++l) {
+    observe(l, Observer::Hidden::layer_input, first_new, x);
+    own.push_back(x);
     attention(p.layers[l], l, n, first_new, x);
+    observe(l, Observer::Hidden::after_attention, first_new, x);
+    if (model_.integration()) integrate(l, own, baseline, x);
     ffn(p.layers[l], l, n, first_new, x);
   }
+  observe(config.n_layers, Observer::Hidden::layer_input, first_new, x);
+  own.push_back(std::move(x));
+  return own;
+}
+
+std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
+  const Parameters& p = model_.parameters();
+  const ModelConfig& config = model_.config();
+  const int64_t d = config.d_model;
+  std::vector<float> x = std::move(entries(sequence, first_new).back());
+  const auto n = static_cast<int>(std::ssize(x) / d);
   for (int i = 0; i < n; ++i) {
     plain::layer_norm(&x[i * d], p.final_norm_weight.data(), p.final_norm_bias.data(),
                       config.norm_epsilon, d, &x[i * d]);
   }
+  mark(Op::norm, -1);
   model_.heads().advance_step();
   return x;
 }
@@ -335,7 +450,15 @@ void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, fl
   if (logits) {
     plain::linear(head.values.data(), nullptr, &x[(length(sequence) - 1) * head.n_in], head.n_out,
                   head.n_in, logits);
+    mark(Op::lm_head, -1);
   }
+}
+
+void ReferenceSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  const int64_t first = length(sequence), vocab = model_.config().vocab_size;
+  prefill(sequence, tokens, [&](int position, int rows, const float* block) {
+    std::copy_n(block, rows * vocab, logits + (position - first) * vocab);
+  });
 }
 
 void ReferenceSession::step(std::span<const int32_t> tokens, float* logits) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
+
 namespace sentinel {
 namespace {
 
@@ -35,6 +37,24 @@ ModelDrafter::ModelDrafter(Model& model, int max_length, const SamplingOptions& 
       sampler_(without_penalty(sampling), model.config().vocab_size),
       logits_(static_cast<size_t>(model.config().vocab_size)) {
   seen_.reserve(static_cast<size_t>(max_length));
+}
+
+// On an empty history: what the prompt costs need not be paid to know that a drafter cannot pay.
+double ModelDrafter::measure_token_seconds() {
+  const int steps = std::min(4, session_->max_length() - 1);
+  const int32_t token = 0;
+  double best = 0;
+  seen_.clear();
+  session_->truncate(0, 0);
+  session_->prefill(0, {&token, 1}, logits_.data());
+  for (int i = 0; i < steps; ++i) {
+    const double start = now_s();
+    session_->step({&token, 1}, logits_.data());
+    const double seconds = now_s() - start;
+    best = i == 0 ? seconds : std::min(best, seconds);
+  }
+  session_->truncate(0, 0);
+  return best;
 }
 
 void ModelDrafter::feed(std::span<const int32_t> history) {

@@ -16,6 +16,8 @@ class Drafter {
  public:
   virtual ~Drafter() = default;
   virtual const char* name() const = 0;
+  // What drafting a token costs, measured on a few of them; forgets the history.
+  virtual double measure_token_seconds() { return 0; }
   // Up to `most` tokens that may follow `history` into `out`; none is an answer too. `draw` is the
   // number of the sampler's draw that will choose the first of them.
   virtual void draft(std::span<const int32_t> history, int64_t draw, int most,
@@ -38,6 +40,7 @@ class ModelDrafter : public Drafter {
   // The repetition penalty is not applied to drafts. `model` must outlive the drafter.
   ModelDrafter(Model& model, int max_length, const SamplingOptions& sampling);
   const char* name() const override { return "model"; }
+  double measure_token_seconds() override;
   void draft(std::span<const int32_t> history, int64_t draw, int most,
              std::vector<int32_t>& out) override;
 

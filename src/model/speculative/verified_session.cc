@@ -9,7 +9,8 @@
 namespace sentinel {
 namespace {
 
-constexpr int kFirstPlainSteps = 2;  // the target's own speed has to be known first
+// The target's own speed has to be known first.
+constexpr int kFirstPlainSteps = 4, kFirstPlainStepsFixed = 2;
 
 }  // namespace
 
@@ -31,7 +32,8 @@ VerifiedSession::VerifiedSession(std::unique_ptr<Session> target, int vocab_size
 
 void VerifiedSession::forget_drafts() {
   if (source_) {
-    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_), draft_seconds_);
+    source_->length.add(static_cast<int>(drafts_.size()), static_cast<int>(taken_), draft_seconds_,
+                        pass_seconds_);
     ++source_->rounds;
     source_->drafted += std::ssize(drafts_);
     source_->accepted += static_cast<int64_t>(taken_);
@@ -55,6 +57,14 @@ void VerifiedSession::prefill(int sequence, std::span<const int32_t> tokens,
   check_sequence(sequence, 1);
   forget_drafts();
   target_->prefill(0, tokens, sink);
+  history_.insert(history_.end(), tokens.begin(), tokens.end());
+  draws_ = 0;
+}
+
+void VerifiedSession::window(int sequence, std::span<const int32_t> tokens, float* logits) {
+  check_sequence(sequence, 1);
+  forget_drafts();
+  target_->window(0, tokens, logits);
   history_.insert(history_.end(), tokens.begin(), tokens.end());
   draws_ = 0;
 }
@@ -85,8 +95,14 @@ void VerifiedSession::step(std::span<const int32_t> tokens, float* logits) {
 
 VerifiedSession::Source* VerifiedSession::make_draft() {
   const int room = max_length() - length(0);
-  if (totals_.single_passes < kFirstPlainSteps) return nullptr;
+  const int plain = fixed_length_ > 0 ? kFirstPlainStepsFixed : kFirstPlainSteps;
+  if (totals_.single_passes < plain) return nullptr;
+  if (fixed_length_ == 0 && !cost_.knows_windows()) return make_trial();
   for (Source& source : sources_) {
+    if (!source.measured) {
+      source.length.expect_token_seconds(source.drafter->measure_token_seconds());
+      source.measured = true;
+    }
     const int wanted = fixed_length_ > 0 ? fixed_length_ : source.length.choose(cost_);
     const int most = std::min(wanted, room);
     if (most < 1) continue;
@@ -96,6 +112,14 @@ VerifiedSession::Source* VerifiedSession::make_draft() {
     if (!drafts_.empty()) return &source;
   }
   return nullptr;
+}
+
+VerifiedSession::Source* VerifiedSession::make_trial() {
+  constexpr int kTrialDrafts = 2;
+  if (sources_.empty() || max_length() - length(0) < kTrialDrafts) return nullptr;
+  drafts_.assign(kTrialDrafts, history_.back());
+  draft_seconds_ = 0;
+  return &trial_;
 }
 
 void VerifiedSession::verify(int32_t token, float* logits) {
@@ -111,14 +135,11 @@ void VerifiedSession::verify(int32_t token, float* logits) {
   } else {
     pass_.assign(1, token);
     pass_.insert(pass_.end(), drafts_.begin(), drafts_.end());
-    const int first = length(0) - 1;
-    target_->prefill(0, pass_, [&](int position, int rows, const float* block) {
-      std::copy_n(block, static_cast<size_t>(rows) * vocab_,
-                  rows_.data() + static_cast<size_t>(position - first) * vocab_);
-    });
+    target_->window(0, pass_, rows_.data());
     std::copy_n(rows_.data(), vocab_, logits);
   }
-  cost_.add(1 + static_cast<int>(drafts_.size()), now_s() - start);
+  pass_seconds_ = now_s() - start;
+  cost_.add(1 + static_cast<int>(drafts_.size()), pass_seconds_);
 }
 
 VerifyReport VerifiedSession::report() const {
@@ -137,6 +158,7 @@ VerifyReport VerifiedSession::report() const {
     entry.acceptance = source.length.acceptance();
     entry.token_ms = source.length.token_seconds() * 1e3;
     entry.off = source.length.off();
+    entry.speed_up = source.length.measured_speed_up(cost_);
     report.drafters.push_back(std::move(entry));
   }
   return report;

@@ -16,6 +16,7 @@ struct DrafterReport {
   int64_t rounds = 0, drafted = 0, accepted = 0;
   double acceptance = 0;  // recent, of a token whose predecessors were right
   double token_ms = 0;    // to draft one
+  double speed_up = 1;    // of its recent rounds over single steps
   bool off = false;       // did not pay at the end
 };
 
@@ -44,6 +45,7 @@ class VerifiedSession : public Session {
   int length(int) const override { return static_cast<int>(history_.size()); }
   void prefill(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) override;
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override;
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override;
   // Sees drafted positions too, also those that are dropped.
@@ -56,10 +58,12 @@ class VerifiedSession : public Session {
     std::unique_ptr<Drafter> drafter;
     DraftLength length;
     int64_t rounds = 0, drafted = 0, accepted = 0;
+    bool measured = false;  // what a draft token costs
   };
 
   void forget_drafts();  // ends the round and drops what was not taken
   Source* make_draft();  // null: none
+  Source* make_trial();  // drafts that cost nothing, to measure a pass over several rows
   void verify(int32_t token, float* logits);
 
   std::unique_ptr<Session> target_;
@@ -71,9 +75,10 @@ class VerifiedSession : public Session {
   int64_t draws_ = 0;             // samples that the caller has made since its prefill
   // The present round: drafts, how many of them were taken, logits behind each [1 + drafts, vocab].
   Source* source_ = nullptr;
+  Source trial_;
   std::vector<int32_t> drafts_;
   size_t taken_ = 0;
-  double draft_seconds_ = 0;
+  double draft_seconds_ = 0, pass_seconds_ = 0;
   std::vector<float> rows_;
   std::vector<int32_t> pass_;  // token and drafts
   VerifyReport totals_;

@@ -76,6 +76,11 @@ class FakeSession : public Session {
       block.clear();
     }
   }
+  void window(int sequence, std::span<const int32_t> tokens, float* logits) override {
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      prefill(sequence, tokens.subspan(i, 1), logits + i * vocab_);
+    }
+  }
   void step(std::span<const int32_t> tokens, float* logits) override {
     for (size_t s = 0; s < tokens.size(); ++s) {
       prefill(static_cast<int>(s), tokens.subspan(s, 1), logits + s * vocab_);

@@ -12,4 +12,9 @@ void linear_bf16_amx(const LinearArgs& a, int64_t begin, int64_t end) {
   }
 }
 
+void linear_bf16_to_inputs_amx(const LinearArgs& a, const Operand& out, int64_t begin,
+                               int64_t end) {
+  linear_tiles<Bf16Tiles>(a, begin, end, &out);
+}
+
 }  // namespace sentinel

@@ -12,4 +12,9 @@ void linear_int8_amx(const LinearArgs& a, int64_t begin, int64_t end) {
   }
 }
 
+void linear_int8_to_inputs_amx(const LinearArgs& a, const Operand& out, int64_t begin,
+                               int64_t end) {
+  linear_tiles<Int8Tiles>(a, begin, end, &out);
+}
+
 }  // namespace sentinel

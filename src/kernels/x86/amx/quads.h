@@ -13,9 +13,9 @@
 
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/generic/activation.h"
 #include "kernels/types.h"
 #include "kernels/x86/amx/tiles.h"
+#include "kernels/x86/avx512/quick.h"
 
 namespace sentinel {
 namespace {
@@ -59,12 +59,22 @@ struct Bf16Tiles {
 
   // The float sums that a stored tile row stands for.
   struct Row {
-    Row(const LinearArgs&, int64_t, int) {}
     Vec16 value(const int32_t* tile) const {
       return Vec16::load(reinterpret_cast<const float*>(tile));
     }
+    Vec16 value(const int32_t* tile, Vec16 before) const { return value(tile) + before; }
   };
-  static Vec16 scaled(Vec16 sum, Vec16) { return sum; }
+  struct Rows {
+    Rows(const LinearArgs&, int64_t, int) {}
+    Row next() { return {}; }
+  };
+  static Vec16 scaled(Vec16 sum, Vec16, Vec16 bias) { return sum + bias; }
+
+  // n outputs from `column` on of one row, as inputs of the next product.
+  static void to_inputs(const float* x, const Operand& out, int64_t row, int64_t column, int n) {
+    std::byte* to = out.data + row * out.stride + 2 * column;
+    for (int i = 0; i < n; i += 16) store_bf16(Vec16::load(x + i), to + 2 * i);
+  }
 };
 
 // Signed inputs, unsigned weights w + 128. Integer sums end with every block of 256 inputs: they
@@ -83,24 +93,62 @@ struct Int8Tiles {
   }
 
   struct Row {
-    Row(const LinearArgs& a, int64_t row, int block)
-        : offset(_mm512_set1_epi32(-128 * a.x.block_sums[row * a.x.scales_stride + block])),
-          scale(Vec16::set1(a.x.scales[row * a.x.scales_stride + block])) {}
-    Vec16 value(const int32_t* tile) const {
-      const __m512i sum = _mm512_add_epi32(_mm512_load_si512(tile), offset);
-      return Vec16{_mm512_cvtepi32_ps(sum)} * scale;
+    Vec16 value(const int32_t* tile) const { return number(tile) * scale; }
+    Vec16 value(const int32_t* tile, Vec16 before) const {
+      return fma(number(tile), scale, before);
+    }
+    Vec16 number(const int32_t* tile) const {
+      return {_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(tile), offset))};
     }
     __m512i offset;
     Vec16 scale;
   };
-  static Vec16 scaled(Vec16 sum, Vec16 weight_scale) { return sum * weight_scale; }
+  // Row after row: the offset and the scale of one block.
+  struct Rows {
+    Rows(const LinearArgs& a, int64_t row, int block)
+        : sum(a.x.block_sums + row * a.x.scales_stride + block),
+          scale(a.x.scales + row * a.x.scales_stride + block),
+          stride(a.x.scales_stride) {}
+    Row next() {
+      const Row row{_mm512_set1_epi32(-128 * *sum), Vec16::set1(*scale)};
+      sum += stride;
+      scale += stride;
+      return row;
+    }
+    const int32_t* sum;
+    const float* scale;
+    int64_t stride;
+  };
+  static Vec16 scaled(Vec16 sum, Vec16 weight_scale, Vec16 bias) {
+    return fma(sum, weight_scale, bias);
+  }
+
+  // As quantize_block() in generic/operand.h.
+  static void to_inputs(const float* x, const Operand& out, int64_t row, int64_t column, int n) {
+    Vec16 high = abs(Vec16::load(x));
+    for (int i = 16; i < n; i += 16) high = max(high, abs(Vec16::load(x + i)));
+    const float highest = high.highest();
+    const Vec16 inverse = Vec16::set1(highest > 0 ? 127 / highest : 0);
+    std::byte* to = out.data + row * out.stride + column;
+    __m512i sum = _mm512_setzero_si512();
+    for (int i = 0; i < n; i += 16) {
+      const __m512i q = _mm512_cvtps_epi32((Vec16::load(x + i) * inverse).v);
+      sum = _mm512_add_epi32(sum, q);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtsepi32_epi8(q));
+    }
+    const int64_t entry = row * out.scales_stride + column / kQuantBlock;
+    out.scales[entry] = highest / 127;
+    out.block_sums[entry] = _mm512_reduce_add_epi32(sum);
+  }
 };
 
 // Runs quads one after the other; tiles must be configured.
 template <typename Format>
 class QuadRunner {
  public:
-  explicit QuadRunner(const LinearArgs& args) : a_(args) {}
+  // `out`: where the results go as inputs, in place of args.y; quads then come with whole groups of
+  // kInputPanels, a group after the other.
+  explicit QuadRunner(const LinearArgs& args, const Operand* out = nullptr) : a_(args), out_(out) {}
   ~QuadRunner() { drain(32); }
   QuadRunner(const QuadRunner&) = delete;
   QuadRunner& operator=(const QuadRunner&) = delete;
@@ -218,28 +266,26 @@ class QuadRunner {
     if (left > 0) (this->*drain_)(rows < left ? rows : left);
   }
 
-  enum class Mode { store, add, any };
+  enum class Mode { store, add, gelu, any, inputs };
   using Drain = void (QuadRunner::*)(int rows);
 
   template <int P>
   Drain choose_drain(bool first, bool last) const {
-    if (!last) {
-      return first ? &QuadRunner::drain_rows<P, true, false, Mode::any>
-                   : &QuadRunner::drain_rows<P, false, false, Mode::any>;
-    }
+    if (!last) return drain_of<P, false, Mode::any>(first);
+    if (out_) return drain_of<P, true, Mode::inputs>(first);
     const bool whole = a_.n_out - pending_.column[P - 1] >= kPanel && pending_.bias[0];
-    const bool plain =
-        pending_.activation == Epilogue::store || pending_.activation == Epilogue::add;
-    if (!whole || !plain) {
-      return first ? &QuadRunner::drain_rows<P, true, true, Mode::any>
-                   : &QuadRunner::drain_rows<P, false, true, Mode::any>;
+    if (whole && pending_.add) return drain_of<P, true, Mode::add>(first);
+    if (whole && pending_.activation == Epilogue::store)
+      return drain_of<P, true, Mode::store>(first);
+    if (whole && pending_.activation == Epilogue::gelu_tanh) {
+      return drain_of<P, true, Mode::gelu>(first);
     }
-    if (pending_.add) {
-      return first ? &QuadRunner::drain_rows<P, true, true, Mode::add>
-                   : &QuadRunner::drain_rows<P, false, true, Mode::add>;
-    }
-    return first ? &QuadRunner::drain_rows<P, true, true, Mode::store>
-                 : &QuadRunner::drain_rows<P, false, true, Mode::store>;
+    return drain_of<P, true, Mode::any>(first);
+  }
+  template <int P, bool kLast, Mode kMode>
+  static Drain drain_of(bool first) {
+    return first ? &QuadRunner::drain_rows<P, true, kLast, kMode>
+                 : &QuadRunner::drain_rows<P, false, kLast, kMode>;
   }
 
   // The next rows of the stored tiles: added to the sums of earlier blocks, or, after the last
@@ -252,41 +298,68 @@ class QuadRunner {
       if (!kLast) break;
       bias[p] = pending_.bias[p] ? Vec16::load(pending_.bias[p]) : Vec16::zero();
       scale[p] = pending_.scales[p] ? Vec16::load(pending_.scales[p]) : Vec16::set1(1);
-      y[p] = a_.y + int64_t{pending_.row + next_} * a_.y_stride + pending_.column[p];
+      y[p] = kMode == Mode::inputs
+                 ? group_[next_] + pending_.column[p] % kQuantBlock
+                 : a_.y + int64_t{pending_.row + next_} * a_.y_stride + pending_.column[p];
     }
-    for (const int end = next_ + rows; next_ < end; ++next_) {
-      const typename Format::Row row(a_, pending_.row + next_, block_);
+    // Locals: every vector store might change a member, as far as the compiler knows.
+    const int64_t y_stride = kMode == Mode::inputs ? kGroupStride : a_.y_stride;
+    int64_t y_row = pending_.row + next_;
+    const int32_t* tile = tiles_[next_][0];
+    float* sums = sums_[next_][0];
+    typename Format::Rows scales(a_, pending_.row + next_, block_);
+    next_ += rows;
+    for (; rows > 0; --rows, tile += 32, sums += 32) {
+      const auto row = scales.next();
+#pragma GCC unroll 2
       for (int p = 0; p < P; ++p) {
-        Vec16 value = row.value(tiles_[next_][p]);
-        if (!kFirst) value = value + Vec16::load(sums_[next_][p]);
+        Vec16 value = kFirst ? row.value(tile + 16 * p)
+                             : row.value(tile + 16 * p, Vec16::load(sums + 16 * p));
         if (!kLast) {
-          value.store(sums_[next_][p]);
+          value.store(sums + 16 * p);
           continue;
         }
-        value = Format::scaled(value, scale[p]) + bias[p];
+        value = Format::scaled(value, scale[p], bias[p]);
         write<kMode>(value, y[p], pending_.column[p]);
-        y[p] += a_.y_stride;
+        y[p] += y_stride;
       }
+      if (kLast && kMode == Mode::inputs) group_to_inputs(y[P - 1] - y_stride, y_row++);
     }
+  }
+
+  // After the last panel of a group: its row goes out.
+  void group_to_inputs(const float* last, int64_t row) {
+    const int64_t end = pending_.column[pending_.n_panels - 1] + kPanel;
+    if (end % kQuantBlock != 0 && end < a_.n_out) return;
+    const int n = static_cast<int>((end - 1) % kQuantBlock + 1);
+    Format::to_inputs(last + kPanel - n, *out_, row, end - n, n);
   }
 
   template <Mode kMode>
   void write(Vec16 value, float* y, int64_t column) const {
     if (kMode == Mode::store) {
       value.store(y);
+    } else if (kMode == Mode::gelu) {
+      quick_gelu_tanh(value).store(y);
+    } else if (kMode == Mode::inputs) {
+      quick_activate(pending_.activation, value).store(y);
     } else if (kMode == Mode::add) {
       (value + Vec16::load(y)).store(y);
     } else {
       const int64_t left = a_.n_out - column;
       const int n = left < kPanel ? static_cast<int>(left) : kPanel;
       if (pending_.add) value = value + Vec16::load_n(y, n);
-      activate(pending_.activation, value).store_n(y, n);
+      quick_activate(pending_.activation, value).store_n(y, n);
     }
   }
 
+  static constexpr int kGroupStride = kQuantBlock + kPanel;  // rows on different cache sets
+
   const LinearArgs& a_;
+  const Operand* out_;
   alignas(64) int32_t tiles_[32][2][16];  // stored tiles: int32, or float bits
   alignas(64) float sums_[32][2][16];
+  alignas(64) float group_[32][kGroupStride];  // outputs of one group, before they become inputs
   Quad pending_{};
   int block_ = 0, next_ = 0;
   Drain drain_ = nullptr;
@@ -294,10 +367,12 @@ class QuadRunner {
 
 // All rows over panels [begin, end).
 template <typename Format>
-inline void linear_tiles(const LinearArgs& a, int64_t begin, int64_t end) {
+inline void linear_tiles(const LinearArgs& a, int64_t begin, int64_t end,
+                         const Operand* out = nullptr) {
   const TileScope tiles;
-  QuadRunner<Format> runner(a);
-  const int64_t group = panels_per_group(a);
+  QuadRunner<Format> runner(a, out);
+  int64_t group = panels_per_group(a);
+  if (out) group = group < kInputPanels ? kInputPanels : group / kInputPanels * kInputPanels;
   for (int64_t first = begin; first < end; first += group) {
     const int64_t last = first + group < end ? first + group : end;
     for (int row = 0; row < a.rows; row += 32) {

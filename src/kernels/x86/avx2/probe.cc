@@ -26,8 +26,9 @@ uint64_t read(const std::byte* data, size_t bytes) {
     }
   }
   for (int i = 1; i < kStreams; ++i) sum[0] = _mm256_add_epi64(sum[0], sum[i]);
-  return static_cast<uint64_t>(_mm256_extract_epi64(sum[0], 0) + _mm256_extract_epi64(sum[0], 1) +
-                               _mm256_extract_epi64(sum[0], 2) + _mm256_extract_epi64(sum[0], 3));
+  alignas(32) uint64_t lanes[4];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sum[0]);
+  return lanes[0] + lanes[1] + lanes[2] + lanes[3];
 }
 
 float multiply_add(int64_t iterations) {

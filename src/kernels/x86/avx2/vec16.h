@@ -185,6 +185,7 @@ inline Vec16 exp(Vec16 x) { return {exp8(x.lo), exp8(x.hi)}; }
 
 constexpr int kTileRows = 6;  // 6 x 1 panel = 12 accumulators, 2 weights, 1 broadcast: 15 of 16
 constexpr int kTilePanels = 1;
+constexpr int kWindowRows = 1;  // of 8 accumulators each
 
 }  // namespace
 }  // namespace sentinel

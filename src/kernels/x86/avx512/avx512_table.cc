@@ -15,6 +15,7 @@ const KernelTable& avx512_kernels() {
   static constexpr KernelTable kTable = {
       "avx512",
       {linear_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
+      {window_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
       {nullptr, prepare_bf16, prepare_int8<false>, prepare_int8<true>},
       {nullptr, encode_bf16, encode_int8, encode_int4},
       {append_f32, append_bf16},

@@ -24,7 +24,11 @@ uint64_t read(const std::byte* data, size_t bytes) {
     }
   }
   for (int i = 1; i < kStreams; ++i) sum[0] = _mm512_add_epi64(sum[0], sum[i]);
-  return static_cast<uint64_t>(_mm512_reduce_add_epi64(sum[0]));
+  // Unsigned: the intrinsic's own sum overflows.
+  alignas(64) uint64_t lanes[8];
+  _mm512_store_si512(lanes, sum[0]);
+  for (int i = 1; i < 8; ++i) lanes[0] += lanes[i];
+  return lanes[0];
 }
 
 float multiply_add(int64_t iterations) {

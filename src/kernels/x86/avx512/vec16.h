@@ -119,6 +119,7 @@ inline Vec16 exp(Vec16 x) {
 
 constexpr int kTileRows = 12;  // 12 x 2 accumulators, 2 weights, broadcasts: 27 of 32 registers
 constexpr int kTilePanels = 2;
+constexpr int kWindowRows = 3;  // of 8 accumulators each
 
 }  // namespace
 }  // namespace sentinel

@@ -1,7 +1,7 @@
 // y = x W + b for bf16 panels [k / 2][16][2]: one VDPBF16PS multiplies 32 weights.
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/generic/activation.h"
+#include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -41,8 +41,8 @@ template <int R, int U>
   const int64_t column = panel * kPanel;
   for (int r = 0; r < R; ++r) {
     for (int u = 1; u < U; ++u) acc[r][0] = _mm512_add_ps(acc[r][0], acc[r][u]);
-    finish(a, {acc[r][0]}, a.bias ? a.bias + column : nullptr,
-           a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    quick_finish(a, {acc[r][0]}, a.bias ? a.bias + column : nullptr,
+                 a.y + (row + r) * a.y_stride + column, a.n_out - column);
   }
 }
 
@@ -55,6 +55,17 @@ void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
     for (; row + 8 <= a.rows; row += 8) panel_rows<8, 1>(a, row, panel);
     for (; row + 4 <= a.rows; row += 4) panel_rows<4, 2>(a, row, panel);
     for (; row + 2 <= a.rows; row += 2) panel_rows<2, 4>(a, row, panel);
+    for (; row < a.rows; ++row) panel_rows<1, 8>(a, row, panel);
+  }
+}
+
+// Every row has the eight accumulators of a single row.
+void window_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t panel = panel_index(a, i);
+    int row = 0;
+    for (; row + 3 <= a.rows; row += 3) panel_rows<3, 8>(a, row, panel);
+    for (; row + 2 <= a.rows; row += 2) panel_rows<2, 8>(a, row, panel);
     for (; row < a.rows; ++row) panel_rows<1, 8>(a, row, panel);
   }
 }

@@ -3,7 +3,7 @@
 // -8 * (sum of its inputs), which undoes the offset.
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/generic/activation.h"
+#include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -68,8 +68,8 @@ template <int R>
   }
   const int64_t column = panel * kPanel;
   for (int r = 0; r < R; ++r) {
-    finish(a, {total[r]}, a.bias ? a.bias + column : nullptr, a.y + (row + r) * a.y_stride + column,
-           a.n_out - column);
+    quick_finish(a, {total[r]}, a.bias ? a.bias + column : nullptr,
+                 a.y + (row + r) * a.y_stride + column, a.n_out - column);
   }
 }
 

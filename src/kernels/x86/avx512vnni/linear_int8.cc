@@ -3,7 +3,7 @@
 // accumulator starts at -128 * (sum of the block's inputs), which undoes the weights' offset.
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/generic/activation.h"
+#include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -73,10 +73,12 @@ template <int R, int U>
   }
   sums.flush(a, row);
   const int64_t column = panel * kPanel;
-  const __m512 scale = _mm512_loadu_ps(a.weight_scales + column);
+  const Vec16 scale = Vec16::load(a.weight_scales + column);
+  const Vec16 bias = a.bias ? Vec16::load(a.bias + column) : Vec16::zero();
   for (int r = 0; r < R; ++r) {
-    finish(a, {_mm512_mul_ps(sums.total[r], scale)}, a.bias ? a.bias + column : nullptr,
-           a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    // One rounding, as on tiles (amx/quads.h): the results are the same whatever the row count.
+    quick_finish(a, fma({sums.total[r]}, scale, bias), nullptr,
+                 a.y + (row + r) * a.y_stride + column, a.n_out - column);
   }
 }
 

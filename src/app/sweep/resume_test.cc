@@ -1,0 +1,151 @@
+#include "app/sweep/resume.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "app/report/profile_json.h"
+#include "app/report/profile_json_read.h"
+#include "app/sweep/profile_fixture.h"
+#include "app/sweep/profile_run.h"
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using testing::schema_errors;
+
+class ResumeTest : public testing::ProfileFixture {
+ protected:
+  // Every section there is.
+  ProfileOptions everything() const {
+    ProfileOptions options = tiny();
+    options.profile_mode = "all";
+    options.trace_export = true;
+    options.export_csv = true;
+    options.pruning_levels = "50";
+    options.max_footprint_mb = 2;
+    return options;
+  }
+  // Stops when the n-th message of `stage` comes.
+  ProfileResult stopped_at(const ProfileOptions& options, const std::string& stage, int n) {
+    std::atomic<bool> cancel{false};
+    int seen = 0;
+    return run_profile(
+        options,
+        [&](const ProfileProgress& now) {
+          if (now.stage == stage && ++seen == n) cancel = true;
+        },
+        &cancel);
+  }
+};
+
+TEST_F(ResumeTest, OptionsComeBackFromTheirArguments) {
+  ProfileOptions options = everything();
+  options.model_options.isa = "scalar";
+  options.model_options.kv = KvType::bf16;
+  options.custom_prompts = "p.txt";
+  const json args = args_json(options);
+  EXPECT_EQ(args_json(options_from_args(args)), args);
+}
+
+TEST_F(ResumeTest, AResultComesBackFromItsFile) {
+  ProfileOptions options = everything();
+  options.cpu_specific_optimizations = true;
+  const ProfileResult result = run_profile(options);
+  const json document = saved();
+  ProfileResult again = read_profile_result(document, "x");
+  again.recommendation = result.recommendation;
+  again.run_folder = result.run_folder;
+  again.interrupted = false;
+  again.memory = result.memory;  // its derived figures are measured anew
+  const json copy = to_json(again);
+  for (const auto& [key, value] : document.items()) EXPECT_TRUE(copy[key] == value) << key;
+  EXPECT_EQ(copy.size(), document.size());
+}
+
+TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
+  const std::pair<const char*, int> stops[] = {{"loading", 1}, {"ranking heads", 1},
+                                               {"timing", 4},  {"recording operations", 3},
+                                               {"quality", 3}, {"throughput", 7}};
+  for (const auto& [stage, n] : stops) {
+    fs::remove_all(folder_);
+    const ProfileResult first = stopped_at(everything(), stage, n);
+    ASSERT_TRUE(first.interrupted) << stage;
+    const json before = saved();
+    EXPECT_EQ(schema_errors(before), "") << stage;
+    std::set<std::string> stages;
+    const ProfileResult whole = resume_profile(
+        first.run_folder, [&](const ProfileProgress& now) { stages.insert(now.stage); });
+    EXPECT_FALSE(whole.interrupted) << stage;
+    const json after = saved();
+    EXPECT_EQ(schema_errors(after), "") << stage;
+    EXPECT_EQ(after["environment"]["resumed"].size(), 1U);
+    for (const json& run : after["pruning_comparison"]["optimized"]) {
+      EXPECT_EQ(run["generation_times"].size(), 2U) << stage;
+      EXPECT_FALSE(run["perplexity"].is_null()) << stage;
+    }
+    for (const auto& [name, run] : before.value("pruning_comparison", json::object()).items()) {
+      // What was there is still there, sample by sample.
+      const json kept = run["50"]["generation_times"];
+      const json now = after["pruning_comparison"][name]["50"]["generation_times"];
+      EXPECT_TRUE(std::equal(kept.begin(), kept.end(), now.begin())) << stage;
+    }
+    if (before.contains("model_loading")) {
+      EXPECT_EQ(before["model_loading"], after["model_loading"]) << stage;
+      EXPECT_FALSE(stages.contains("loading")) << stage;
+    }
+    EXPECT_EQ(after["throughput_test"].size(), 6U) << stage;
+    EXPECT_TRUE(fs::exists(run_folder() / "csv_reports/summary.csv"));
+    EXPECT_TRUE(fs::exists(run_folder() / "traces/original_pruning50_trace.json"));
+  }
+}
+
+TEST_F(ResumeTest, AWholeRunStaysAsItIs) {
+  const ProfileResult first = run_profile(everything());
+  const json before = saved();
+  std::set<std::string> stages;
+  resume_profile(first.run_folder, [&](const ProfileProgress& now) { stages.insert(now.stage); });
+  const json after = saved();
+  for (const char* section : {"pruning_comparison", "component_breakdown", "throughput_test",
+                              "aa_test", "model_loading"}) {
+    EXPECT_TRUE(before[section] == after[section]) << section;
+  }
+  EXPECT_FALSE(stages.contains("timing"));
+  EXPECT_FALSE(stages.contains("quality"));
+}
+
+TEST_F(ResumeTest, RefusesWhatItCannotGoOnWith) {
+  const auto message = [](const std::string& folder) {
+    try {
+      resume_profile(folder);
+    } catch (const Error& error) {
+      EXPECT_NE(error.kind(), ErrorKind::runtime);
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  EXPECT_NE(message("/no/such/run").find("full_model_profiling.json"), std::string::npos);
+  const ProfileResult run = run_profile(tiny());
+  const fs::path file = run.result_file;
+  const json good = read_json(file);
+  json other = good;
+  other["environment"]["cpu_model"] = "a faster one";
+  write_file_atomic(file, other.dump());
+  EXPECT_NE(message(run.run_folder).find("another processor"), std::string::npos);
+  for (const char* key : {"args", "environment", "schema_version"}) {
+    other = good;
+    other.erase(key);
+    write_file_atomic(file, other.dump());
+    EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos) << key;
+  }
+  other = good;
+  other["pruning_comparison"]["original"]["0"]["generation_times"] = "fast";
+  write_file_atomic(file, other.dump());
+  EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos);
+}
+
+}  // namespace
+}  // namespace sentinel

@@ -1,0 +1,391 @@
+#include "model/forward_pass.h"
+
+#include <algorithm>
+
+#include "model/attention.h"
+#include "model/timed_shares.h"
+
+namespace sentinel {
+namespace {
+
+// A part of the rows has at least this many: below, reading weights again costs more than it saves.
+constexpr int64_t kRowsOfPart = 128;
+constexpr int64_t kInputBlock = 8;  // rows that are normed, then converted while in cache
+
+Epilogue epilogue_of(Activation activation) {
+  switch (activation) {
+    case Activation::gelu_tanh:
+      return Epilogue::gelu_tanh;
+    case Activation::gelu_erf:
+      return Epilogue::gelu_erf;
+    case Activation::relu:
+      return Epilogue::relu;
+  }
+  return Epilogue::store;
+}
+
+void load_row(const MatrixView& m, int64_t row, float* out) {
+  load_elements(m.data + row * m.out_stride * static_cast<int64_t>(size_of(m.dtype)), m.dtype,
+                m.in_stride, m.n_in, out);
+}
+
+}  // namespace
+
+ForwardPass::ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache,
+                         Workspace& workspace, std::span<const RowGroup> groups,
+                         const int32_t* tokens, Observer* observer)
+    : c_(context),
+      plan_(plan),
+      cache_(cache),
+      w_(workspace),
+      groups_(groups),
+      tokens_(tokens),
+      observer_(observer) {
+  for (const RowGroup& group : groups) {
+    rows_ += group.rows;
+    max_group_rows_ = std::max(max_group_rows_, group.rows);
+  }
+  per_member_ = few_rows() ? 2 : 4;
+  for (int parts = 1; parts <= c_.pool.size() && parts * kRowsOfPart <= rows_; ++parts) {
+    if (c_.pool.size() % parts == 0) row_parts_ = parts;
+  }
+}
+
+void ForwardPass::run() {
+  if (c_.trace) c_.trace->begin(0);
+  embed();
+  mark(Op::embeddings);
+  for (int l = 0; l < c_.config.n_layers; ++l) {
+    layer_ = l;
+    enter(l);
+    attention(l);
+    integrate(l);
+    ffn(l);
+  }
+  enter(c_.config.n_layers);
+}
+
+template <typename Body>
+void ForwardPass::run_shares(Op op, const Body& body) {
+  run_timed(c_.pool, c_.trace, per_member_, op, layer_, body);
+}
+
+// What the caller alone has done since the last operation.
+void ForwardPass::mark(Op op) {
+  if (c_.trace) c_.trace->end(0, op, layer_);
+}
+
+void ForwardPass::embed() {
+  const int64_t d = c_.config.d_model;
+  for (const RowGroup& group : groups_) {
+    for (int r = 0; r < group.rows; ++r) {
+      const int64_t row = group.first_row + r;
+      float* x = w_.x + row * w_.x_stride;
+      float* position = w_.normed;
+      load_row(c_.view.token_embedding, tokens_[row], x);
+      load_row(c_.view.position_embedding, group.first_position + r, position);
+      for (int64_t i = 0; i < d; ++i) x[i] += position[i];
+    }
+  }
+}
+
+template <typename Body>
+void ForwardPass::for_each_row(const Body& body) {
+  if (few_rows()) {
+    for (int64_t row = 0; row < rows_; ++row) body(row);
+    return;
+  }
+  c_.pool.run([&](int member) {
+    const Range mine = share(rows_, member, c_.pool.size());
+    for (int64_t row = mine.begin; row < mine.end; ++row) body(row);
+  });
+}
+
+// Keeps the residual stream for who asked for it.
+void ForwardPass::enter(int l) {
+  observe_hidden(l, Observer::Hidden::layer_input);
+  float* entry = std::ssize(w_.entries) > l ? w_.entries[static_cast<size_t>(l)] : nullptr;
+  if (!entry) return;
+  for_each_row([&](int64_t row) {
+    std::copy_n(w_.x + row * w_.x_stride, c_.config.d_model, entry + row * w_.x_stride);
+  });
+}
+
+// x <- keep x + take s + shift, for the baseline's layer output and for the skip.
+void ForwardPass::integrate(int l) {
+  observe_hidden(l, Observer::Hidden::after_attention);
+  if (!w_.points) return;
+  const IntegrationLayer& layer = (*w_.points->set)[static_cast<size_t>(l)];
+  if (layer.baseline.empty() && layer.skip.empty()) return;
+  const Workspace* baseline = w_.points->baseline;
+  const int source = skip_source(c_.config.n_layers, l);
+  for_each_row([&](int64_t row) {
+    float* x = w_.x + row * w_.x_stride;
+    if (!layer.baseline.empty()) {
+      apply_mix(layer.baseline,
+                baseline->entries[static_cast<size_t>(l) + 1] + row * baseline->x_stride, x);
+    }
+    if (!layer.skip.empty()) {
+      apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
+    }
+  });
+  mark(layer.skip.empty() ? Op::baseline_integration : Op::unet_connection);
+}
+
+// x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo over the active heads.
+void ForwardPass::attention(int l) {
+  const PackedLayer& layer = c_.weights.layers[l];
+  const LayerPlan& plan = plan_.layers[l];
+  if (plan.heads.empty() && !plan.keeps_inputs) {
+    add_bias(plan.o_bias);
+    return;
+  }
+  const Source inputs = normed(layer.norm1_weight, layer.norm1_bias);
+  if (plan.keeps_inputs) keep_inputs(l, inputs);
+
+  const Segment segment{0, 0, static_cast<int32_t>(layer.qkv.k)};
+  LinearArgs qkv = linear_args(layer.qkv, w_.qkv, w_.qkv_stride, layer.qkv_bias);
+  qkv.segments = &segment;
+  qkv.n_segments = 1;
+  qkv.panels = plan.qkv_panels.data();
+  product(Op::qkv, layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
+  heads(plan);
+  if (observer_) observe_attention(l);
+
+  LinearArgs o = linear_args(layer.o, w_.x, w_.x_stride, plan.o_bias);
+  o.segments = plan.o_segments.data();
+  o.n_segments = static_cast<int>(plan.o_segments.size());
+  o.n_out = c_.weights.d_model_padded;
+  o.epilogue = Epilogue::add;
+  product(Op::attention_output, layer.o, o, layer.o.panels,
+          {w_.context, w_.context_stride, int64_t{layer.n_slots} * c_.weights.head_dim_padded,
+           &plan.o_segments});
+}
+
+// x += W_down activation(W_up norm2(x) + b_up) + b_down.
+void ForwardPass::ffn(int l) {
+  const PackedLayer& layer = c_.weights.layers[l];
+  if (layer.ffn_padded == 0) {
+    add_bias(layer.down_bias);
+    return;
+  }
+  const Segment segment{0, 0, static_cast<int32_t>(layer.up.k)};
+  LinearArgs up = linear_args(layer.up, w_.ffn, w_.ffn_stride, layer.up_bias);
+  up.segments = &segment;
+  up.n_segments = 1;
+  up.epilogue = epilogue_of(c_.config.activation);
+  LinearArgs down = linear_args(layer.down, w_.x, w_.x_stride, layer.down_bias);
+  down.segments = &plan_.layers[l].ffn_segment;
+  down.n_segments = 1;
+  down.n_out = c_.weights.d_model_padded;
+  down.epilogue = Epilogue::add;
+
+  const Source inputs = normed(layer.norm2_weight, layer.norm2_bias);
+  const bool direct = !few_rows() && !observer_ && layer.up.type == layer.down.type &&
+                      c_.kernels.linear_to_inputs[static_cast<int>(layer.up.type)];
+  if (direct) {
+    up.n_out = layer.ffn_padded;
+    product(Op::ffn_up, layer.up, up, layer.up.panels, inputs, &w_.hidden);
+    down.x = w_.hidden;
+    many_rows(Op::ffn_down, layer.down, down, layer.down.panels, nullptr);
+    return;
+  }
+  product(Op::ffn_up, layer.up, up, layer.up.panels, inputs);
+  if (observer_) observe_ffn(l);
+  product(Op::ffn_down, layer.down, down, layer.down.panels,
+          {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr});
+}
+
+ForwardPass::Source ForwardPass::normed(const std::vector<float>& weight,
+                                        const std::vector<float>& bias) const {
+  return {w_.x, w_.x_stride, c_.weights.d_model_padded, nullptr, &weight, &bias};
+}
+
+LinearArgs ForwardPass::linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
+                                    const std::vector<float>& bias) const {
+  LinearArgs args{};
+  args.weights = matrix.data;
+  args.panel_stride = matrix.panel_stride;
+  args.weight_scales = matrix.scales;
+  args.rows = static_cast<int>(rows_);
+  args.y = y;
+  args.y_stride = y_stride;
+  args.n_out = y_stride;
+  args.bias = bias.data();
+  args.epilogue = Epilogue::store;
+  return args;
+}
+
+void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+                          const Source& source, const Operand* out) {
+  if (few_rows()) {
+    ++w_.product;
+    if (c_.trace) private_inputs(source, matrix.type, 0);  // or others might take all of its shares
+    run_shares(op, [&](int s, int member) {
+      const Range mine = share(panels, s, shares());
+      if (mine.size() == 0) return;
+      LinearArgs a = args;
+      a.x = private_inputs(source, matrix.type, member);
+      c_.kernels.linear[static_cast<int>(matrix.type)](a, mine.begin, mine.end);
+    });
+    return;
+  }
+  args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, w_.inputs);
+  if (source.norm_weight || c_.kernels.prepare[static_cast<int>(matrix.type)]) {
+    run_shares(source.norm_weight ? Op::norm : op, [&](int s, int) {
+      make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, w_.inputs);
+    });
+  }
+  many_rows(op, matrix, args, panels, out);
+}
+
+void ForwardPass::many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args,
+                            int64_t panels, const Operand* out) {
+  run_shares(op, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
+}
+
+// Shares of one part of the rows are neighbours: a member begins with its own rows.
+void ForwardPass::part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+                               const Operand* out, int s) const {
+  const int columns = shares() / row_parts_;
+  const Range rows = share(rows_, s / columns, row_parts_);
+  const int64_t unit = out ? kInputPanels : 2;  // kernels take two panels at a time
+  const Range units = share((panels + unit - 1) / unit, s % columns, columns);
+  const int64_t begin = unit * units.begin, end = std::min(unit * units.end, panels);
+  if (begin >= end || rows.size() == 0) return;
+  args.x = rows_from(args.x, rows.begin);
+  args.rows = static_cast<int>(rows.size());
+  args.y += rows.begin * args.y_stride;
+  const int type = static_cast<int>(matrix.type);
+  if (out) {
+    c_.kernels.linear_to_inputs[type](args, rows_from(*out, rows.begin), begin, end);
+  } else {
+    c_.kernels.linear[type](args, begin, end);
+  }
+}
+
+// Makes these rows of the inputs, in `normed` (as far as needed) and `space`; returns all of them.
+Operand ForwardPass::make_inputs(const Source& source, WeightType type, Range rows, float* normed,
+                                 const Operand& space) const {
+  const float* x = source.norm_weight ? normed : source.x;
+  const int64_t stride = source.x_stride;
+  const bool converts = c_.kernels.prepare[static_cast<int>(type)] != nullptr;
+  for (int64_t row = rows.begin; row < rows.end; row += kInputBlock) {
+    const int n = static_cast<int>(std::min(kInputBlock, rows.end - row));
+    if (source.norm_weight) {
+      c_.kernels.layer_norm(source.x + row * stride, stride, source.norm_weight->data(),
+                            source.norm_bias->data(), c_.config.norm_epsilon, n, c_.config.d_model,
+                            c_.weights.d_model_padded, normed + row * stride, stride);
+    }
+    if (converts) {
+      to_operand(c_.kernels, type, x + row * stride, stride, n, static_cast<int>(source.k),
+                 source.segments ? source.segments->data() : nullptr,
+                 source.segments ? static_cast<int>(source.segments->size()) : -1,
+                 rows_from(space, row));
+    }
+  }
+  return converts ? space : plain_operand(x, stride);
+}
+
+Operand ForwardPass::private_inputs(const Source& source, WeightType type, int member) {
+  const int64_t first = int64_t{member} * kSmallRows;
+  uint64_t& made_for = w_.private_rows[static_cast<size_t>(member)].product;
+  const Range missing{0, made_for == w_.product ? 0 : rows_};
+  made_for = w_.product;
+  const Operand inputs = make_inputs(source, type, missing, w_.normed + first * w_.x_stride,
+                                     rows_from(w_.inputs, first));
+  if (member == 0 && source.norm_weight && missing.size() > 0) mark(Op::norm);
+  return inputs;
+}
+
+void ForwardPass::add_bias(const std::vector<float>& bias) {
+  for_each_row([&](int64_t row) {
+    float* x = w_.x + row * w_.x_stride;
+    for (int64_t i = 0; i < c_.config.d_model; ++i) x[i] += bias[i];
+  });
+}
+
+void ForwardPass::keep_inputs(int l, const Source& source) {
+  const int64_t dp = c_.weights.d_model_padded;
+  c_.pool.run([&](int member) {
+    const Range mine = share(rows_, member, c_.pool.size());
+    make_inputs(source, WeightType::f32, mine, w_.normed, w_.inputs);
+    for (const RowGroup& group : groups_) {
+      float* kept = cache_.inputs(group.sequence, l);
+      for (int r = 0; r < group.rows; ++r) {
+        const int64_t row = group.first_row + r;
+        if (row < mine.begin || row >= mine.end) continue;
+        std::copy_n(w_.normed + row * w_.x_stride, dp, kept + (group.first_position + r) * dp);
+      }
+    }
+  });
+}
+
+// A group of one block appends its keys in the task that uses them; larger groups append first.
+void ForwardPass::heads(const LayerPlan& plan) {
+  const bool one_block = max_group_rows_ <= kAttentionRows;
+  for_each_task(plan, max_group_rows_, [&](const AttentionTask& task, int member) {
+    catch_up(c_, cache_, w_, task, member);
+    append_keys_values(c_, cache_, w_, task);
+    if (one_block) attend(c_, cache_, w_, task, member);
+  });
+  if (one_block) return;
+  for_each_task(plan, kAttentionRows, [&](const AttentionTask& task, int member) {
+    attend(c_, cache_, w_, task, member);
+  });
+}
+
+// All (group, row block, head) tasks, dealt out in turn: later rows of a group see more keys.
+template <typename Body>
+void ForwardPass::for_each_task(const LayerPlan& plan, int block_rows, const Body& body) {
+  run_shares(Op::attention, [&](int s, int member) {
+    int64_t index = 0;
+    for (const RowGroup& group : groups_) {
+      for (int begin = 0; begin < group.rows; begin += block_rows) {
+        const int end = std::min(group.rows, begin + block_rows);
+        for (const PlannedHead& head : plan.heads) {
+          if (index++ % shares() == s) body({layer_, head, group, begin, end}, member);
+        }
+      }
+    }
+  });
+}
+
+void ForwardPass::observe_hidden(int l, Observer::Hidden where) {
+  if (!observer_ || !observer_->wants_hidden()) return;
+  for (const RowGroup& group : groups_) {
+    observer_->on_hidden(l, where, group.first_position, group.rows,
+                         w_.x + group.first_row * w_.x_stride, w_.x_stride);
+  }
+}
+
+// Observers see all heads in the table's order, without padding; closed ones as zeros.
+void ForwardPass::observe_attention(int l) {
+  const LayerConfig& lc = c_.config.layers[l];
+  const int64_t d = c_.config.head_dim, dp = c_.weights.head_dim_padded;
+  for (const RowGroup& group : groups_) {
+    std::vector<float> context(int64_t{group.rows} * lc.n_heads * d);
+    std::vector<float> entropy(int64_t{group.rows} * lc.n_heads);
+    for (int r = 0; r < group.rows; ++r) {
+      const int64_t row = group.first_row + r;
+      const float* entry = w_.entropy + (int64_t{l} * w_.max_rows + row) * w_.max_heads;
+      for (const PlannedHead& head : plan_.layers[l].heads) {
+        const int64_t index = int64_t{r} * lc.n_heads + head.head;
+        std::copy_n(w_.context + row * w_.context_stride + head.slot * dp, d,
+                    context.data() + index * d);
+        entropy[index] = entry[head.head];
+      }
+    }
+    observer_->on_attention(l, group.first_position, group.rows, context.data(), lc.n_heads * d,
+                            entropy.data());
+  }
+}
+
+void ForwardPass::observe_ffn(int l) {
+  for (const RowGroup& group : groups_) {
+    observer_->on_ffn(l, group.first_position, group.rows, w_.ffn + group.first_row * w_.ffn_stride,
+                      w_.ffn_stride);
+  }
+}
+
+}  // namespace sentinel

@@ -1,0 +1,86 @@
+// One forward pass of the layers over a batch of rows.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "model/decoder.h"
+
+namespace sentinel {
+
+// Work is dealt out to the pool in calls of a few shares a member (base/thread_pool.h). With few
+// rows, products are bound by reading weights: their shares are panels. With many the rows are
+// dealt out as well, so that a member's activations stay in its cache from product to product.
+class ForwardPass {
+ public:
+  ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache, Workspace& workspace,
+              std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer);
+  void run();
+
+ private:
+  // Where a product's inputs come from: rows [rows, x_stride] of k numbers, layer-normed first when
+  // `norm_weight` is given.
+  struct Source {
+    const float* x;
+    int64_t x_stride, k;
+    const std::vector<Segment>* segments;  // the inputs in use; null: all
+    const std::vector<float>* norm_weight = nullptr;
+    const std::vector<float>* norm_bias = nullptr;
+  };
+  Source normed(const std::vector<float>& weight, const std::vector<float>& bias) const;
+
+  bool few_rows() const { return rows_ <= kSmallRows; }
+  int shares() const { return c_.pool.size() * per_member_; }
+
+  // pool.run_shares(), timed as one operation of this layer.
+  template <typename Body>
+  void run_shares(Op op, const Body& body);
+  void mark(Op op);
+
+  void embed();
+  void enter(int l);
+  void attention(int l);
+  void integrate(int l);
+  void ffn(int l);
+
+  LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
+                         const std::vector<float>& bias) const;
+  // Makes the inputs, then computes `panels` panels for all rows. `out`: many_rows().
+  void product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
+               const Source& source, const Operand* out = nullptr);
+  // With the inputs at hand: args.x. `out`: where the results go as inputs, in place of args.y.
+  void many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+                 const Operand* out);
+  void part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Operand* out,
+                    int share) const;
+  Operand make_inputs(const Source& source, WeightType type, Range rows, float* normed,
+                      const Operand& space) const;
+  Operand private_inputs(const Source& source, WeightType type, int member);
+
+  // body(row) for every row, on all members when there are many.
+  template <typename Body>
+  void for_each_row(const Body& body);
+  void add_bias(const std::vector<float>& bias);
+  void keep_inputs(int l, const Source& source);
+  void heads(const LayerPlan& plan);
+  template <typename Body>
+  void for_each_task(const LayerPlan& plan, int block_rows, const Body& body);
+  void observe_hidden(int l, Observer::Hidden where);
+  void observe_attention(int l);
+  void observe_ffn(int l);
+
+  const DecoderContext& c_;
+  const Plan& plan_;
+  KvCache& cache_;
+  Workspace& w_;
+  std::span<const RowGroup> groups_;
+  const int32_t* tokens_;
+  Observer* observer_;
+  int layer_ = -1;  // that is being computed
+  int64_t rows_ = 0;
+  int max_group_rows_ = 0;
+  int per_member_;     // shares of a call
+  int row_parts_ = 1;  // into which a product's rows are cut
+};
+
+}  // namespace sentinel

@@ -1,0 +1,111 @@
+#include "model/workspace.h"
+
+#include <algorithm>
+
+namespace sentinel {
+namespace {
+
+constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
+
+int64_t padded_stride(int64_t n) { return round_up(std::max<int64_t>(n, 1), kPanel) + kPanel; }
+
+// Lays arrays out one behind the other: counts their bytes first, then gives them their places.
+class Arena {
+ public:
+  explicit Arena(std::byte* base) : base_(base) {}
+
+  template <typename T>
+  void take(T*& array, int64_t n) {
+    if (base_) array = reinterpret_cast<T*>(base_ + used_);
+    used_ += round_up(n * static_cast<int64_t>(sizeof(T)), 64);
+  }
+  void take(Operand& operand, int64_t rows) {
+    take(operand.data, (rows + kOverread) * operand.stride);
+    take(operand.scales, rows * operand.scales_stride);
+    take(operand.block_sums, rows * operand.scales_stride);
+    take(operand.sums, rows * operand.sums_stride);
+  }
+  int64_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  int64_t used_ = 0;
+};
+
+// For rows of up to k inputs of 2 bytes (bf16); 64 more so that rows do not fall on the same cache
+// sets.
+void set_strides(Operand& operand, int64_t k) {
+  operand.stride = operand_width(k) * 2 + 64;
+  operand.scales_stride = operand_width(k) / kQuantBlock + 1;
+  operand.sums_stride = operand_width(k) / kSumBlock;
+}
+
+}  // namespace
+
+Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
+    : max_rows(rows), private_rows(static_cast<size_t>(decoder.pool.size())) {
+  const PackedWeights& weights = decoder.weights;
+  const int64_t dp = weights.head_dim_padded;
+  int64_t slots = 0, ffn_width = 0;
+  max_heads = 1;
+  for (size_t l = 0; l < weights.layers.size(); ++l) {
+    slots = std::max<int64_t>(slots, weights.layers[l].n_slots);
+    ffn_width = std::max<int64_t>(ffn_width, weights.layers[l].ffn_padded);
+    max_heads = std::max(max_heads, decoder.config.layers[l].n_heads);
+  }
+  x_stride = padded_stride(weights.d_model_padded);
+  qkv_stride = padded_stride(3 * dp * slots);
+  context_stride = padded_stride(dp * slots);
+  ffn_stride = padded_stride(ffn_width);
+  scores_stride = padded_stride(capacity);
+  set_strides(inputs, std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width}));
+  set_strides(hidden, ffn_width);
+  set_strides(scratch, std::max<int64_t>(dp, capacity));
+
+  const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
+  const auto place = [&](std::byte* base) {
+    Arena arena(base);
+    const int64_t normed_rows = std::max<int64_t>(max_rows, members * kSmallRows);
+    arena.take(x, max_rows * x_stride);
+    arena.take(normed, normed_rows * x_stride);
+    arena.take(qkv, max_rows * qkv_stride);
+    arena.take(context, max_rows * context_stride);
+    arena.take(ffn, max_rows * ffn_stride);
+    arena.take(scores, members * kAttentionRows * scores_stride);
+    arena.take(catch_up, members * kAttentionRows * 2 * dp);
+    arena.take(entropy, layers * max_rows * max_heads);
+    arena.take(contribution, layers * max_rows * max_heads);
+    arena.take(inputs, normed_rows);
+    arena.take(hidden, max_rows);
+    arena.take(scratch, members * kAttentionRows);
+    return arena.used();
+  };
+  memory_ = AlignedBuffer(static_cast<size_t>(place(nullptr)));
+  place(memory_.data());
+}
+
+void Workspace::keep_entry(int layer) {
+  entries.resize(std::max(entries.size(), static_cast<size_t>(layer) + 1), nullptr);
+  if (entries[static_cast<size_t>(layer)]) return;
+  const auto floats = static_cast<size_t>(max_rows) * static_cast<size_t>(x_stride);
+  entry_memory_.emplace_back(floats * sizeof(float));
+  entries[static_cast<size_t>(layer)] = entry_memory_.back().as<float>();
+}
+
+Operand plain_operand(const float* x, int64_t x_stride) {
+  Operand plain{};
+  plain.data = reinterpret_cast<std::byte*>(const_cast<float*>(x));
+  plain.stride = x_stride * static_cast<int64_t>(sizeof(float));
+  return plain;
+}
+
+Operand to_operand(const KernelTable& kernels, WeightType type, const float* x, int64_t x_stride,
+                   int rows, int k, const Segment* segments, int n_segments, const Operand& space) {
+  const auto prepare = kernels.prepare[static_cast<int>(type)];
+  if (!prepare) return plain_operand(x, x_stride);
+  const int k_padded = static_cast<int>(operand_width(k));
+  prepare({x, x_stride, rows, k, k_padded, segments, n_segments, space});
+  return space;
+}
+
+}  // namespace sentinel
