@@ -134,6 +134,7 @@ TEST_F(ProfileFlags, Sampling) {
 
 TEST_F(ProfileFlags, WhatIsPruned) {
   expect_change({"--strategy", "random"}, "/pruning_strategy/name", "random");
+  expect_change({"--recover", "bias"}, kOptimized + "/perplexity");
   const json levels = at(run_with({"--pruning_levels", "0,25"}), "/pruning_comparison/original");
   EXPECT_TRUE(levels.contains("0") && levels.contains("25") && !levels.contains("50"));
 }

@@ -227,6 +227,7 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   read("temperature", options.temperature);
   read("seed", options.seed);
   read("strategy", options.strategy);
+  read("recover", options.recover);
   read("output_dir", options.output_dir);
   read("output_prefix", options.output_prefix);
   read_text("custom_prompts", options.custom_prompts);
