@@ -135,8 +135,9 @@ TEST(Verify, WhatDoesNotExistIsAUsageError) {
     EXPECT_EQ(outcome.exit_code, 2);
     EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
   };
-  fails({"--baseline_integration", "mix"}, "not in this version");
-  fails({"--unet", "on"}, "not in this version");
+  fails({"--baseline_integration", "mix"}, "no fitted weights; fit them with sentinel prune");
+  fails({"--unet", "on"}, "no fitted weights; fit them with sentinel prune");
+  fails({"--unet", "maybe"}, "choose one of off, on");
   fails({"--baseline_integration", "blend"}, "choose one of");
   fails({"--draft_length", "3"}, "give that too");
   fails({"--baseline_integration", "verify", "--draft_length", "9"}, "out of range");

@@ -151,6 +151,8 @@ TEST_F(ProfileFlags, Texts) {
 TEST_F(ProfileFlags, Tests) {
   expect_change({"--profile_mode", "component"}, "/component_breakdown/original/pruning_level", 0);
   expect_change({"--test_all_optimization_levels"}, "/optimization_levels/2/level", 2);
+  expect_change({"--test_integration_points", "--disable_baseline", "--disable_unet"},
+                "/integration_tests/opt_minimal/50/pruning_level", 50);
   expect_change({"--cpu_specific_optimizations"}, "/cpu_specific/scalar/isa", "scalar");
   expect_change({"--memory_profile"}, kOptimized + "/memory_profile");
   expect_change({"--max_footprint_mb", "4"},

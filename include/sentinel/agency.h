@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,12 @@ struct LayerReport {
   std::vector<Violation> recent_violations;  // the last 5, newest at the end
 };
 
+// A skip that runs: the layer it comes from, and its mean weight.
+struct UnetConnection {
+  int source = 0;
+  double scale = 0;
+};
+
 struct AgencyReport {
   std::vector<LayerReport> layer_reports;  // [num_layers]
   int64_t total_violations = 0;
@@ -70,6 +77,10 @@ struct AgencyReport {
   int heads_active = 0;  // those that contribute: consent, not withdrawn, gate above 0
   AgencyOptions options;
   bool automatic = false;  // whether states change by themselves
+  // By layer, of the integration points that run: skips, and the baseline's mean share
+  // |take| / (|keep| + |take|).
+  std::map<int, UnetConnection> unet_connections;
+  std::map<int, double> baseline_integration;
 };
 
 }  // namespace sentinel

@@ -23,6 +23,12 @@ struct AdaptiveOptions {
   std::string agency = "track";  // "off", "track" (at level 3: off), "auto"
   AgencyOptions agency_options;  // for "auto"
   bool protect_first = false;    // position 0 is computed with all heads that have consent
+  // "off", or "mix": fitted weights beside the model (`sentinel prune --fit_integration`) take over
+  // from the hidden states of `integration_baseline`, the dense model (empty: the model itself with
+  // all heads open).
+  std::string baseline_integration = "off";
+  std::string integration_baseline;
+  std::string unet = "off";  // "on": fitted skips from early to late layers
 };
 
 // Read back from the model.
@@ -30,7 +36,8 @@ struct RunInfo {
   int optimization_level = 0;
   int threads = 0;
   std::string device, isa, weights, lm_head, kv, agency;
-  bool kv_cache = true;  // level 0 recomputes the whole sequence for every token
+  std::string baseline_integration, unet;  // "off", "mix"; "off", "on"
+  bool kv_cache = true;                    // level 0 recomputes the whole sequence for every token
   int64_t weight_bytes = 0;
   int64_t kv_bytes_per_token = 0;
   int heads = 0;         // present

@@ -18,6 +18,8 @@ py::dict info_dict(const AdaptiveModel& model) {
   out["lm_head"] = info.lm_head;
   out["kv"] = info.kv;
   out["agency"] = info.agency;
+  out["baseline_integration"] = info.baseline_integration;
+  out["unet"] = info.unet;
   out["kv_cache"] = info.kv_cache;
   out["weight_bytes"] = info.weight_bytes;
   out["kv_bytes_per_token"] = info.kv_bytes_per_token;
@@ -54,7 +56,10 @@ void bind_adaptive(py::module_& module) {
       .def_readwrite("kv", &AdaptiveOptions::kv)
       .def_readwrite("agency", &AdaptiveOptions::agency)
       .def_readwrite("agency_options", &AdaptiveOptions::agency_options)
-      .def_readwrite("protect_first", &AdaptiveOptions::protect_first);
+      .def_readwrite("protect_first", &AdaptiveOptions::protect_first)
+      .def_readwrite("baseline_integration", &AdaptiveOptions::baseline_integration)
+      .def_readwrite("integration_baseline", &AdaptiveOptions::integration_baseline)
+      .def_readwrite("unet", &AdaptiveOptions::unet);
   AdaptiveClass model(module, "AdaptiveModel");
   model.def_property_readonly("optimization_level", &AdaptiveModel::optimization_level);
   model.def("info", &info_dict);

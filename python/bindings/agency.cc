@@ -68,6 +68,18 @@ py::dict agency_report(const AdaptiveModel& model) {
   out["overload_threshold"] = report.options.overload_threshold;
   out["alignment_threshold"] = report.options.alignment_threshold;
   out["recovery_period"] = report.options.recovery_period;
+  py::dict unet, baseline;
+  for (const auto& [layer, skip] : report.unet_connections) {
+    py::dict entry;
+    entry["source"] = skip.source;
+    entry["scale"] = skip.scale;
+    unet[py::int_(layer)] = entry;
+  }
+  for (const auto& [layer, share] : report.baseline_integration) {
+    baseline[py::int_(layer)] = share;
+  }
+  out["unet_connections"] = unet;
+  out["baseline_integration"] = baseline;
   return out;
 }
 

@@ -55,6 +55,9 @@ class AdaptiveOptions:
     agency: str
     agency_options: AgencyOptions
     protect_first: bool
+    baseline_integration: str
+    integration_baseline: str
+    unet: str
     def __init__(self) -> None: ...
 
 class GenerationOptions:

@@ -64,6 +64,9 @@ def load_adaptive_model(
     alignment_threshold: float = 0.6,
     recovery_period: int = 100,
     protect_first: bool = False,
+    baseline_integration: str = "off",
+    integration_baseline: str = "",
+    unet: str = "off",
 ) -> AdaptiveModel:
     """Packs a model's weights for one optimisation level.
 
@@ -71,8 +74,9 @@ def load_adaptive_model(
     `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is left
     empty follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
     where heads change state by the thresholds. `protect_first`: position 0 is computed with every
-    head. `debug` and `quiet` are there
-    for programs written for Sentinel's predecessor: this module never prints.
+    head. `baseline_integration`: off or mix, with `integration_baseline` the dense model (folder or
+    name); `unet`: off or on; both need the weights that `sentinel prune --fit_integration` saves
+    beside a pruned model. `debug` and `quiet` are there for programs written for Sentinel's predecessor: this module never prints.
     """
     _check_device(device)
     source = baseline_model if baseline_model is not None else model_name
@@ -82,6 +86,8 @@ def load_adaptive_model(
     options.threads = _integer("threads", threads) or 0
     options.isa, options.weights, options.lm_head = isa, weights, lm_head
     options.kv, options.agency, options.protect_first = kv, agency, protect_first
+    options.baseline_integration, options.unet = baseline_integration, unet
+    options.integration_baseline = integration_baseline
     options.agency_options.overload_threshold = overload_threshold
     options.agency_options.alignment_threshold = alignment_threshold
     options.agency_options.recovery_period = recovery_period

@@ -28,10 +28,30 @@ ModelOptions model_options(const AdaptiveOptions& options) {
   return out;
 }
 
+void add_points(const AdaptiveOptions& options, const Checkpoint& checkpoint, ModelOptions& out) {
+  if (options.baseline_integration != "off" && options.baseline_integration != "mix") {
+    throw usage_error("baseline_integration: unknown value \"{}\"; choose one of off, mix",
+                      printable(options.baseline_integration));
+  }
+  if (options.unet != "off" && options.unet != "on") {
+    throw usage_error("unet: unknown value \"{}\"; choose one of off, on", printable(options.unet));
+  }
+  out.mix_baseline = options.baseline_integration == "mix";
+  out.unet = options.unet == "on";
+  if (out.mix_baseline || out.unet) {
+    out.integration = find_integration(checkpoint.folder(), checkpoint.config());
+  }
+  if (!options.integration_baseline.empty()) {
+    out.unpruned = Checkpoint::open(options.integration_baseline);
+  }
+}
+
 }  // namespace
 
 AdaptiveModel load_adaptive_model(const BaselineModel& baseline, const AdaptiveOptions& options) {
-  auto model = Model::create(baseline.impl().checkpoint, model_options(options));
+  ModelOptions engine = model_options(options);
+  add_points(options, *baseline.impl().checkpoint, engine);
+  auto model = Model::create(baseline.impl().checkpoint, engine);
   return AdaptiveModel(
       std::make_unique<AdaptiveModel::Impl>(AdaptiveModel::Impl{baseline, std::move(model)}));
 }
@@ -55,6 +75,8 @@ RunInfo AdaptiveModel::info() const {
   out.lm_head = to_string(info.lm_head);
   out.kv = info.kv_cache ? to_string(info.kv) : "none";
   out.agency = to_string(info.agency);
+  out.baseline_integration = info.mix_baseline ? "mix" : "off";
+  out.unet = info.unet ? "on" : "off";
   out.kv_cache = info.kv_cache;
   out.weight_bytes = info.weight_bytes;
   out.kv_bytes_per_token = info.kv_bytes_per_token;
@@ -81,7 +103,9 @@ HeadStatus AdaptiveModel::head_status(int layer, int head) const {
 }
 
 AgencyReport AdaptiveModel::get_agency_report() const {
-  return agency_report(impl_->model->heads());
+  AgencyReport report = agency_report(impl_->model->heads());
+  report_points(impl_->model->integration(), report);
+  return report;
 }
 
 std::vector<std::vector<int>> AdaptiveModel::get_gate_activity() const {

@@ -41,6 +41,14 @@ TEST_F(Files, ReadRefusesWhatIsMissingTooLargeOrNoFile) {
   EXPECT_EQ(read_file(folder_ / "big", 100).size(), 100U);
 }
 
+// Opening one to read would wait for a writer.
+TEST_F(Files, APipeIsRefusedAtOnce) {
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(read_file(pipe), Error);
+  EXPECT_THROW(MappedFile{pipe}, Error);
+}
+
 TEST_F(Files, MappedFileHoldsTheBytesAndRefusesEmptyFiles) {
   write_file_atomic(folder_ / "m", "mapped");
   const MappedFile file(folder_ / "m");

@@ -13,8 +13,9 @@
 
 namespace sentinel {
 
+// O_NONBLOCK: opening a pipe would wait for its writer; it is refused below.
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw bad_input("{}: cannot open: {}", path.string(), std::strerror(errno));
   struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {

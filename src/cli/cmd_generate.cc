@@ -142,7 +142,8 @@ int run_generate(Arguments arguments, const RunContext& context) {
   const Generation result = run_engine(engine, arguments, prompt, show, prompt_tokens);
   if (!context.json) fmt::print("\n");
   std::fflush(stdout);
-  const AgencyReport report = agency_report(heads);
+  AgencyReport report = agency_report(heads);
+  report_points(engine.opened.model->integration(), report);
   if (!context.json) {
     print_speed(result, engine.info(), seed);
     if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));

@@ -29,7 +29,10 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "pruning_levels", options.pruning_levels, "percentages of all heads")
       ->capture_default_str();
   add_option(command, "strategy", options.strategy,
-             "which heads go first: random, magnitude, output, entropy, ablation or obs")
+             "which heads go first: random, magnitude, entropy, output, ablation or obs")
+      ->capture_default_str();
+  add_option(command, "recover", options.recover,
+             "what the heads that are left are refitted with: none, bias or refit")
       ->capture_default_str();
   add_option(command, "sequence_length", options.sequence_length,
              "prompt tokens: prompts are cut or continued with real text; 0: as they are")
@@ -52,6 +55,11 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "profile_mode", options.profile_mode,
              "basic, detailed, component, memory, throughput or all: which tests run")
       ->capture_default_str();
+  add_flag(command, "test_integration_points", options.test_integration_points,
+           "also measure baseline mixing and U-Net skips, fitted, at 0 and 50 % pruning");
+  add_flag(command, "disable_baseline", options.disable_baseline,
+           "leave baseline mixing out of that test (every other test runs without it)");
+  add_flag(command, "disable_unet", options.disable_unet, "leave U-Net skips out of it");
   add_flag(command, "test_all_optimization_levels", options.test_all_optimization_levels,
            "also measure levels 0 to 3 at 30 % pruning");
   add_flag(command, "memory_profile", options.memory_profile,

@@ -51,6 +51,7 @@ class FastSession : public Session {
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
   void track(std::span<const RowGroup> groups);
+  void run_baseline(bool window, std::span<const RowGroup> groups, const int32_t* tokens);
   Decoder decoder(bool window = false) const;
 
   FastModel& model_;
@@ -173,7 +174,7 @@ class FastModel : public Model {
   // Null unless its hidden states are mixed in.
   FastModel* baseline() { return baseline_.get(); }
   // Null when no integration point runs.
-  const IntegrationSet* integration() const { return integration_; }
+  const IntegrationSet* integration() const override { return integration_; }
   // On kernels whose results for a row do not depend on how many rows there are.
   DecoderContext window_context() {
     return {checkpoint_->config(), checkpoint_->view(), weights_, window_kernels_, pool_};
@@ -282,7 +283,7 @@ void FastSession::refresh_plan() {
 }
 
 void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens) {
-  if (baseline_) baseline_->forward(window, groups, tokens);
+  run_baseline(window, groups, tokens);
   refresh_plan();
   workspace_.points = points_.set ? &points_ : nullptr;
   const bool tracking = tracks_now();
@@ -291,6 +292,15 @@ void FastSession::forward(bool window, std::span<const RowGroup> groups, const i
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+// The baseline goes first over the same rows: its layers' outputs are mixed in.
+void FastSession::run_baseline(bool window, std::span<const RowGroup> groups,
+                               const int32_t* tokens) {
+  if (!baseline_) return;
+  const int64_t begin = trace_ ? OpTrace::now_ns() : 0;
+  baseline_->forward(window, groups, tokens);
+  if (trace_) trace_->span(Op::baseline_integration, begin, OpTrace::now_ns());
 }
 
 Decoder FastSession::decoder(bool window) const {
@@ -307,7 +317,7 @@ bool FastSession::tracks_now() const {
 // Row 0 of the workspace holds the result.
 void FastSession::forward_first(int sequence, int32_t token) {
   const RowGroup group{sequence, 0, 1, 0};
-  if (baseline_) baseline_->forward(false, {&group, 1}, &token);
+  run_baseline(false, {&group, 1}, &token);
   workspace_.points = nullptr;  // every head is there: nothing to make up for
   first_->run(model_.heads(), cache_, workspace_, sequence, token);
   lengths_[sequence] = 1;
@@ -385,13 +395,12 @@ void FastSession::window(int sequence, std::span<const int32_t> tokens, float* l
     prefill(sequence, tokens.first(1), logits);
     done = 1;
   }
-  const DecoderContext context = model_.window_context();
   while (done < tokens.size()) {
     const int most = std::min(kSmallRows, workspace_.max_rows);
     const int rows = std::min(most, static_cast<int>(tokens.size() - done));
     const RowGroup group{sequence, 0, rows, lengths_[sequence]};
     forward(true, {&group, 1}, tokens.data() + done);
-    Decoder(context).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
+    decoder(true).logits(workspace_, 0, rows, logits + done * model_.config().vocab_size);
     done += rows;
   }
 }

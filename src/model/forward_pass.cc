@@ -117,19 +117,21 @@ void ForwardPass::integrate(int l) {
   if (!w_.points) return;
   const IntegrationLayer& layer = (*w_.points->set)[static_cast<size_t>(l)];
   if (layer.baseline.empty() && layer.skip.empty()) return;
-  const Workspace* baseline = w_.points->baseline;
-  const int source = skip_source(c_.config.n_layers, l);
+  if (!layer.baseline.empty()) {
+    mix(layer.baseline, *w_.points->baseline, l + 1);
+    mark(Op::baseline_integration);
+  }
+  if (!layer.skip.empty()) {
+    mix(layer.skip, w_, skip_source(c_.config.n_layers, l));
+    mark(Op::unet_connection);
+  }
+}
+
+void ForwardPass::mix(const FeatureMix& weights, const Workspace& from, int entry) {
   for_each_row([&](int64_t row) {
-    float* x = w_.x + row * w_.x_stride;
-    if (!layer.baseline.empty()) {
-      apply_mix(layer.baseline,
-                baseline->entries[static_cast<size_t>(l) + 1] + row * baseline->x_stride, x);
-    }
-    if (!layer.skip.empty()) {
-      apply_mix(layer.skip, w_.entries[static_cast<size_t>(source)] + row * w_.x_stride, x);
-    }
+    apply_mix(weights, from.entries[static_cast<size_t>(entry)] + row * from.x_stride,
+              w_.x + row * w_.x_stride);
   });
-  mark(layer.skip.empty() ? Op::baseline_integration : Op::unet_connection);
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo over the active heads.

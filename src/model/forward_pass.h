@@ -41,6 +41,7 @@ class ForwardPass {
   void enter(int l);
   void attention(int l);
   void integrate(int l);
+  void mix(const FeatureMix& weights, const Workspace& from, int entry);
   void ffn(int l);
 
   LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,

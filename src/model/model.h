@@ -143,6 +143,8 @@ class Model {
   virtual const Checkpoint& checkpoint() const = 0;
   const ModelConfig& config() const { return checkpoint().config(); }
   virtual const ModelInfo& info() const = 0;
+  // The integration points that run; null: none.
+  virtual const IntegrationSet* integration() const { return nullptr; }
   // Changes take effect at the next prefill or step.
   virtual HeadTable& heads() = 0;
   virtual const HeadTable& heads() const = 0;

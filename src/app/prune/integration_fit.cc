@@ -3,6 +3,7 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 
@@ -302,6 +303,13 @@ class SetFit {
 };
 
 }  // namespace
+
+nlohmann::json to_json(const IntegrationFitSet& set) {
+  return {{"held_out_loss_before", set.loss_before},
+          {"held_out_loss_after", set.loss_after},
+          {"layers", set.layers},
+          {"layers_kept", set.layers_kept}};
+}
 
 IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,
                                std::shared_ptr<const Checkpoint> pruned,

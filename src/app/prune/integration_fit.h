@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,6 +34,8 @@ struct IntegrationFit {
   std::vector<IntegrationFitSet> sets;  // [3]
   int64_t tokens = 0;
 };
+
+nlohmann::json to_json(const IntegrationFitSet& set);
 
 using IntegrationFitProgress = std::function<void(const std::string& set, int done, int total)>;
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
 constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
 constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
-constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
+constexpr int64_t kMinTokens = 512, kMaxTokens = 16384;
 
 struct Candidate {
   bool heads = true;

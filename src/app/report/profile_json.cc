@@ -300,6 +300,11 @@ json to_json(const ProfileResult& result) {
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
   if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
   if (!result.isas.empty()) out["cpu_specific"] = keyed(result.isas);
+  for (const auto& [name, runs] : result.integration) out["integration_tests"][name] = keyed(runs);
+  if (!result.integration.empty()) {
+    out["integration_points"] = {{"fit", result.integration_fit},
+                                 {"verdicts", result.integration_verdicts}};
+  }
   if (!result.components.empty()) {
     out["component_breakdown"] = components_section(result.components);
   }

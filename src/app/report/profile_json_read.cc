@@ -157,6 +157,9 @@ void read_sections(const json& document, ProfileResult& result) {
     result.aa_second = read_run(found->at("second"));
   }
   if (const json* found = section("optimization_levels")) read_runs(*found, result.levels);
+  if (const json* found = section("integration_tests")) {
+    for (const auto& [name, runs] : found->items()) read_runs(runs, result.integration[name]);
+  }
   if (const json* found = section("cpu_specific")) read_runs(*found, result.isas);
   if (const json* found = section("component_breakdown")) {
     for (const auto& [variant, entry] : found->items()) {

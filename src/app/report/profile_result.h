@@ -158,8 +158,13 @@ struct ProfileResult {
   std::map<int, RunResult> original, optimized;  // by pruning level in percent
   std::optional<RunResult> aa_first, aa_second;  // the dense original, measured twice
   std::map<int, RunResult> levels;               // by optimisation level
-  std::map<std::string, RunResult> isas;         // by instruction set
-  std::map<std::string, RunResult> components;   // by variant, with operations
+  // By configuration of the integration points and pruning level; what the fit was, and the
+  // verdicts.
+  std::map<std::string, std::map<int, RunResult>> integration;
+  nlohmann::json integration_fit;
+  std::vector<std::string> integration_verdicts;
+  std::map<std::string, RunResult> isas;        // by instruction set
+  std::map<std::string, RunResult> components;  // by variant, with operations
   std::vector<ThroughputResult> throughput;
   std::vector<ModelResult> models;
   std::optional<MemoryFigures> memory;

@@ -137,6 +137,16 @@ TextTable isas_table(const ProfileResult& result) {
   return table;
 }
 
+TextTable integration_table(const ProfileResult& result) {
+  TextTable table = run_table({"Configuration", "Pruning", "Level"});
+  for (const auto& [name, runs] : result.integration) {
+    for (const auto& [level, run] : runs) {
+      add_row(table, {name, fmt::format("{} %", level), std::to_string(run.level)}, run);
+    }
+  }
+  return table;
+}
+
 TextTable components_table(const ProfileResult& result) {
   TextTable table{{"Component", "Variant", "Prompt ms", "Step us", "Time %", "Bytes %"}, {}};
   const auto value = [](const std::map<std::string, double>& values, const char* name) {
@@ -243,6 +253,11 @@ std::string console_report(const ProfileResult& result) {
   }
   if (!result.isas.empty()) {
     out += fmt::format("Instruction sets\n{}\n", isas_table(result).plain());
+  }
+  if (!result.integration.empty()) {
+    out += fmt::format("Integration points\n{}", integration_table(result).plain());
+    for (const auto& verdict : result.integration_verdicts) out += verdict + "\n";
+    out += "\n";
   }
   if (has_operations(result.components)) {
     out += fmt::format("Components (share of a generation's time, of a step's bytes)\n{}{}\n\n",

@@ -111,6 +111,10 @@ std::string summary_markdown(const ProfileResult& result) {
   if (!result.levels.empty()) {
     out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
   }
+  if (!result.integration.empty()) {
+    out += fmt::format("## Integration Points\n\n{}\n", integration_table(result).markdown());
+    for (const auto& verdict : result.integration_verdicts) out += verdict + "\n\n";
+  }
   if (!result.isas.empty()) {
     out += fmt::format("## Instruction Sets\n\n{}\n", isas_table(result).markdown());
   }

@@ -87,6 +87,7 @@ void CellSet::restore(const ProfileResult& earlier) {
   if (again_ && earlier.aa_second) again_->run = *earlier.aa_second;
   for (Cell& cell : levels_) restore_from(earlier.levels, cell.options.level, cell);
   for (Cell& cell : isas_) restore_from(earlier.isas, cell.options.isa, cell);
+  points_.restore(earlier);
   for (Cell& cell : components_) restore_from(earlier.components, cell.variant, cell);
 }
 
@@ -98,6 +99,7 @@ std::vector<Cell*> CellSet::judged() {
   if (again_) cells.insert(cells.begin() + static_cast<int64_t>(cells.size() / 2), &*again_);
   append(levels_, cells);
   append(isas_, cells);
+  points_.append_to(cells);
   return cells;
 }
 
@@ -128,6 +130,7 @@ void CellSet::collect(ProfileResult& result) const {
   for (const Cell& cell : levels_) {
     if (cell.timed()) result.levels[cell.run.level] = cell.run;
   }
+  points_.collect(result);
   for (const Cell& cell : isas_) {
     if (cell.timed()) result.isas[cell.run.isa] = cell.run;
   }

@@ -9,6 +9,7 @@
 #include "app/prune/ranking.h"
 #include "app/report/profile_result.h"
 #include "app/sweep/cells.h"
+#include "app/sweep/integration_points.h"
 #include "app/sweep/profile_options.h"
 
 namespace sentinel {
@@ -29,6 +30,7 @@ class CellSet {
   static ModelOptions level_options(const ProfileOptions& options, int level);
   static ModelOptions isa_options(const ProfileOptions& options, const std::string& isa);
 
+  void add(PointCells points) { points_ = std::move(points); }
   // What an earlier run of the same options measured; cells that it lacks stay as they are.
   void restore(const ProfileResult& earlier);
 
@@ -43,6 +45,7 @@ class CellSet {
   std::optional<Cell> reference_;  // the dense original, when 0 % is not among the levels
   std::optional<Cell> again_;      // the dense original once more: A/A
   std::deque<Cell> levels_, isas_, components_;
+  PointCells points_;
   bool records_pruning_ = false;
 };
 

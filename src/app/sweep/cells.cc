@@ -32,6 +32,11 @@ void check_info(const Cell& cell, const ModelInfo& info) {
   const auto check = [&](const char* what, const std::string& want, const std::string& have) {
     if (want != have) mismatch(cell, what, want, have);
   };
+  const auto points = [](bool mix, bool unet) {
+    return std::string(mix ? "mixing" : "no mixing") + (unet ? ", skips" : ", no skips");
+  };
+  check("integration:", points(asked.mix_baseline, asked.unet),
+        points(info.mix_baseline, info.unet));
   check("level", std::to_string(asked.level), std::to_string(info.level));
   // Level 0 runs on one thread of plain code, whatever was asked for.
   if (asked.level > 0) {
@@ -162,7 +167,7 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
   // Automatic transitions leave marks in the head table: such cells don't share a model.
   const bool own = cell.options.agency == AgencyMode::automatic;
   const auto model = context.pool->get(
-      cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "");
+      cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "", cell.heads);
   check_info(cell, model->info());
   close_exactly(*model, cell);
   const int expected = model->config().total_heads() - static_cast<int>(cell.heads.size());

@@ -13,6 +13,10 @@ std::string key_of(const ModelOptions& options, const std::string& sharing) {
   std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", sharing, options.level, options.threads,
                                 options.isa, name(options.weights), name(options.lm_head),
                                 name(options.kv), to_string(options.agency));
+  if (options.mix_baseline || options.unet) {
+    key += fmt::format("|points {} {} {}", options.mix_baseline, options.unet,
+                       fmt::ptr(options.integration.get()));
+  }
   for (const HeadId id : options.removed_heads) key += fmt::format("|{}:{}", id.layer, id.head);
   return key;
 }
@@ -40,8 +44,20 @@ int64_t ModelPool::held_bytes() const {
   return bytes;
 }
 
-std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::string& sharing) {
-  const std::string key = key_of(options, sharing);
+std::shared_ptr<const Checkpoint> ModelPool::checkpoint_for(const std::vector<HeadId>& closed) {
+  if (!source_ || closed.empty()) return checkpoint_;
+  for (const auto& [heads, checkpoint] : sources_) {
+    if (heads == closed) return checkpoint;
+  }
+  return sources_.emplace_back(closed, source_(closed)).second;
+}
+
+std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::string& sharing,
+                                      const std::vector<HeadId>& closed) {
+  std::string key = key_of(options, sharing);
+  if (source_) {
+    for (const HeadId id : closed) key += fmt::format("|-{}:{}", id.layer, id.head);
+  }
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& entry) { return entry.key == key; });
   if (found != entries_.end()) {
@@ -59,7 +75,7 @@ std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::st
     if (!threads) threads = std::make_shared<ThreadPool>(count);
     own.pool = threads;
   }
-  entries_.push_front({key, Model::create(checkpoint_, own)});
+  entries_.push_front({key, Model::create(checkpoint_for(closed), own)});
   return entries_.front().model;
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "model/model.h"
 
@@ -19,7 +21,12 @@ class ModelPool {
   // The model made from these options, packed now unless it is held. Whoever shares `sharing` ("a")
   // shares the model and its head table. Packing drops the longest unused models beyond the budget;
   // a model stays alive as long as somebody holds it.
-  std::shared_ptr<Model> get(const ModelOptions& options, const std::string& sharing = "");
+  // `closed`: the heads it will run without.
+  std::shared_ptr<Model> get(const ModelOptions& options, const std::string& sharing = "",
+                             const std::vector<HeadId>& closed = {});
+  // What models that run without some heads are made from, instead of the checkpoint.
+  using Source = std::function<std::shared_ptr<const Checkpoint>(const std::vector<HeadId>&)>;
+  void use_for_closed(Source source) { source_ = std::move(source); }
   int64_t held_bytes() const;
 
  private:
@@ -27,7 +34,11 @@ class ModelPool {
     std::string key;
     std::shared_ptr<Model> model;
   };
+  std::shared_ptr<const Checkpoint> checkpoint_for(const std::vector<HeadId>& closed);
+
   std::shared_ptr<const Checkpoint> checkpoint_;
+  Source source_;
+  std::vector<std::pair<std::vector<HeadId>, std::shared_ptr<const Checkpoint>>> sources_;
   int64_t budget_;
   std::list<Entry> entries_;  // the last used in front
   // By their number: a model with threads of its own would find them asleep, and on other cores,

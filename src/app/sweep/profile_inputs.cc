@@ -4,6 +4,7 @@
 
 #include "app/eval/eval.h"
 #include "app/prune/ranking.h"
+#include "app/prune/recovery.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -50,6 +51,9 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
     inputs.calibration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
     auto& tokens = inputs.calibration.tokens;
     tokens.resize(std::min(tokens.size(), kCalibrationWindows * static_cast<size_t>(context)));
+  }
+  if (parse_recover(options.recover) != Recover::none) {
+    inputs.recovery = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
   }
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);

@@ -23,6 +23,7 @@ struct ProfileInputs {
   std::unique_ptr<Tokenizer> tokenizer;
   TokenizedText text;
   TokenizedText calibration;    // empty unless the strategy calibrates; at most 8 full windows
+  TokenizedText recovery;       // empty unless --recover fits to it
   std::vector<Prompt> prompts;  // [batch_size]
   std::vector<Prompt> throughput_prompts;  // empty without that test
 };

@@ -150,6 +150,28 @@ TEST_F(ProfileModesTest, EveryInstructionSetOfThisProcessorIsMeasured) {
   EXPECT_EQ(section.size(), describe_machine().isas.size());
 }
 
+TEST_F(ProfileModesTest, IntegrationPointsThatAreDisabledAreLeftOut) {
+  ProfileOptions options = tiny();
+  options.test_integration_points = true;
+  options.disable_baseline = options.disable_unet = true;
+  options.cpu_specific_optimizations = true;
+  options.iterations = 1;
+  options.pruning_levels = "0";
+  run_profile(options);
+  const json document = saved();
+  EXPECT_EQ(schema_errors(document), "");
+  const json& section = document["integration_tests"];
+  EXPECT_EQ(section.size(), 4U);
+  for (const char* name :
+       {"original", "opt_minimal", "cpu_optimized_level3", "cpu_optimized_aggressive"}) {
+    ASSERT_TRUE(section.contains(name)) << name;
+    EXPECT_GT(section[name]["50"]["tokens_per_second"].get<double>(), 0) << name;
+    EXPECT_GT(section[name]["0"]["perplexity"].get<double>(), 1) << name;
+  }
+  EXPECT_TRUE(document["integration_points"]["fit"].is_null());
+  EXPECT_TRUE(document["integration_points"]["verdicts"].empty());
+}
+
 TEST_F(ProfileModesTest, TheMachineIsNotedWhileTiming) {
   run_profile(tiny());
   const json conditions = saved()["environment"]["conditions"];

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "app/prune/ranking.h"
+#include "app/prune/recovery.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -128,6 +129,7 @@ void check_options(const ProfileOptions& options) {
   if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
+  parse_recover(options.recover);
   check_range("optimization_level", options.model_options.level, 0, 3);
   check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
   check_range("batch_size", options.batch_size, 1, kMaxBatch);
@@ -164,11 +166,15 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"batch_size", options.batch_size},
                          {"generated_tokens", options.generated_tokens},
                          {"test_all_optimization_levels", options.test_all_optimization_levels},
+                         {"test_integration_points", options.test_integration_points},
+                         {"disable_baseline", options.disable_baseline},
+                         {"disable_unet", options.disable_unet},
                          {"iterations", options.iterations},
                          {"warmup", options.warmup},
                          {"temperature", options.temperature},
                          {"seed", options.seed},
                          {"strategy", options.strategy},
+                         {"recover", options.recover},
                          {"agency", to_string(model.agency)},
                          {"output_dir", options.output_dir},
                          {"output_prefix", options.output_prefix},
@@ -211,6 +217,11 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   read("batch_size", options.batch_size);
   read("generated_tokens", options.generated_tokens);
   read("test_all_optimization_levels", options.test_all_optimization_levels);
+  if (args.contains("test_integration_points")) {
+    read("test_integration_points", options.test_integration_points);
+    read("disable_baseline", options.disable_baseline);
+    read("disable_unet", options.disable_unet);
+  }
   read("iterations", options.iterations);
   read("warmup", options.warmup);
   read("temperature", options.temperature);

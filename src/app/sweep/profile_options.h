@@ -11,13 +11,14 @@
 namespace sentinel {
 
 struct ProfileOptions {
-  std::string model_name;  // folder, file or hub name; empty: the bundled model
+  std::string model_name;           // folder, file or hub name; empty: the bundled model
   std::string specific_model_size;  // small, medium, large or xl: GPT-2 of that size
   std::string device = "cpu";
   ModelOptions model_options;                 // of the optimized variant
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
   std::string strategy = "output";
-  int sequence_length = 64;  // prompts are cut or extended to it; <= 0: as they are
+  std::string recover = "none";  // of the heads that are left: none, bias or refit
+  int sequence_length = 64;      // prompts are cut or extended to it; <= 0: as they are
   int generated_tokens = 20;
   int batch_size = 1;
   int iterations = 5;      // timed generations per cell
@@ -26,6 +27,8 @@ struct ProfileOptions {
   uint64_t seed = 0;       // of sampling and of strategy random
   std::string profile_mode = "basic";
   bool test_all_optimization_levels = false;
+  bool test_integration_points = false;
+  bool disable_baseline = false, disable_unet = false;  // of the integration test: left out
   std::string output_dir = "profiling_results/full_model";
   std::string output_prefix;
   std::string custom_prompts;  // file, one prompt per line; empty: built-in ones

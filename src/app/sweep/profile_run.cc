@@ -16,14 +16,17 @@
 #include "app/sweep/multi_model.h"
 #include "app/sweep/operation_profile.h"
 #include "app/sweep/profile_inputs.h"
+#include "app/sweep/recovered_models.h"
 #include "app/sweep/resume.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
+#include "base/files.h"
 
 namespace sentinel {
 namespace {
 
 constexpr int kLoadingRounds = 3;
+constexpr int64_t kPointsTokens = 8192;  // of calibration text
 constexpr int kBandwidthRounds = 2;
 
 class ProfileRun {
@@ -58,6 +61,7 @@ class ProfileRun {
   void compare();
   void collect_memory();
   void collect();
+  void fit_points();
   void save();
   void save_artifacts();
 
@@ -98,6 +102,14 @@ class ProfileRun {
 // Bad weights, an unknown instruction set or a level that cannot run are found here, before the
 // run's folder is made.
 void ProfileRun::check_models() {
+  if (const Recover recover = parse_recover(options_.recover); recover != Recover::none) {
+    const RecoveredModels recovered{
+        inputs_.checkpoint, inputs_.recovery.tokens, recover, asked_.threads, asked_.isa, cancel_};
+    pool_.use_for_closed([this, recovered](const std::vector<HeadId>& heads) {
+      report("refitting", 0, 0, fmt::format("without {} heads", heads.size()));
+      return recovered.without(heads);
+    });
+  }
   report("preparing models");
   prepare(context(), CellSet::dense_original(options_));
   prepare(context(), optimized_cell(asked_, 0, {}));
@@ -179,6 +191,30 @@ void ProfileRun::rank() {
     strategy_result.removal_order.emplace_back(id.layer, id.head);
   }
   result_.strategy = std::move(strategy_result);
+}
+
+// Also when a run is resumed: the fit is the same again.
+void ProfileRun::fit_points() {
+  if (!options_.test_integration_points) return;
+  IntegrationFit fit;
+  if (!(options_.disable_baseline && options_.disable_unet)) {
+    report("fitting integration points");
+    const std::string path = options_.calibration.empty()
+                                 ? bundled_file("texts/calibration.txt").string()
+                                 : options_.calibration;
+    const EvalText text = load_eval_text(path, *inputs_.tokenizer);
+    IntegrationFitOptions fit_options;
+    fit_options.max_tokens = kPointsTokens;
+    fit_options.cancel = cancel_;
+    const int threads = asked_.threads > 0 ? asked_.threads : ThreadPool::available_cores();
+    fit = fit_integration(inputs_.checkpoint, inputs_.checkpoint,
+                          heads_to_remove(ranking_, kPointsPruning), text.tokens,
+                          std::make_shared<ThreadPool>(threads), asked_.isa, fit_options);
+    result_.integration_fit = {
+        {"text", path}, {"text_sha256", text.sha256}, {"tokens", fit.tokens}};
+    for (const auto& set : fit.sets) result_.integration_fit["sets"][set.name] = to_json(set);
+  }
+  cells_.add(PointCells(options_, ranking_, inputs_.checkpoint->config(), std::move(fit.weights)));
 }
 
 void ProfileRun::time() {
@@ -309,6 +345,7 @@ void ProfileRun::measure() {
   save();
   rank();
   cells_ = CellSet(options_, ranking_, isas_);
+  fit_points();
   cells_.restore(result_);
   save();
   time();

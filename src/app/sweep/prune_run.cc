@@ -331,10 +331,7 @@ json to_json(const PruneRunResult& result) {
     out["top1_agreement"] = result.divergence->top1_agreement;
   }
   for (const IntegrationFitSet& set : result.integration) {
-    out["integration_points"][set.name] = {{"held_out_loss_before", set.loss_before},
-                                           {"held_out_loss_after", set.loss_after},
-                                           {"layers", set.layers},
-                                           {"layers_kept", set.layers_kept}};
+    out["integration_points"][set.name] = to_json(set);
   }
   json losses = json::array();
   for (const SublayerLoss& loss : result.losses) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace sentinel {
@@ -95,7 +96,31 @@ AgencyReport agency_report(const HeadTable& heads) {
   return report;
 }
 
+void report_points(const IntegrationSet* set, AgencyReport& report) {
+  if (!set) return;
+  const int n_layers = static_cast<int>(set->size());
+  for (int l = 0; l < n_layers; ++l) {
+    const FeatureMix& skip = (*set)[static_cast<size_t>(l)].skip;
+    const FeatureMix& baseline = (*set)[static_cast<size_t>(l)].baseline;
+    double take = 0, share = 0;
+    for (const float t : skip.take) take += t / static_cast<double>(skip.take.size());
+    for (size_t i = 0; i < baseline.take.size(); ++i) {
+      const double from = std::fabs(baseline.take[i]), all = from + std::fabs(baseline.keep[i]);
+      if (all > 0) share += from / all / static_cast<double>(baseline.take.size());
+    }
+    if (!skip.empty()) report.unet_connections[l] = {skip_source(n_layers, l), take};
+    if (!baseline.empty()) report.baseline_integration[l] = share;
+  }
+}
+
 json to_json(const AgencyReport& report) {
+  json unet = json::object(), baseline = json::object();
+  for (const auto& [layer, skip] : report.unet_connections) {
+    unet[std::to_string(layer)] = {{"source", skip.source}, {"scale", skip.scale}};
+  }
+  for (const auto& [layer, share] : report.baseline_integration) {
+    baseline[std::to_string(layer)] = share;
+  }
   json layers = json::object();
   for (const LayerReport& layer : report.layer_reports) {
     layers[std::to_string(layer.layer)] = layer_json(layer);
@@ -106,6 +131,8 @@ json to_json(const AgencyReport& report) {
           {"step", report.step},
           {"heads_active", report.heads_active},
           {"automatic", report.automatic},
+          {"unet_connections", unet},
+          {"baseline_integration", baseline},
           {"overload_threshold", report.options.overload_threshold},
           {"alignment_threshold", report.options.alignment_threshold},
           {"recovery_period", report.options.recovery_period}};

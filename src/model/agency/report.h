@@ -6,10 +6,13 @@
 #include <vector>
 
 #include "model/agency/head_table.h"
+#include "model/integration/weights.h"
 
 namespace sentinel {
 
 AgencyReport agency_report(const HeadTable& heads);
+// Adds the integration points that run; null: none.
+void report_points(const IntegrationSet* set, AgencyReport& report);
 // Keys as the fields; layer_reports is an object keyed by the layer.
 nlohmann::json to_json(const AgencyReport& report);
 // One line per head that is not simply active, after one line per layer.

@@ -205,7 +205,7 @@ class ReferenceModel : public Model {
   const Parameters& parameters() const { return parameters_; }
   const MeanOutputs* means() const { return means_.get(); }
   ReferenceModel* baseline() { return baseline_.get(); }
-  const IntegrationSet* integration() const { return integration_; }
+  const IntegrationSet* integration() const override { return integration_; }
 
  private:
   void open_integration(const ModelOptions& options) {
