@@ -29,7 +29,7 @@ template <int R, int U>
     for (int k = 0; k < a.segments[s].k; k += 2 * U, w += 64 * U, in += 4 * U) {
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u) {
-        _mm_prefetch(w + 64 * u + kPrefetchAhead, _MM_HINT_T0);
+        _mm_prefetch(w + 64 * u + kPrefetchBf16, _MM_HINT_T0);
         const auto weight = (__m512bh)_mm512_loadu_si512(w + 64 * u);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {

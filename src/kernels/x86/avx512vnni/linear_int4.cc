@@ -58,7 +58,7 @@ template <int R>
     const int offset = a.segments[s].x_offset;
     for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kStepBytes) {
       for (int line = 0; line < kStepBytes; line += 64) {
-        _mm_prefetch(w + line + kPrefetchAhead, _MM_HINT_T0);
+        _mm_prefetch(w + line + kPrefetchIntegers, _MM_HINT_T0);
       }
       add_group<R>(a, row, offset + k, w, w + 512, total);
       if (k + 32 < a.segments[s].k) {

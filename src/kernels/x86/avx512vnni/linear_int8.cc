@@ -60,7 +60,7 @@ template <int R, int U>
       for (; k < stop; k += 4 * U, w += 64 * U) {
 #pragma GCC unroll 4
         for (int u = 0; u < U; ++u) {
-          _mm_prefetch(w + 64 * u + kPrefetchAhead, _MM_HINT_T0);
+          _mm_prefetch(w + 64 * u + kPrefetchIntegers, _MM_HINT_T0);
           const __m512i weight = _mm512_loadu_si512(w + 64 * u);
 #pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
