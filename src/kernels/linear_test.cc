@@ -173,7 +173,7 @@ class Product {
     x_.resize(c_.rows * x_stride_);
     for (float& x : x_) x = static_cast<float>(rng.normal());
     width_ = c_.k + 64;
-    operand_ = AlignedBuffer((c_.rows + 32) * width_ * 2);
+    operand_ = AlignedBuffer((c_.rows + 32) * width_ * 4);
     std::memset(operand_.data(), 0x7f, operand_.size());  // bf16: huge; int8: 127
     input_scales_.assign(c_.rows * (width_ / 256 + 1), 1e30F);
     block_sums_.assign(input_scales_.size(), 1 << 20);
@@ -205,7 +205,7 @@ class Product {
       return out;
     }
     out.data = operand_.data();
-    out.stride = width_ * 2;
+    out.stride = width_ * input_bytes();
     out.scales = input_scales_.data();
     out.scales_stride = width_ / 256 + 1;
     out.block_sums = block_sums_.data();
@@ -217,16 +217,21 @@ class Product {
     return out;
   }
 
+  int input_bytes() const { return kernels_.input_bytes[static_cast<int>(c_.type)]; }
+
   double input(const Operand& x, int r, int k) const {
     const std::byte* row = x.data + r * x.stride;
-    if (c_.type == WeightType::f32) return reinterpret_cast<const float*>(row)[k];
+    if (input_bytes() == 4) return reinterpret_cast<const float*>(row)[k];
     if (c_.type == WeightType::bf16) {
       uint16_t half;
       std::memcpy(&half, row + 2 * k, 2);
       return from_bf16(half);
     }
-    return double(reinterpret_cast<const int8_t*>(row)[k]) *
-           x.scales[r * x.scales_stride + k / 256];
+    constexpr int kOrder[] = {0, 2, 1, 3};  // of words
+    const int number = input_bytes() == 2
+                           ? reinterpret_cast<const int16_t*>(row)[k / 4 * 4 + kOrder[k % 4]]
+                           : reinterpret_cast<const int8_t*>(row)[k];
+    return double(number) * x.scales[r * x.scales_stride + k / 256];
   }
 
   double expected(const Operand& x, int r, int64_t o, double bias) const {

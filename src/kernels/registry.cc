@@ -26,10 +26,14 @@ KernelTable avx512_with_extensions(const CpuFeatures& features) {
   if (features.avx512_bf16) {
     table.linear[kBf16] = linear_bf16_dot;
     table.window[kBf16] = window_bf16_dot;
+    table.prepare[kBf16] = prepare_bf16_pairs;
+    table.input_bytes[kBf16] = 2;
   }
   if (features.avx512_vnni) {  // integer sums: the same for every number of rows
     table.linear[kInt8] = table.window[kInt8] = linear_int8_vnni;
     table.linear[kInt4] = table.window[kInt4] = linear_int4_vnni;
+    table.prepare[kInt8] = prepare_int8_quads;
+    table.input_bytes[kInt8] = 1;
   }
   return table;
 }
@@ -37,6 +41,10 @@ KernelTable avx512_with_extensions(const CpuFeatures& features) {
 KernelTable amx_kernels(const CpuFeatures& features) {
   KernelTable table = avx512_with_extensions(features);
   table.isa = "amx";
+  table.prepare[kBf16] = prepare_bf16_pairs;
+  table.prepare[kInt8] = prepare_int8_quads;
+  table.input_bytes[kBf16] = 2;
+  table.input_bytes[kInt8] = 1;
   table.linear[kBf16] = linear_bf16_amx;
   table.linear[kInt8] = linear_int8_amx;
   table.linear[kInt4] = linear_int4_amx;

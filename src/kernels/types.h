@@ -35,9 +35,10 @@ constexpr int kSumBlock = 32;     // inputs whose quantised sum is kept; also th
 constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
 
 // Rows of inputs in the form that a weight type multiplies with.
-//   f32, bf16: the numbers. int8 and int4 weights: int8 numbers, x = scale[k / 256] * q, and the
-//   sums of q over each 32 and each 256 inputs (weights are stored unsigned, w + 128 or w + 8: the
-//   sums undo it).
+//   f32, bf16: the numbers, rounded to bf16 for bf16 weights. int8 and int4 weights: int8 numbers,
+//   x = scale[k / 256] * q, and the sums of q over each 32 and each 256 inputs (weights are stored
+//   unsigned, w + 128 or w + 8: the sums undo it).
+// Kernels without instructions for a type take its numbers wider (KernelTable::input_bytes).
 struct Operand {
   std::byte* data;
   int64_t stride;  // bytes from row to row
@@ -99,6 +100,9 @@ struct SoftmaxSums {
 
 struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512", "amx"
+  // By weight type: bytes of one input in an operand. bf16: 2, or 4 (floats). int8: 1, or 2 (words,
+  // those of four inputs in the order 0 2 1 3). int4: 1.
+  int input_bytes[4];
   // By weight type: computes panels[begin..end) (or panels begin..end) for all rows.
   void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
   // The same for a few rows: a row's result is bit for bit that of linear[] for this row alone.

@@ -32,10 +32,14 @@ class Arena {
   int64_t used_ = 0;
 };
 
-// For rows of up to k inputs of 2 bytes (bf16); 64 more so that rows do not fall on the same cache
-// sets.
-void set_strides(Operand& operand, int64_t k) {
-  operand.stride = operand_width(k) * 2 + 64;
+// For rows of up to k inputs of any converted type; 64 bytes more so that rows do not fall on the
+// same cache sets.
+void set_strides(Operand& operand, const KernelTable& kernels, int64_t k) {
+  int bytes = 0;
+  for (const WeightType type : {WeightType::bf16, WeightType::int8, WeightType::int4}) {
+    bytes = std::max(bytes, kernels.input_bytes[static_cast<int>(type)]);
+  }
+  operand.stride = operand_width(k) * bytes + 64;
   operand.scales_stride = operand_width(k) / kQuantBlock + 1;
   operand.sums_stride = operand_width(k) / kSumBlock;
 }
@@ -58,9 +62,10 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
   context_stride = padded_stride(dp * slots);
   ffn_stride = padded_stride(ffn_width);
   scores_stride = padded_stride(capacity);
-  set_strides(inputs, std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width}));
-  set_strides(hidden, ffn_width);
-  set_strides(scratch, std::max<int64_t>(dp, capacity));
+  set_strides(inputs, decoder.kernels,
+              std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width}));
+  set_strides(hidden, decoder.kernels, ffn_width);
+  set_strides(scratch, decoder.kernels, std::max<int64_t>(dp, capacity));
 
   const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
   const auto place = [&](std::byte* base) {

@@ -135,10 +135,10 @@ double LossMeter::sum_losses(std::span<const Scored> scored) const {
   const int64_t stride = operand_width(d);
   std::vector<float> normed(static_cast<size_t>((kLogitRows + kOverread) * stride));
   std::vector<float> logits(static_cast<size_t>(int64_t{kLogitRows} * vocab));
-  AlignedBuffer space(static_cast<size_t>((kLogitRows + kOverread) * stride * 2));
   Operand operand{};
+  operand.stride = stride * kernels.input_bytes[static_cast<int>(type_)];
+  AlignedBuffer space(static_cast<size_t>((kLogitRows + kOverread) * operand.stride));
   operand.data = space.data();
-  operand.stride = stride * 2;
   const Segment whole{0, 0, static_cast<int32_t>(lm_head_.k)};
   double sum = 0;
   for (size_t begin = 0; begin < scored.size(); begin += kLogitRows) {

@@ -42,6 +42,25 @@ inline Vec16 activate(Epilogue epilogue, Vec16 x) {
 
 inline int64_t panel_index(const LinearArgs& a, int64_t i) { return a.panels ? a.panels[i] : i; }
 
+// Rows [row, end) in tiles of up to kMax rows, all about equally high: a low one would wait for its
+// few accumulators. Calls tile.operator()<R>(row) for R rows from `row` on.
+template <int R, typename Tile>
+inline void tile_of(int rows, int row, const Tile& tile) {
+  if (rows == R) {
+    tile.template operator()<R>(row);
+  } else if constexpr (R > 1) {
+    tile_of<R - 1>(rows, row, tile);
+  }
+}
+template <int kMax, typename Tile>
+inline void even_tiles(int row, int end, const Tile& tile) {
+  for (int tiles = (end - row + kMax - 1) / kMax; tiles > 0; --tiles) {
+    const int rows = (end - row + tiles - 1) / tiles;
+    tile_of<kMax>(rows, row, tile);
+    row += rows;
+  }
+}
+
 // Finishes one accumulator: bias, activation or addition, and the store of the columns that exist.
 inline void finish(const LinearArgs& a, Vec16 sum, const float* bias, float* y, int64_t columns) {
   if (bias) sum = sum + Vec16::load(bias);

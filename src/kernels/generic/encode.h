@@ -1,4 +1,4 @@
-// Weights to packed panels (layouts: linear_low.h). Included after a vec16.h.
+// Weights to packed panels (layouts: ref/linear_low.h). Included after a vec16.h.
 #pragma once
 
 #include "kernels/types.h"

@@ -12,7 +12,10 @@ inline const Segment* segments_or_all(const PrepareArgs& a, Segment& all, int& n
   return a.n_segments < 0 ? &all : a.segments;
 }
 
+// kFloats: bf16 numbers as floats.
+template <bool kFloats>
 void prepare_bf16(const PrepareArgs& a) {
+  constexpr int kBytes = kFloats ? 4 : 2;
   Segment all;
   int n;
   const Segment* segments = segments_or_all(a, all, n);
@@ -23,14 +26,21 @@ void prepare_bf16(const PrepareArgs& a) {
     for (int s = 0; s < n; ++s) {
       const int begin = segments[s].x_offset;
       const int end = begin + segments[s].k < a.k ? begin + segments[s].k : a.k;
-      if (begin > done) __builtin_memset(out + 2 * done, 0, 2 * (begin - done));
+      if (begin > done) __builtin_memset(out + kBytes * done, 0, kBytes * (begin - done));
       for (int i = begin; i < end; i += 16) {
-        store_bf16(Vec16::load_n(x + i, end - i), out + 2 * i);
+        const Vec16 part = Vec16::load_n(x + i, end - i);
+        if constexpr (kFloats) {
+          round_bf16(part).store(reinterpret_cast<float*>(out) + i);
+        } else {
+          store_bf16(part, out + 2 * i);
+        }
       }
       done = end > done ? end : done;
     }
     const int written = (done + 15) / 16 * 16;
-    if (a.k_padded > written) __builtin_memset(out + 2 * written, 0, 2 * (a.k_padded - written));
+    if (a.k_padded > written) {
+      __builtin_memset(out + kBytes * written, 0, kBytes * (a.k_padded - written));
+    }
   }
 }
 

@@ -3,10 +3,10 @@
 //
 #include "kernels/generic/append.h"
 #include "kernels/generic/encode.h"
-#include "kernels/generic/linear_f32.h"
-#include "kernels/generic/linear_low.h"
+#include "kernels/generic/linear_float.h"
 #include "kernels/generic/norm_softmax.h"
 #include "kernels/generic/operand.h"
+#include "kernels/ref/linear_low.h"
 #include "kernels/tables.h"
 
 namespace sentinel {
@@ -14,9 +14,12 @@ namespace sentinel {
 const KernelTable& scalar_kernels() {
   static constexpr KernelTable kTable = {
       "scalar",
-      {linear_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
-      {window_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
-      {nullptr, prepare_bf16, prepare_int8<false>, prepare_int8<true>},
+      {4, 2, 1, 1},
+      {linear_float<F32Weights>, linear_low<Bf16Panel>, linear_low<Int8Panel>,
+       linear_low<Int4Panel>},
+      {window_float<F32Weights>, linear_low<Bf16Panel>, linear_low<Int8Panel>,
+       linear_low<Int4Panel>},
+      {nullptr, prepare_bf16<false>, prepare_int8<false>, prepare_int8<true>},
       {nullptr, encode_bf16, encode_int8, encode_int4},
       {append_f32, append_bf16},
       layer_norm,

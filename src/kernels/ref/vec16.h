@@ -88,6 +88,10 @@ inline void store_int8(const Vec16& a, void* p) {
     static_cast<signed char*>(p)[i] = static_cast<signed char>(std::nearbyint(a.v[i]));
   }
 }
+inline Vec16 round_bf16(const Vec16& a) {
+  const auto bits = (Int16Lanes)a.v;
+  return {(Float16Lanes)((bits + 0x7fff + ((bits >> 16) & 1)) & static_cast<int>(0xffff0000U))};
+}
 // Rounded to the nearest bf16 (ties to even), as 32 bytes.
 inline void store_bf16(const Vec16& a, void* p) {
   const auto bits = (Int16Lanes)a.v;
@@ -152,6 +156,8 @@ inline void prefetch(const void* p) { __builtin_prefetch(p); }
 
 constexpr int kTileRows = 4;  // a Vec16 is four SSE registers: more rows would spill
 constexpr int kTilePanels = 1;
+constexpr int kBlockK = 256;
+constexpr int kBlockRows = 192;
 constexpr int kWindowRows = 1;  // of 8 accumulators each
 
 }  // namespace

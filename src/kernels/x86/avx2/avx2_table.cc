@@ -3,20 +3,21 @@
 //
 #include "kernels/generic/append.h"
 #include "kernels/generic/encode.h"
-#include "kernels/generic/linear_f32.h"
-#include "kernels/generic/linear_low.h"
+#include "kernels/generic/linear_float.h"
 #include "kernels/generic/norm_softmax.h"
 #include "kernels/generic/operand.h"
 #include "kernels/tables.h"
+#include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
 
 const KernelTable& avx2_kernels() {
   static constexpr KernelTable kTable = {
       "avx2",
-      {linear_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
-      {window_f32, linear_low<Bf16Panel>, linear_low<Int8Panel>, linear_low<Int4Panel>},
-      {nullptr, prepare_bf16, prepare_int8<false>, prepare_int8<true>},
+      {4, 4, 2, 1},
+      {linear_float<F32Weights>, linear_float<Bf16Weights>, linear_int8_words, linear_int4_bytes},
+      {window_float<F32Weights>, window_float<Bf16Weights>, linear_int8_words, linear_int4_bytes},
+      {nullptr, prepare_bf16<true>, prepare_int8_words, prepare_int8<true>},
       {nullptr, encode_bf16, encode_int8, encode_int4},
       {append_f32, append_bf16},
       layer_norm,

@@ -85,6 +85,11 @@ inline __m256i bf16_rounded(__m256 x) {
   const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   return _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
 }
+inline Vec16 round_bf16(Vec16 a) {
+  const __m256i upper = _mm256_set1_epi32(int(0xffff0000U));
+  return {_mm256_castsi256_ps(_mm256_and_si256(bf16_rounded(a.lo), upper)),
+          _mm256_castsi256_ps(_mm256_and_si256(bf16_rounded(a.hi), upper))};
+}
 inline void store_bf16(Vec16 a, void* p) {
   const __m256i lo = _mm256_srli_epi32(bf16_rounded(a.lo), 16);
   const __m256i hi = _mm256_srli_epi32(bf16_rounded(a.hi), 16);
@@ -185,6 +190,8 @@ inline Vec16 exp(Vec16 x) { return {exp8(x.lo), exp8(x.hi)}; }
 
 constexpr int kTileRows = 6;  // 6 x 1 panel = 12 accumulators, 2 weights, 1 broadcast: 15 of 16
 constexpr int kTilePanels = 1;
+constexpr int kBlockK = 256;  // f32 panel: 16 KiB, in L1; x block of 192 rows: 192 KiB, in L2
+constexpr int kBlockRows = 192;
 constexpr int kWindowRows = 1;  // of 8 accumulators each
 
 }  // namespace

@@ -54,6 +54,10 @@ inline void store_bf16_pairs(Vec16 even, Vec16 odd, void* p) {
   const __m512i low = _mm512_srli_epi32(bf16_rounded(even.v), 16);
   _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaaU, low, bf16_rounded(odd.v)));
 }
+inline Vec16 round_bf16(Vec16 a) {
+  return {_mm512_castsi512_ps(
+      _mm512_and_si512(bf16_rounded(a.v), _mm512_set1_epi32(int(0xffff0000U))))};
+}
 inline void store_bf16(Vec16 a, void* p) {
   const __m512i rounded = bf16_rounded(a.v);
   _mm256_storeu_si256(static_cast<__m256i*>(p),
@@ -119,6 +123,8 @@ inline Vec16 exp(Vec16 x) {
 
 constexpr int kTileRows = 12;  // 12 x 2 accumulators, 2 weights, broadcasts: 27 of 32 registers
 constexpr int kTilePanels = 2;
+constexpr int kBlockK = 1024;  // x block of 192 rows: 768 KiB; a panel pair: 128 KiB
+constexpr int kBlockRows = 192;
 constexpr int kWindowRows = 3;  // of 8 accumulators each
 
 }  // namespace

@@ -1,6 +1,7 @@
 // y = x W + b for bf16 panels [k / 2][16][2]: one VDPBF16PS multiplies 32 weights.
 #include "kernels/x86/avx512/vec16.h"
 //
+#include "kernels/generic/operand.h"
 #include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
@@ -47,6 +48,8 @@ template <int R, int U>
 }
 
 }  // namespace
+
+void prepare_bf16_pairs(const PrepareArgs& a) { prepare_bf16<false>(a); }
 
 void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {

@@ -1,4 +1,4 @@
-// y = x W + b for int4 panels (layout: generic/linear_low.h): 64 bytes give two rows of 64 nibbles
+// y = x W + b for int4 panels (layout: ref/linear_low.h): 64 bytes give two rows of 64 nibbles
 // w + 8, each one VPDPBUSD. A group of 32 inputs shares a weight scale; its accumulator starts at
 // -8 * (sum of its inputs), which undoes the offset.
 #include "kernels/x86/avx512/vec16.h"

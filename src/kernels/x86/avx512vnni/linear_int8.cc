@@ -3,6 +3,7 @@
 // accumulator starts at -128 * (sum of the block's inputs), which undoes the weights' offset.
 #include "kernels/x86/avx512/vec16.h"
 //
+#include "kernels/generic/operand.h"
 #include "kernels/x86/avx512/quick.h"
 #include "kernels/x86/dot_kernels.h"
 
@@ -83,6 +84,8 @@ template <int R, int U>
 }
 
 }  // namespace
+
+void prepare_int8_quads(const PrepareArgs& a) { prepare_int8<false>(a); }
 
 void linear_int8_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {

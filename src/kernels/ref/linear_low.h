@@ -1,10 +1,12 @@
-// y = x W + b for bf16, int8 and int4 panels in float arithmetic: the twin of the VNNI, BF16 and
-// AMX kernels, and what runs where those are missing. Included after a vec16.h.
+// y = x W + b for bf16, int8 and int4 panels in float arithmetic: the plain twin of the vector
+// kernels. Included after vec16.h.
 //
 // Products of int8 operands and the sums of 256 of them are below 2^24, so float holds them
 // exactly: this twin differs from the integer kernels only in the order of the final additions.
 #pragma once
 
+#include "kernels/ref/vec16.h"
+//
 #include "kernels/generic/activation.h"
 #include "kernels/types.h"
 

@@ -1,9 +1,9 @@
-// y = x W + b for f32 panels [k][16], few rows (decode) or many (prefill). Included after a
-// vec16.h.
+// y = x W + b with float inputs, for f32 panels [k][16] and bf16 panels [k / 2][16][2]; few rows
+// (decode) or many (prefill). Included after a vec16.h.
 //
 // Decode reads every weight once: one panel at a time, eight accumulators along K so that loads,
 // not FMA latency, set the pace. Prefill keeps a tile of kTileRows x kTilePanels accumulators and
-// blocks K and the rows so that the x block and the panels stay in L2.
+// blocks K and the rows so that the x block stays in L2, the panels there or nearer.
 #pragma once
 
 #include "kernels/generic/activation.h"
@@ -12,23 +12,38 @@
 namespace sentinel {
 namespace {
 
-constexpr int kBlockK = 1024;  // x block of 192 rows: 768 KiB; a panel pair: 128 KiB
-constexpr int kBlockRows = 192;
 constexpr int kMaxSegments = 128;
 constexpr int kPrefetchBytes = 2048;
+
+// The weights of one panel: kBytes for each input, kStep inputs interleaved.
+struct F32Weights {
+  static constexpr int kStep = 1;
+  static constexpr int kBytes = 64;
+  static Vec16 load(const std::byte* w, int k) {
+    return Vec16::load(reinterpret_cast<const float*>(w + k * kBytes));
+  }
+};
+struct Bf16Weights {
+  static constexpr int kStep = 2;
+  static constexpr int kBytes = 32;
+  static Vec16 load(const std::byte* w, int k) {
+    const std::byte* pair = w + k / 2 * 64;
+    return k % 2 == 0 ? load_bf16_half<0>(pair) : load_bf16_half<1>(pair);
+  }
+};
 
 inline const float* row_floats(const LinearArgs& a, int64_t row) {
   return reinterpret_cast<const float*>(a.x.data + row * a.x.stride);
 }
 
-inline const float* panel_weights(const LinearArgs& a, int64_t panel) {
-  return reinterpret_cast<const float*>(a.weights + panel * a.panel_stride);
+inline const std::byte* panel_weights(const LinearArgs& a, int64_t panel) {
+  return a.weights + panel * a.panel_stride;
 }
 
 // Rows R <= 4, one panel: U independent accumulators per row along K.
-template <int R, int U>
+template <typename W, int R, int U>
 inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
-  const float* base = panel_weights(a, panel);
+  const std::byte* base = panel_weights(a, panel);
   const int64_t ld = a.x.stride / 4;
   Vec16 acc[R][U];
   for (auto& lane : acc) {
@@ -36,24 +51,24 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
   }
   for (int s = 0; s < a.n_segments; ++s) {
     const Segment& segment = a.segments[s];
-    const float* w = base + segment.weight_offset / 4;
+    const std::byte* w = base + segment.weight_offset;
     const float* x = row_floats(a, row) + segment.x_offset;
     int k = 0;
-    for (; k + U <= segment.k; k += U, w += U * kPanel) {
+    for (; k + U <= segment.k; k += U, w += U * W::kBytes) {
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u) {
-        prefetch(reinterpret_cast<const char*>(w + u * kPanel) + kPrefetchBytes);
-        const Vec16 weight = Vec16::load(w + u * kPanel);
+        if (u % W::kStep == 0) prefetch(w + u * W::kBytes + kPrefetchBytes);
+        const Vec16 weight = W::load(w, u);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           acc[r][u] = fma(weight, Vec16::set1(x[r * ld + k + u]), acc[r][u]);
         }
       }
     }
-    for (; k < segment.k; ++k, w += kPanel) {
-      const Vec16 weight = Vec16::load(w);
+    for (int u = 0; k + u < segment.k; ++u) {
+      const Vec16 weight = W::load(w, u);
       for (int r = 0; r < R; ++r) {
-        acc[r][0] = fma(weight, Vec16::set1(x[r * ld + k]), acc[r][0]);
+        acc[r][0] = fma(weight, Vec16::set1(x[r * ld + k + u]), acc[r][0]);
       }
     }
   }
@@ -66,13 +81,13 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
 }
 
 // R x P tile of accumulators over all segments; `panels` are P panel indices.
-template <int R, int P>
+template <typename W, int R, int P>
 [[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
   Vec16 acc[R][P];
   for (auto& lane : acc) {
     for (Vec16& v : lane) v = Vec16::zero();
   }
-  const float* base[P];
+  const std::byte* base[P];
   for (int p = 0; p < P; ++p) base[p] = panel_weights(a, panels[p]);
   const int64_t ld = a.x.stride / 4;
   for (int s = 0; s < a.n_segments; ++s) {
@@ -81,17 +96,20 @@ template <int R, int P>
     // without a register of their own.
     const float* x[(R + 2) / 3];
     for (int g = 0; g < (R + 2) / 3; ++g) x[g] = row_floats(a, row + 3 * g) + segment.x_offset;
-    const float* w[P];
-    for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset / 4;
-    for (int k = 0; k < segment.k; ++k) {
-      Vec16 weight[P];
+    const std::byte* w[P];
+    for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset;
+    for (int k = 0; k < segment.k; k += W::kStep) {
+#pragma GCC unroll 2
+      for (int u = 0; u < W::kStep; ++u) {
+        Vec16 weight[P];
 #pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) weight[p] = Vec16::load(w[p] + k * kPanel);
+        for (int p = 0; p < P; ++p) weight[p] = W::load(w[p] + k * W::kBytes, u);
 #pragma GCC unroll 16
-      for (int r = 0; r < R; ++r) {
-        const Vec16 value = Vec16::set1(x[r / 3][(r % 3) * ld + k]);
+        for (int r = 0; r < R; ++r) {
+          const Vec16 value = Vec16::set1(x[r / 3][(r % 3) * ld + k + u]);
 #pragma GCC unroll 4
-        for (int p = 0; p < P; ++p) acc[r][p] = fma(weight[p], value, acc[r][p]);
+          for (int p = 0; p < P; ++p) acc[r][p] = fma(weight[p], value, acc[r][p]);
+        }
       }
     }
   }
@@ -104,26 +122,24 @@ template <int R, int P>
   }
 }
 
-// All rows of one block against P panels: full tiles, then one tile of the rows that are left.
-template <int P, int R = kTileRows>
+// All rows of one block against P panels.
+template <typename W, int P>
 inline void gemm_rows(const LinearArgs& a, int row, int end, const int64_t* panels) {
-  for (; row + R <= end; row += R) gemm_tile<R, P>(a, row, panels);
-  if constexpr (R > 1) {
-    if (row < end) gemm_rows<P, (R > 8 ? 8 : R / 2)>(a, row, end, panels);
-  }
+  even_tiles<kTileRows>(row, end, [&]<int R>(int first) { gemm_tile<W, R, P>(a, first, panels); });
 }
 
+template <typename W>
 inline void gemm_panels(const LinearArgs& a, int row, int end, int64_t panel_begin,
                         int64_t panel_end) {
   int64_t i = panel_begin;
   for (; i + kTilePanels <= panel_end; i += kTilePanels) {
     int64_t panels[kTilePanels];
     for (int p = 0; p < kTilePanels; ++p) panels[p] = panel_index(a, i + p);
-    gemm_rows<kTilePanels>(a, row, end, panels);
+    gemm_rows<W, kTilePanels>(a, row, end, panels);
   }
   for (; i < panel_end; ++i) {
     const int64_t panel = panel_index(a, i);
-    gemm_rows<1>(a, row, end, &panel);
+    gemm_rows<W, 1>(a, row, end, &panel);
   }
 }
 
@@ -132,13 +148,14 @@ struct SegmentCursor {
   int index = 0;
   int done = 0;
 };
+template <typename W>
 inline int next_block(const LinearArgs& a, SegmentCursor& cursor, Segment* block) {
   int n = 0, total = 0;
   while (cursor.index < a.n_segments && n < kMaxSegments && total < kBlockK) {
     const Segment& s = a.segments[cursor.index];
     const int left = s.k - cursor.done;
     const int take = left < kBlockK - total ? left : kBlockK - total;
-    block[n++] = {s.weight_offset + int64_t{cursor.done} * kPanel * 4, s.x_offset + cursor.done,
+    block[n++] = {s.weight_offset + int64_t{cursor.done} * W::kBytes, s.x_offset + cursor.done,
                   take};
     total += take;
     cursor.done += take;
@@ -150,13 +167,14 @@ inline int next_block(const LinearArgs& a, SegmentCursor& cursor, Segment* block
   return n;
 }
 
+template <typename W>
 inline void gemm_blocked(const LinearArgs& args, int64_t begin, int64_t end) {
   SegmentCursor cursor;
   bool first = true;
   do {
     Segment block[kMaxSegments];
     LinearArgs a = args;
-    a.n_segments = next_block(args, cursor, block);
+    a.n_segments = next_block<W>(args, cursor, block);
     a.segments = block;
     const bool last = cursor.index >= args.n_segments;
     if (!first) {
@@ -168,7 +186,7 @@ inline void gemm_blocked(const LinearArgs& args, int64_t begin, int64_t end) {
     }
     for (int row = 0; row < args.rows; row += kBlockRows) {
       const int row_end = row + kBlockRows < args.rows ? row + kBlockRows : args.rows;
-      gemm_panels(a, row, row_end, begin, end);
+      gemm_panels<W>(a, row, row_end, begin, end);
     }
     first = false;
     if (last) {
@@ -188,25 +206,26 @@ inline void gemm_blocked(const LinearArgs& args, int64_t begin, int64_t end) {
   } while (true);
 }
 
-void linear_f32(const LinearArgs& a, int64_t begin, int64_t end) {
+template <typename W>
+void linear_float(const LinearArgs& a, int64_t begin, int64_t end) {
   if (a.rows > 4) {
-    gemm_blocked(a, begin, end);
+    gemm_blocked<W>(a, begin, end);
     return;
   }
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
     switch (a.rows) {
       case 1:
-        gemv_panel<1, 8>(a, 0, panel);
+        gemv_panel<W, 1, 8>(a, 0, panel);
         break;
       case 2:
-        gemv_panel<2, 4>(a, 0, panel);
+        gemv_panel<W, 2, 4>(a, 0, panel);
         break;
       case 3:
-        gemv_panel<3, 2>(a, 0, panel);
+        gemv_panel<W, 3, 2>(a, 0, panel);
         break;
       case 4:
-        gemv_panel<4, 2>(a, 0, panel);
+        gemv_panel<W, 4, 2>(a, 0, panel);
         break;
       default:
         break;
@@ -215,14 +234,15 @@ void linear_f32(const LinearArgs& a, int64_t begin, int64_t end) {
 }
 
 // Every row has the eight accumulators of a single row, as many rows at a time as registers hold.
-void window_f32(const LinearArgs& a, int64_t begin, int64_t end) {
+template <typename W>
+void window_float(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
     int row = 0;
     for (; row + kWindowRows <= a.rows; row += kWindowRows) {
-      gemv_panel<kWindowRows, 8>(a, row, panel);
+      gemv_panel<W, kWindowRows, 8>(a, row, panel);
     }
-    for (; row < a.rows; ++row) gemv_panel<1, 8>(a, row, panel);
+    for (; row < a.rows; ++row) gemv_panel<W, 1, 8>(a, row, panel);
   }
 }
 

@@ -1,0 +1,53 @@
+// Loops around AVX2's integer products, and loads that they share.
+#pragma once
+
+#include "kernels/x86/avx2/vec16.h"
+//
+#include "kernels/generic/activation.h"
+#include "kernels/types.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kPrefetchAhead = 4096;        // bytes, of one row's product: memory sets its pace
+constexpr int64_t kInputBlock = 192 << 10;  // bytes of inputs that stay in L2 while panels pass
+
+// The 32 bits at p in every lane.
+inline __m256i word_at(const std::byte* p) {
+  int word;
+  __builtin_memcpy(&word, p, 4);
+  return _mm256_set1_epi32(word);
+}
+
+inline __m256i load_bytes(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+// x, which the compiler now has to hold in a register: it would add up a tree of products, for
+// which there are too few.
+inline __m256i settled(__m256i x) {
+  __asm__("" : "+x"(x));
+  return x;
+}
+
+// Every panel against a block of rows, then the next block. A row's result does not depend on the
+// rows beside it.
+template <typename Product>
+inline void by_row_blocks(const LinearArgs& a, int64_t begin, int64_t end) {
+  int64_t k = 1;
+  for (int s = 0; s < a.n_segments; ++s) k += a.segments[s].k;
+  const int64_t fit = kInputBlock / (k * Product::kInputBytes) / kTileRows * kTileRows;
+  const int64_t block = fit > 4 * kTileRows ? fit : 4 * kTileRows;
+  for (int64_t row = 0; row < a.rows; row += block) {
+    const auto from = static_cast<int>(row);
+    const auto to = static_cast<int>(row + block < a.rows ? row + block : a.rows);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t panel = panel_index(a, i);
+      even_tiles<kTileRows>(
+          from, to, [&]<int R>(int first) { Product::template panel_rows<R>(a, first, panel); });
+    }
+  }
+}
+
+}  // namespace
+}  // namespace sentinel
