@@ -74,7 +74,7 @@ const bool kRegistered = [] {
   for (const std::string& isa : available_isas(features)) {
     const KernelTable kernels = select_kernels(features, isa);
     for (int type = 0; type < 4; ++type) {
-      for (const int rows : {1, 8, 16, 512}) {
+      for (const int rows : {1, 8, 16, 96, 512}) {
         if (isa == "scalar" && rows > 16) continue;  // seconds a call
         const std::string name =
             "linear/" + isa + "/" + types[type] + "/" + std::to_string(rows) + "x768x2304";

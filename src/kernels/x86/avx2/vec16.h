@@ -190,8 +190,9 @@ inline Vec16 exp(Vec16 x) { return {exp8(x.lo), exp8(x.hi)}; }
 
 constexpr int kTileRows = 6;  // 6 x 1 panel = 12 accumulators, 2 weights, 1 broadcast: 15 of 16
 constexpr int kTilePanels = 1;
-constexpr int kBlockK = 256;  // f32 panel: 16 KiB, in L1; x block of 192 rows: 192 KiB, in L2
-constexpr int kBlockRows = 192;
+constexpr int kBlockK =
+    1024;  // x block of 72 rows: 288 KiB; a panel: 64 KiB. Shorter ones reread y
+constexpr int kBlockRows = 72;
 constexpr int kWindowRows = 1;  // of 8 accumulators each
 
 }  // namespace
