@@ -26,7 +26,8 @@ import sys
 from pathlib import Path
 
 LAYERS = ["base", "kernels", "model", "app", "api", "cli"]
-BASE_HEADERS = {"include/sentinel/agency.h", "include/sentinel/error.h", "include/sentinel/export.h"}
+BASE_HEADERS = {"include/sentinel/agency.h", "include/sentinel/controller.h",
+                "include/sentinel/error.h", "include/sentinel/export.h"}
 APP_COMPOSER = "sweep"
 ISA_HEADERS = {
     "algorithm", "array", "bit", "cassert", "cfloat", "cinttypes", "climits", "cmath", "cstddef",

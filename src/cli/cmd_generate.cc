@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "cli/agency_arguments.h"
 #include "cli/commands.h"
+#include "cli/controller_arguments.h"
 #include "cli/options.h"
 #include "cli/result_json.h"
 #include "cli/verify_arguments.h"
@@ -28,11 +29,13 @@ struct Arguments {
   std::optional<uint64_t> seed;
   AgencyArguments agency;
   std::string agency_script;
+  ControllerArguments controller;
   VerifyArguments verify;
 
   // Whether the reader of the text will want to know what became of the heads.
   bool asks_for_heads() const {
-    return !agency_script.empty() || !agency.preset.empty() || model.agency == "auto";
+    return !agency_script.empty() || !agency.preset.empty() || model.agency == "auto" ||
+           controller.asked();
   }
 };
 
@@ -117,39 +120,41 @@ Generation run_engine(Engine& engine, const Arguments& arguments, const std::str
                            engine.report, show, &prompt_tokens);
 }
 
-int run_generate(Arguments arguments, const RunContext& context) {
-  std::vector<ScriptEntry> script;
-  if (!arguments.agency_script.empty()) script = read_script(arguments.agency_script);
-  const std::string prompt = prompt_text(arguments);
-  Sampler(arguments.generate.sampling, 1);  // bad options fail before the model is loaded
-  Engine engine = open_engine(arguments);
-  const HeadTable& heads = engine.opened.model->heads();
-  ScriptPlayer player(std::move(script), engine.opened.model->heads());
-  arguments.generate.before_token = [&player](int token) { player.play(token); };
-  const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
-  arguments.generate.sampling.seed = seed;
-  arguments.generate.cancel = context.interrupted;
-  TextCallback show;
-  if (!context.json) {
-    if (isatty(STDOUT_FILENO)) fmt::print("{}", prompt);  // a pipe gets the new text alone
-    show = [](int32_t, std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-      return std::ferror(stdout) == 0;
+// Shows the text on a terminal or in a pipe, which gets the new text alone.
+TextCallback show_text(const std::string& prompt) {
+  if (isatty(STDOUT_FILENO)) fmt::print("{}", prompt);
+  return [](int32_t, std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+    return std::ferror(stdout) == 0;
+  };
+}
+
+// What steers the heads while text is written.
+struct Steerers {
+  ScriptPlayer player;
+  std::unique_ptr<Steering> controller;  // null: none was asked for
+
+  Steerers(std::vector<ScriptEntry> script, const Engine& engine, Arguments& arguments)
+      : player(std::move(script), engine.opened.model->heads()),
+        controller(
+            open_controller(arguments.controller, engine.opened, arguments.generate.cancel)) {
+    arguments.generate.before_token = [this](int token) {
+      player.play(token);
+      if (controller) controller->before_token(token);
     };
+    if (controller) {
+      arguments.generate.after_step = [this](int64_t ns) { controller->after_step(ns); };
+    }
   }
-  std::vector<int32_t> prompt_tokens;
-  const Generation result = run_engine(engine, arguments, prompt, show, prompt_tokens);
-  if (!context.json) fmt::print("\n");
-  std::fflush(stdout);
-  AgencyReport report = agency_report(heads);
+  Steerers(const Steerers&) = delete;
+  Steerers& operator=(const Steerers&) = delete;
+};
+
+int report_run(const Generation& result, const Engine& engine, const Arguments& arguments,
+               const Steerers& steerers, nlohmann::json document, const RunContext& context) {
+  AgencyReport report = agency_report(engine.opened.model->heads());
   report_points(engine.opened.model->integration(), report);
-  if (!context.json) {
-    print_speed(result, engine.info(), seed);
-    if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
-    if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
-  }
-  nlohmann::json document = to_json(result, prompt_tokens, engine.info(), seed);
   document["baseline_integration"] = arguments.verify.integration;
   document["unet"] = arguments.verify.unet;
   if (engine.baseline) {
@@ -157,9 +162,45 @@ int run_generate(Arguments arguments, const RunContext& context) {
     document["draft"] = model_json(engine.opened.model->info());
   }
   document["agency_report"] = sentinel::to_json(report);
-  if (!arguments.agency_script.empty()) document["agency_script"] = script_json(player);
+  if (!arguments.agency_script.empty()) document["agency_script"] = script_json(steerers.player);
+  if (steerers.controller) {
+    document["controller"] = sentinel::to_json(steerers.controller->report());
+    write_journal(arguments.controller, *steerers.controller);
+  }
+  if (!context.json) {
+    print_speed(result, engine.info(), document["seed"]);
+    if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
+    if (steerers.controller) fmt::print(stderr, "{}", to_text(steerers.controller->report()));
+    if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
+  }
   context.emit(document);
   return result.stop_reason == StopReason::interrupted ? kExitInterrupted : kExitOk;
+}
+
+int run_generate(Arguments arguments, const RunContext& context) {
+  std::vector<ScriptEntry> script;
+  if (!arguments.agency_script.empty()) script = read_script(arguments.agency_script);
+  const std::string prompt = prompt_text(arguments);
+  // Bad options fail before the model is loaded.
+  Sampler(arguments.generate.sampling, 1);
+  read_controller(arguments.controller);
+  if (arguments.controller.asked() && wants_verify(arguments.verify)) {
+    throw usage_error(
+        "--controller steers the model that writes; with --baseline_integration verify that is "
+        "the baseline, whose heads stay as they are");
+  }
+  Engine engine = open_engine(arguments);
+  const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
+  arguments.generate.sampling.seed = seed;
+  arguments.generate.cancel = context.interrupted;
+  const Steerers steerers(std::move(script), engine, arguments);
+  const TextCallback show = context.json ? TextCallback() : show_text(prompt);
+  std::vector<int32_t> prompt_tokens;
+  const Generation result = run_engine(engine, arguments, prompt, show, prompt_tokens);
+  if (!context.json) fmt::print("\n");
+  std::fflush(stdout);
+  return report_run(result, engine, arguments, steerers,
+                    to_json(result, prompt_tokens, engine.info(), seed), context);
 }
 
 }  // namespace
@@ -200,6 +241,7 @@ Runner setup_generate(CLI::App& command) {
       command, "agency_script", a->agency_script,
       "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
       ->type_name("FILE");
+  add_controller_options(command, a->controller);
   add_verify_options(command, a->verify);
   return [a](const RunContext& context) { return run_generate(*a, context); };
 }

@@ -87,6 +87,7 @@ class Run {
     const double start = now_s();
     session_.step({&token, 1}, logits_.data());
     out_.timings.step_ns.push_back(static_cast<int64_t>((now_s() - start) * 1e9));
+    if (options_.after_step) options_.after_step(out_.timings.step_ns.back());
   }
 
   // Passes a token on; false when the text ends here.

@@ -24,6 +24,7 @@ struct GenerateOptions {
   // Called with the index of the new token that the next computation leads to: 0 before the
   // prompt, n between new tokens n - 1 and n. The place to switch heads.
   std::function<void(int index)> before_token;
+  std::function<void(int64_t ns)> after_step;  // the model's time for the step
 };
 
 enum class StopReason { length, eos, stop_string, context, callback, interrupted };

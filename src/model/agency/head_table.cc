@@ -215,6 +215,23 @@ void HeadTable::track_contribution(HeadId id, double norm) {
   changed(id);
 }
 
+double HeadTable::mean_contribution(HeadId id) const {
+  status(id);  // there is such a head
+  return contributions_[id.layer][id.head].mean;
+}
+
+void HeadTable::restart_tracking() {
+  step_ = 0;
+  for (int layer = 0; layer < n_layers(); ++layer) {
+    for (HeadStatus& head : heads_[layer]) {
+      head.utilization = 0;
+      head.alignment = 1;
+      head.last_signal = 0;
+    }
+    contributions_[layer].assign(contributions_[layer].size(), {});
+  }
+}
+
 void HeadTable::log_violation(HeadId id, std::string_view type, float gate) {
   Violation& entry = violations_[static_cast<size_t>(violation_count_) % kViolationsKept];
   entry.head_idx = id.head;

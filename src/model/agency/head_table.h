@@ -57,6 +57,10 @@ class HeadTable {
   // Compares the norm of what the head adds to the residual stream with its mean so far, which
   // starts anew when the head's factor changes: a change that was asked for is no misalignment.
   void track_contribution(HeadId id, double norm);
+  // Mean of the norms since the head's factor last changed; 0: none.
+  double mean_contribution(HeadId id) const;
+  // Step 0, nothing tracked yet; states stay.
+  void restart_tracking();
 
   std::vector<Violation> recent_violations() const;  // the last 256, newest last
   int64_t violation_count() const { return violation_count_; }

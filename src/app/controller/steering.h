@@ -1,0 +1,65 @@
+// Drives a controller while a model writes: measures, decides every few tokens, keeps the journal.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "model/agency/controller.h"
+#include "model/model.h"
+
+namespace sentinel {
+
+struct TextScore {
+  double perplexity = 0;
+  int64_t tokens = 0;
+};
+
+class Steering {
+ public:
+  // Scores the controller's text with the heads as they are.
+  using Measure = std::function<TextScore()>;
+
+  // `measure` null: there is no text. The model outlives this object.
+  // Error (usage): options as Controller; a model whose heads cannot be steered.
+  Steering(Model& model, const ControllerOptions& options, Measure measure);
+  // Opens what the controller has closed and others have left alone.
+  void release();
+
+  // To be called by the generation (GenerateOptions): the place where heads change, and the model's
+  // time for one step.
+  void before_token(int index);
+  void after_step(int64_t ns);
+
+  ControllerReport report() const;
+
+ private:
+  void measure_text();
+  void search();
+  void decide();
+  TextScore score(const std::vector<HeadId>& closed);
+  HeadImportance importance() const;
+  double head_share() const;
+  void make(ControllerMoves moves);
+
+  Model& model_;
+  Controller controller_;
+  Measure measure_;
+  ControllerReport report_;
+  HeadImportance from_text_;  // empty: what is tracked decides
+  std::vector<int64_t> step_ns_;
+  uint64_t version_ = 0;  // of the heads as the search left them; 0: not searched yet
+  int64_t token_ = 0, first_token_ = 0;
+};
+
+// Keys as the fields; `moves` one object per move.
+nlohmann::json to_json(const ControllerReport& report);
+// One JSON object per line and move: token, layer, head, gate before and after, signal, goal,
+// reason.
+std::string journal_lines(const ControllerReport& report);
+// Two lines to read.
+std::string to_text(const ControllerReport& report);
+
+}  // namespace sentinel
