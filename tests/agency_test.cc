@@ -107,6 +107,34 @@ TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   EXPECT_EQ(run(greedy({"--preset", folder / "bad.json"})).exit_code, 2);
 }
 
+TEST(PresetOption, HeadsSavesWhatItMeasuredOrNothing) {
+  TemporaryFolder folder;
+  const std::string heads = "0:1,2:3,5:7,7:0";
+  const json saved = run_json({"heads", "--save_preset", folder / "p.json", "--preset_name", "few",
+                               "--close_heads", heads, "--max_windows", "1"});
+  const json preset = json::parse(read_all(folder / "p.json"));
+  EXPECT_EQ(saved["preset"], preset);
+  EXPECT_EQ(preset["name"], "few");
+  EXPECT_EQ(preset["heads"].size(), 4U);
+  const json& measured = preset["measured"];
+  const json eval =
+      run_json({"eval", "--text", measured["text"], "--max_windows", "1", "--close_heads", heads});
+  EXPECT_NEAR(measured["perplexity"].get<double>(), eval["perplexity"].get<double>(), 1e-9);
+  EXPECT_EQ(measured["text_sha256"], eval["text_sha256"]);
+  EXPECT_GT(measured["decode_tokens_per_second"].get<double>(), 0);
+  EXPECT_EQ(run_json(greedy({"--preset", folder / "p.json"}))["tokens"],
+            run_json(greedy({"--close_heads", heads}))["tokens"]);
+  run_json(
+      {"heads", "--save_preset", folder / "q.json", "--preset", folder / "p.json", "--unmeasured"});
+  const json quiet = json::parse(read_all(folder / "q.json"));
+  EXPECT_EQ(quiet["heads"], preset["heads"]);
+  EXPECT_FALSE(quiet.contains("measured"));
+  EXPECT_EQ(run({"heads", "--close_heads", heads}).exit_code, 2);
+  EXPECT_EQ(run({"heads", "--save_preset", folder / "r.json", "--close_heads", "9:0"}).exit_code,
+            2);
+  EXPECT_FALSE(fs::exists(folder / "r.json"));
+}
+
 TEST(Verify, GivesTheBaselinesTextAndReportsAcceptance) {
   for (const std::vector<std::string>& how :
        {std::vector<std::string>{"--temperature", "0"}, {"--seed", "4"}}) {

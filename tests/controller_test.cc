@@ -133,5 +133,18 @@ TEST(ControllerOption, BadInputIsOneLineAndExitCode2) {
   EXPECT_FALSE(fs::exists(folder / "j"));
 }
 
+TEST(PerformanceStats, AreInTheReportOnlyWhenAskedFor) {
+  const json plain = run_json({});
+  EXPECT_FALSE(plain["agency_report"].contains("performance_stats"));
+  const json timed = run_json({"--performance_stats"});
+  EXPECT_EQ(timed["tokens"], plain["tokens"]);
+  const json& stats = timed["agency_report"]["performance_stats"];
+  const double total = stats["total_time"], ffn = stats["ffn_time"];
+  EXPECT_GT(ffn, 0);
+  EXPECT_GT(stats["attention_time"], 0);
+  EXPECT_EQ(stats["baseline_time"], 0);
+  EXPECT_NEAR(stats["ffn_percentage"].get<double>(), 100 * ffn / total, 1e-6);
+}
+
 }  // namespace
 }  // namespace sentinel::e2e

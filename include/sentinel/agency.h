@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,6 +70,13 @@ struct UnetConnection {
   double scale = 0;
 };
 
+// Where the model's time went in the generations that were timed: seconds, and percent of the
+// total, which holds norms, embeddings, skips and the output matrix too.
+struct PerformanceStats {
+  double attention_time = 0, baseline_time = 0, ffn_time = 0, total_time = 0;
+  double attention_percentage = 0, baseline_percentage = 0, ffn_percentage = 0;
+};
+
 struct AgencyReport {
   std::vector<LayerReport> layer_reports;  // [num_layers]
   int64_t total_violations = 0;
@@ -81,6 +89,7 @@ struct AgencyReport {
   // |take| / (|keep| + |take|).
   std::map<int, UnetConnection> unet_connections;
   std::map<int, double> baseline_integration;
+  std::optional<PerformanceStats> performance_stats;  // empty: nothing was timed
 };
 
 }  // namespace sentinel

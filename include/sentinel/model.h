@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "sentinel/agency.h"
+#include "sentinel/controller.h"
 #include "sentinel/evaluate.h"
 #include "sentinel/export.h"
 #include "sentinel/generate.h"
@@ -154,6 +155,17 @@ class SENTINEL_API AdaptiveModel {
   bool set_gate(int layer, int head, float gate);
   void set_consent(int layer, int head, bool consent);
   HeadStatus head_status(int layer, int head) const;
+
+  // From now on generate() closes and opens heads towards the controller's goals. Its text is
+  // scored at the next call, before the first token. Error (usage): goals that make no sense, level
+  // 3, level 0 with a speed to hold, agency "off", a text too short to score.
+  void set_controller(const ControllerOptions& options);
+  void clear_controller();  // opens what it has closed; none: does nothing
+  std::optional<ControllerReport> controller_report() const;  // empty: none is set
+
+  // Whether generate() times the model's operations for AgencyReport::performance_stats; on: what
+  // was timed before is forgotten.
+  void set_timing(bool on);
 
   AgencyReport get_agency_report() const;
   std::vector<std::vector<int>> get_gate_activity() const;  // per layer: heads with gate > 0.2

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sentinel/agency.h"
+#include "sentinel/controller.h"
 #include "sentinel/error.h"
 #include "sentinel/evaluate.h"
 #include "sentinel/export.h"

@@ -60,6 +60,16 @@ void bind_adaptive(py::module_& module) {
       .def_readwrite("baseline_integration", &AdaptiveOptions::baseline_integration)
       .def_readwrite("integration_baseline", &AdaptiveOptions::integration_baseline)
       .def_readwrite("unet", &AdaptiveOptions::unet);
+  py::class_<ControllerOptions>(module, "ControllerOptions")
+      .def(py::init<>())
+      .def_readwrite("goal", &ControllerOptions::goal)
+      .def_readwrite("tokens_per_second", &ControllerOptions::tokens_per_second)
+      .def_readwrite("max_perplexity_increase", &ControllerOptions::max_perplexity_increase)
+      .def_readwrite("text", &ControllerOptions::text)
+      .def_readwrite("max_windows", &ControllerOptions::max_windows)
+      .def_readwrite("interval", &ControllerOptions::interval)
+      .def_readwrite("margin", &ControllerOptions::margin)
+      .def_readwrite("max_heads_closed", &ControllerOptions::max_heads_closed);
   AdaptiveClass model(module, "AdaptiveModel");
   model.def_property_readonly("optimization_level", &AdaptiveModel::optimization_level);
   model.def("info", &info_dict);

@@ -52,6 +52,55 @@ py::dict to_dict(const LayerReport& layer) {
   return out;
 }
 
+py::dict to_dict(const PerformanceStats& stats) {
+  py::dict out;
+  out["attention_time"] = stats.attention_time;
+  out["baseline_time"] = stats.baseline_time;
+  out["ffn_time"] = stats.ffn_time;
+  out["total_time"] = stats.total_time;
+  out["attention_percentage"] = stats.attention_percentage;
+  out["baseline_percentage"] = stats.baseline_percentage;
+  out["ffn_percentage"] = stats.ffn_percentage;
+  return out;
+}
+
+py::dict to_dict(const ControllerMove& move) {
+  py::dict out, signal;
+  signal[py::str(move.signal)] = move.value;
+  out["token"] = move.token;
+  out["layer"] = move.head.layer;
+  out["head"] = move.head.head;
+  out["gate_before"] = move.gate_before;
+  out["gate_after"] = move.gate_after;
+  out["signal"] = signal;
+  out["goal"] = move.goal;
+  out["reason"] = move.reason;
+  return out;
+}
+
+py::object controller_report(const AdaptiveModel& model) {
+  const std::optional<ControllerReport> report = model.controller_report();
+  if (!report) return py::none();
+  // 0 stands for what was not measured.
+  const auto measured = [](double value) -> py::object {
+    return value > 0 ? py::object(py::float_(value)) : py::none();
+  };
+  py::list moves;
+  for (const ControllerMove& move : report->moves) moves.append(to_dict(move));
+  py::dict out;
+  out["goal"] = report->goal;
+  out["goal_met"] = report->goal_met;
+  out["heads_closed"] = report->heads_closed;
+  out["tokens_per_second"] = measured(report->tokens_per_second);
+  out["perplexity_before"] = measured(report->perplexity_before);
+  out["perplexity_after"] = measured(report->perplexity_after);
+  out["tokens_scored"] = report->tokens_scored;
+  out["evaluations"] = report->evaluations;
+  out["seconds"] = report->seconds;
+  out["moves"] = moves;
+  return out;
+}
+
 py::dict agency_report(const AdaptiveModel& model) {
   const AgencyReport report = model.get_agency_report();
   py::dict layers;
@@ -80,6 +129,7 @@ py::dict agency_report(const AdaptiveModel& model) {
   }
   out["unet_connections"] = unet;
   out["baseline_integration"] = baseline;
+  if (report.performance_stats) out["performance_stats"] = to_dict(*report.performance_stats);
   return out;
 }
 
@@ -110,6 +160,10 @@ void add_agency(AdaptiveClass& model) {
         return to_dict(m.head_status(layer, head));
       },
       py::arg("layer"), py::arg("head"));
+  model.def("set_controller", &AdaptiveModel::set_controller, py::arg("options"));
+  model.def("clear_controller", &AdaptiveModel::clear_controller);
+  model.def("controller_report", &controller_report);
+  model.def("set_timing", &AdaptiveModel::set_timing, py::arg("on"));
   model.def("get_agency_report", &agency_report);
   model.def("get_gate_activity", &gate_activity);
 }

@@ -217,6 +217,54 @@ class AdaptiveModel:
         with self._lock:
             return self._core.head_status(layer_idx, head_idx)
 
+    def set_controller(
+        self,
+        goal: str = "",
+        *,
+        tokens_per_second: Optional[float] = None,
+        max_perplexity_increase: Optional[float] = None,
+        text: str = "",
+        max_windows: int = 4,
+        interval: int = 16,
+        margin: float = 0.05,
+        max_heads_closed: float = 50,
+    ) -> None:
+        """From now on generate() closes and opens heads towards a goal.
+
+        `tokens_per_second`: decoding speed to hold. `max_perplexity_increase`: percent that the
+        closed heads may cost on `max_windows` windows of `text`, measured at the next generate().
+        `goal` "speed" (the default if a speed is given) closes no more than the speed needs,
+        "quality" all that the perplexity allows, at most `max_heads_closed` percent. A decision
+        falls every `interval` tokens; heads open only above the speed by half of `margin`.
+        Withdrawn heads and heads without consent are never touched.
+        """
+        options = _core.ControllerOptions()
+        try:
+            options.goal, options.text = goal, text
+            options.tokens_per_second = tokens_per_second
+            options.max_perplexity_increase = max_perplexity_increase
+            options.max_windows, options.interval = max_windows, interval
+            options.margin, options.max_heads_closed = margin, max_heads_closed
+        except TypeError:
+            raise usage_error("set_controller: an argument has the wrong type") from None
+        with self._lock:
+            self._core.set_controller(options)
+
+    def clear_controller(self) -> None:
+        """Opens what the controller has closed, and leaves the heads alone from now on."""
+        with self._lock:
+            self._core.clear_controller()
+
+    def controller_report(self) -> Optional[Dict[str, Any]]:
+        """goal, goal_met, heads_closed, measurements and moves with their reasons; None: none set."""
+        with self._lock:
+            return self._core.controller_report()
+
+    def set_timing(self, on: bool) -> None:
+        """Whether generate() times operations for `performance_stats` of the agency report."""
+        with self._lock:
+            self._core.set_timing(on)
+
     def get_agency_report(self) -> Dict[str, Any]:
         """layer_reports {layer: counts by state, violations}, total_violations, num_layers, ..."""
         with self._lock:

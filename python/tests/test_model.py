@@ -230,5 +230,36 @@ class Loading(unittest.TestCase):
         self.assertEqual(sentinel.__version__, sentinel.build_info()["version"])
 
 
+class Controlling(unittest.TestCase):
+    def test_a_quality_goal_is_kept_and_can_be_cleared(self):
+        model = load(1)
+        self.assertIsNone(model.controller_report())
+        text = VALIDATION[:6000]
+        model.set_consent(0, 1, False)
+        model.set_controller(max_perplexity_increase=2, text=text, max_windows=1)
+        model.generate("The captain", max_new_tokens=4, temperature=0)
+        report = model.controller_report()
+        self.assertEqual(report["goal"], "quality")
+        self.assertTrue(report["goal_met"])
+        self.assertGreater(report["heads_closed"], 0)
+        self.assertLessEqual(report["perplexity_after"], 1.02 * report["perplexity_before"])
+        self.assertIn("perplexity_increase", report["moves"][0]["signal"])
+        self.assertEqual(model.info["heads_active"], 63 - report["heads_closed"])
+        model.clear_controller()
+        self.assertEqual(model.info["heads_active"], 63)
+        with self.assertRaisesRegex(sentinel.Error, "no goal"):
+            model.set_controller("speed")
+
+    def test_timing_fills_performance_stats(self):
+        model = load(1)
+        model.generate("The captain", max_new_tokens=4)
+        self.assertNotIn("performance_stats", model.get_agency_report())
+        model.set_timing(True)
+        model.generate("The captain", max_new_tokens=4)
+        stats = model.get_agency_report()["performance_stats"]
+        self.assertGreater(stats["attention_percentage"], 0)
+        self.assertGreater(stats["total_time"], stats["ffn_time"])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -105,6 +105,7 @@ HeadStatus AdaptiveModel::head_status(int layer, int head) const {
 AgencyReport AdaptiveModel::get_agency_report() const {
   AgencyReport report = agency_report(impl_->model->heads());
   report_points(impl_->model->integration(), report);
+  if (impl_->timer) report.performance_stats = impl_->timer->stats();
   return report;
 }
 

@@ -407,5 +407,54 @@ TEST(Api, SaysWhatItIs) {
                   "VERSION " + info.version);
 }
 
+TEST(Controlling, ClosesTowardsItsGoalAndOpensWhenCleared) {
+  AdaptiveModel model = load(1);
+  EXPECT_FALSE(model.controller_report());
+  ControllerOptions options;
+  options.max_perplexity_increase = 2;
+  options.text = read_file(bundled_text("validation")).substr(0, 6000);
+  options.max_windows = 1;
+  model.set_head_state(0, 0, HeadState::withdrawn);
+  model.set_controller(options);
+  model.generate("The captain", {.max_new_tokens = 4, .temperature = 0});
+  const ControllerReport report = model.controller_report().value();
+  EXPECT_EQ(report.goal, "quality");
+  EXPECT_TRUE(report.goal_met);
+  EXPECT_GT(report.heads_closed, 0);
+  EXPECT_EQ(model.info().heads_active, 63 - report.heads_closed);
+  EXPECT_LE(report.perplexity_after, report.perplexity_before * 1.02);
+  const double after = model.evaluate(options.text, {.max_windows = 1}).perplexity;
+  EXPECT_NEAR(after, report.perplexity_after, 1e-6 * after);
+  model.clear_controller();
+  EXPECT_EQ(model.info().heads_active, 63);
+  EXPECT_FALSE(model.controller_report());
+  options.text.clear();
+  expect_contains(error_of([&] { model.set_controller(options); }), "controller_text");
+  AdaptiveModel extreme = load(3);
+  options = {};
+  options.tokens_per_second = 5;
+  expect_contains(error_of([&] { extreme.set_controller(options); }), "level 3");
+}
+
+TEST(Timing, FillsPerformanceStatsAndChangesNothingElse) {
+  AdaptiveModel model = load(1);
+  const GenerationOptions greedy{.max_new_tokens = 12, .temperature = 0};
+  const auto plain = model.generate("The captain", greedy).tokens;
+  EXPECT_FALSE(model.get_agency_report().performance_stats);
+  model.set_timing(true);
+  EXPECT_FALSE(model.get_agency_report().performance_stats);  // nothing timed yet
+  EXPECT_EQ(model.generate("The captain", greedy).tokens, plain);
+  const PerformanceStats first = model.get_agency_report().performance_stats.value();
+  EXPECT_GT(first.attention_time, 0);
+  EXPECT_GT(first.ffn_time, 0);
+  EXPECT_EQ(first.baseline_time, 0);
+  EXPECT_LT(first.attention_time + first.ffn_time, first.total_time);
+  EXPECT_NEAR(first.ffn_percentage, 100 * first.ffn_time / first.total_time, 1e-9);
+  model.generate("The captain", greedy);
+  EXPECT_GT(model.get_agency_report().performance_stats->total_time, first.total_time);
+  model.set_timing(false);
+  EXPECT_FALSE(model.get_agency_report().performance_stats);
+}
+
 }  // namespace
 }  // namespace sentinel

@@ -46,7 +46,15 @@ class Request {
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
-  const GenerateOptions& options() const { return engine_; }
+  // The engine's options with what steers and times the model.
+  const GenerateOptions& options(AdaptiveModel::Impl& model) {
+    engine_.timer = model.timer.get();
+    if (Steering* controller = model.controller.get()) {
+      engine_.before_token = [controller](int token) { controller->before_token(token); };
+      engine_.after_step = [controller](int64_t ns) { controller->after_step(ns); };
+    }
+    return engine_;
+  }
 
   GenerationResult result(Generation generation, std::vector<int32_t> prompt) const {
     GenerateTimings& timings = generation.timings;
@@ -78,10 +86,10 @@ class Request {
 GenerationResult AdaptiveModel::generate(std::string_view prompt,
                                          const GenerationOptions& options) {
   const Tokenizer& tokenizer = require_tokenizer(impl_->baseline.impl());
-  const Request request(options);
+  Request request(options);
   std::vector<int32_t> ids;
-  Generation generation =
-      generate_text(*impl_->model, tokenizer, prompt, request.options(), options.on_token, &ids);
+  Generation generation = generate_text(*impl_->model, tokenizer, prompt, request.options(*impl_),
+                                        options.on_token, &ids);
   return request.result(std::move(generation), std::move(ids));
 }
 
@@ -91,9 +99,9 @@ GenerationResult AdaptiveModel::generate_ids(std::span<const int32_t> prompt,
   const NoTokenizer none(impl_->model->config().vocab_size);
   if (!baseline.tokenizer && !options.stop.empty()) require_tokenizer(baseline);
   const Tokenizer& tokenizer = baseline.tokenizer ? *baseline.tokenizer : none;
-  const Request request(options);
+  Request request(options);
   Generation generation = sentinel::generate_tokens(*impl_->model, tokenizer, prompt,
-                                                    request.options(), options.on_token);
+                                                    request.options(*impl_), options.on_token);
   return request.result(std::move(generation), {prompt.begin(), prompt.end()});
 }
 

@@ -3,6 +3,8 @@
 
 #include <memory>
 
+#include "app/controller/steering.h"
+#include "model/agency/performance.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/model.h"
 #include "model/tokenizer/tokenizer.h"
@@ -18,6 +20,8 @@ struct BaselineModel::Impl {
 struct AdaptiveModel::Impl {
   BaselineModel baseline;
   std::unique_ptr<Model> model;
+  std::unique_ptr<Steering> controller{};   // null: none
+  std::unique_ptr<OperationTimer> timer{};  // null: nothing is timed
 
   const Checkpoint& checkpoint() const { return *baseline.impl().checkpoint; }
 };

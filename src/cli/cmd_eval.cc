@@ -8,6 +8,7 @@
 #include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/preset_measure.h"
 #include "cli/progress.h"
 #include "cli/result_json.h"
 #include "cli/verify_arguments.h"
@@ -83,30 +84,11 @@ std::unique_ptr<Model> open_base(const Arguments& arguments) {
   return Model::create(open_checkpoint(base.model), options);
 }
 
-// What the same heads cost when they leave nothing behind.
-double perplexity_without_means(const Arguments& arguments, const EvalText& text,
-                                const EvalOptions& options) {
-  AgencyArguments agency = arguments.agency;
-  agency.head_means.clear();
-  const OpenedModel opened = open_model(arguments.model, agency);
-  EvalOptions plain = options;
-  plain.tokenizer = opened.tokenizer.get();
-  return evaluate(*opened.model, text.tokens, plain, nullptr).perplexity;
-}
-
 void save_measured(const Arguments& arguments, const Model& model, const EvalResult& result,
-                   const EvalText& text) {
+                   const EvalText& text, std::optional<double> without_means) {
   Preset preset = preset_of(model.heads(), arguments.preset_name);
-  PresetMeasurement measured;
-  measured.text = arguments.text;
-  measured.text_sha256 = text.sha256;
-  measured.tokens_scored = result.tokens_scored;
-  measured.perplexity = result.perplexity;
-  if (result.divergence) measured.perplexity_base = result.divergence->perplexity_base;
-  measured.level = model.info().level;
-  measured.weights = to_string(model.info().weights);
-  measured.head_means = model.info().head_means;
-  preset.measured = measured;
+  preset.measured = preset_measurement(model.info(), result, arguments.text, text);
+  preset.measured->perplexity_without_head_means = without_means;
   save_preset(arguments.save_preset, preset);
 }
 
@@ -140,13 +122,14 @@ int run_eval(Arguments arguments, const RunContext& context) {
   document["baseline_integration"] = arguments.points.integration;
   document["unet"] = arguments.points.unet;
   if (base_model) document["level_base"] = base_model->info().level;
+  std::optional<double> plain;
   if (!arguments.agency.head_means.empty() && !result.interrupted) {
-    const double plain = perplexity_without_means(arguments, text, options);
-    document["perplexity_without_head_means"] = number(plain);
-    if (!context.json) fmt::print("without means    {:.4f}\n", plain);
+    plain = perplexity_without_means(arguments.model, arguments.agency, text, options);
+    document["perplexity_without_head_means"] = number(*plain);
+    if (!context.json) fmt::print("without means    {:.4f}\n", *plain);
   }
   if (!arguments.save_preset.empty() && !result.interrupted) {
-    save_measured(arguments, *opened.model, result, text);
+    save_measured(arguments, *opened.model, result, text, plain);
   }
   context.emit(document);
   if (!context.json) print_result(result, text, arguments.text);

@@ -31,11 +31,12 @@ struct Arguments {
   std::string agency_script;
   ControllerArguments controller;
   VerifyArguments verify;
+  bool performance_stats = false;
 
   // Whether the reader of the text will want to know what became of the heads.
   bool asks_for_heads() const {
     return !agency_script.empty() || !agency.preset.empty() || model.agency == "auto" ||
-           controller.asked();
+           controller.asked() || performance_stats;
   }
 };
 
@@ -134,6 +135,7 @@ TextCallback show_text(const std::string& prompt) {
 struct Steerers {
   ScriptPlayer player;
   std::unique_ptr<Steering> controller;  // null: none was asked for
+  std::optional<OperationTimer> timer;   // the same
 
   Steerers(std::vector<ScriptEntry> script, const Engine& engine, Arguments& arguments)
       : player(std::move(script), engine.opened.model->heads()),
@@ -143,6 +145,9 @@ struct Steerers {
       player.play(token);
       if (controller) controller->before_token(token);
     };
+    if (arguments.performance_stats) {
+      arguments.generate.timer = &timer.emplace(*engine.opened.model);
+    }
     if (controller) {
       arguments.generate.after_step = [this](int64_t ns) { controller->after_step(ns); };
     }
@@ -155,6 +160,7 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
                const Steerers& steerers, nlohmann::json document, const RunContext& context) {
   AgencyReport report = agency_report(engine.opened.model->heads());
   report_points(engine.opened.model->integration(), report);
+  if (steerers.timer) report.performance_stats = steerers.timer->stats();
   document["baseline_integration"] = arguments.verify.integration;
   document["unet"] = arguments.verify.unet;
   if (engine.baseline) {
@@ -184,10 +190,13 @@ int run_generate(Arguments arguments, const RunContext& context) {
   // Bad options fail before the model is loaded.
   Sampler(arguments.generate.sampling, 1);
   read_controller(arguments.controller);
-  if (arguments.controller.asked() && wants_verify(arguments.verify)) {
+  if (wants_verify(arguments.verify) && arguments.controller.asked()) {
     throw usage_error(
         "--controller steers the model that writes; with --baseline_integration verify that is "
         "the baseline, whose heads stay as they are");
+  }
+  if (wants_verify(arguments.verify) && arguments.performance_stats) {
+    throw usage_error("--performance_stats: not with --baseline_integration verify");
   }
   Engine engine = open_engine(arguments);
   const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
@@ -241,6 +250,8 @@ Runner setup_generate(CLI::App& command) {
       command, "agency_script", a->agency_script,
       "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
       ->type_name("FILE");
+  add_flag(command, "performance_stats", a->performance_stats,
+           "time the model's operations for the agency report");
   add_controller_options(command, a->controller);
   add_verify_options(command, a->verify);
   return [a](const RunContext& context) { return run_generate(*a, context); };

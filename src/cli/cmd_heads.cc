@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/preset_measure.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -20,6 +21,9 @@ namespace {
 struct Arguments {
   ModelArguments model;
   std::string text, heatmap;
+  AgencyArguments agency;
+  std::string save_preset, preset_name = "unnamed";
+  bool unmeasured = false;
   int max_windows = 8;
   uint64_t seed = 0;
 };
@@ -86,12 +90,63 @@ void write_heatmap(const HeadReport& report, const std::string& model, const std
   unlink(temporary.c_str());
 }
 
+// Instead of scores: the heads as the arguments set them, with what they were measured to do.
+int run_save_preset(const Arguments& a, const RunContext& context) {
+  const OpenedModel opened = open_model(a.model, a.agency);
+  Model& model = *opened.model;
+  Preset preset = preset_of(model.heads(), a.preset_name);
+  if (!a.unmeasured) {
+    const EvalText text = load_eval_text(a.text, *opened.tokenizer);
+    EvalOptions options;
+    options.max_windows = a.max_windows;
+    options.cancel = context.interrupted;
+    const EvalResult result = evaluate(model, text.tokens, options);
+    if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    PresetMeasurement measured = preset_measurement(model.info(), result, a.text, text);
+    if (model.info().head_means) {
+      measured.perplexity_without_head_means =
+          perplexity_without_means(a.model, a.agency, text, options);
+    }
+    measured.decode_tokens_per_second = decode_tokens_per_second(model, text, context.interrupted);
+    preset.measured = measured;
+  }
+  save_preset(a.save_preset, preset);
+  context.emit({{"preset", to_json(preset)}, {"file", a.save_preset}});
+  if (context.json) return kExitOk;
+  fmt::print("{}: {} heads that are not simply active", printable(a.save_preset),
+             preset.heads.size());
+  if (const auto& m = preset.measured) {
+    fmt::print("; perplexity {:.3f} on {} tokens, {:.0f} tokens/s", m->perplexity, m->tokens_scored,
+               *m->decode_tokens_per_second);
+    if (m->perplexity_without_head_means) {
+      fmt::print("; without head means {:.3f}", *m->perplexity_without_head_means);
+    }
+  }
+  fmt::print("\n");
+  return kExitOk;
+}
+
+void check_preset_arguments(const Arguments& a) {
+  const bool chosen =
+      !a.agency.close_heads.empty() || !a.agency.preset.empty() || !a.agency.head_means.empty();
+  if (a.save_preset.empty() && (chosen || a.unmeasured)) {
+    throw usage_error(
+        "--close_heads, --preset, --head_means and --unmeasured belong to --save_preset FILE; "
+        "scores are those of open heads");
+  }
+  if (!a.save_preset.empty() && !a.heatmap.empty()) {
+    throw usage_error("--heatmap shows scores, which --save_preset does not compute; run it apart");
+  }
+}
+
 int run_heads(Arguments a, const RunContext& context) {
+  check_preset_arguments(a);
   if (!a.heatmap.empty() && !a.heatmap.ends_with(".svg") && !a.heatmap.ends_with(".png")) {
     throw usage_error("--heatmap {}: name a .svg or .png file", printable(a.heatmap));
   }
   if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
+  if (!a.save_preset.empty()) return run_save_preset(a, context);
   const OpenedModel opened = open_model(a.model);
   const EvalText text = load_eval_text(a.text, *opened.tokenizer);
   const auto limit = static_cast<size_t>(a.max_windows) *
@@ -127,6 +182,12 @@ Runner setup_heads(CLI::App& command) {
       ->type_name("N")
       ->capture_default_str();
   add_option(command, "seed", a->seed, "of the score random")->capture_default_str();
+  add_agency_options(command, a->agency);
+  add_option(command, "save_preset", a->save_preset,
+             "instead of scores: write the heads as set, with perplexity and speed, to a file")
+      ->type_name("FILE");
+  add_option(command, "preset_name", a->preset_name, "its name")->type_name("NAME");
+  add_flag(command, "unmeasured", a->unmeasured, "... that says nothing of what it does");
   add_option(command, "heatmap", a->heatmap, "draw a heat map: .svg, or .png")->type_name("FILE");
   return [a](const RunContext& context) { return run_heads(*a, context); };
 }

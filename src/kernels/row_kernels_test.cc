@@ -1,6 +1,7 @@
 // Layer norm and softmax of every instruction set against the plain twins.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -48,6 +49,25 @@ TEST_P(RowKernels, SoftmaxAndItsEntropyEqualTheDirectSums) {
       for (int i = n; i < n + 16; ++i) EXPECT_EQ(scores[i], 0);
       EXPECT_NEAR(std::log(sums.l) - sums.t / sums.l, entropy, 1e-5) << n << " " << spread;
     }
+  }
+}
+
+// -sum p ln p in two passes, in double, of scores whose own scale is 0.1 to 100.
+TEST_P(RowKernels, EntropyHoldsForAnyWidthAndScale) {
+  for (int round = 0; round < 400; ++round) {
+    const int n = round < 40 ? round + 1 : 1 + static_cast<int>(rng_.below(4096));
+    const double scale = std::pow(10.0, 3 * rng_.uniform() - 1);
+    std::vector<float> scores(n + 16);
+    for (int i = 0; i < n; ++i) scores[i] = static_cast<float>(scale * rng_.normal());
+    const double top = *std::max_element(scores.begin(), scores.begin() + n);
+    double sum = 0, entropy = 0;
+    for (int i = 0; i < n; ++i) sum += std::exp(scores[i] - top);
+    for (int i = 0; i < n; ++i) {
+      const double p = std::exp(scores[i] - top) / sum;
+      if (p > 0) entropy -= p * std::log(p);
+    }
+    const SoftmaxSums sums = kernels_.softmax(scores.data(), n, n + 16, 1.0F);
+    EXPECT_NEAR(std::log(sums.l) - sums.t / sums.l, entropy, 1e-5) << n << " " << scale;
   }
 }
 

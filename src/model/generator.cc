@@ -43,6 +43,7 @@ class Run {
     const size_t most = std::min(room, static_cast<size_t>(options_.max_new_tokens));
     out_.tokens.reserve(most);
     out_.timings.step_ns.reserve(most);
+    if (options_.timer) session_.set_trace(&options_.timer->trace());
     announce();
     prefill(prompt);
     while (take(sample())) {
@@ -55,6 +56,7 @@ class Run {
       announce();
       step(out_.tokens.back());
     }
+    if (options_.timer) session_.set_trace(nullptr);
     finish_text();
     return std::move(out_);
   }
@@ -71,6 +73,7 @@ class Run {
     const double start = now_s();
     session_.prefill(0, prompt, logits_.data());
     out_.timings.prefill_ms = ms_since(start);
+    if (options_.timer) options_.timer->collect();
     out_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());
   }
 
@@ -87,6 +90,7 @@ class Run {
     const double start = now_s();
     session_.step({&token, 1}, logits_.data());
     out_.timings.step_ns.push_back(static_cast<int64_t>((now_s() - start) * 1e9));
+    if (options_.timer) options_.timer->collect();
     if (options_.after_step) options_.after_step(out_.timings.step_ns.back());
   }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/agency/performance.h"
 #include "model/model.h"
 #include "model/sampler.h"
 #include "model/tokenizer/tokenizer.h"
@@ -25,6 +26,7 @@ struct GenerateOptions {
   // prompt, n between new tokens n - 1 and n. The place to switch heads.
   std::function<void(int index)> before_token;
   std::function<void(int64_t ns)> after_step;  // the model's time for the step
+  OperationTimer* timer = nullptr;             // not null: operations are timed into it
 };
 
 enum class StopReason { length, eos, stop_string, context, callback, interrupted };

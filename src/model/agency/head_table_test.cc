@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "model/agency/controller.h"
 #include "model/agency/report.h"
 
 namespace sentinel {
@@ -29,6 +30,10 @@ struct Simple {
     bool consent = true;
     double utilization = 0;
     int64_t last_signal = 0;
+    std::vector<double> norms;  // since the factor last changed by a request or by itself
+    int64_t low_since = -1;
+    double alignment = 1;
+    bool removed = false;
   };
   std::map<HeadId, Head> heads;
   std::map<int, int64_t> violations;
@@ -37,7 +42,13 @@ struct Simple {
 
   bool contributes(HeadId id) {
     const Head& h = heads[id];
-    return h.consent && h.state != HeadState::withdrawn && h.gate > 0;
+    return h.consent && !h.removed && h.state != HeadState::withdrawn && h.gate > 0;
+  }
+  void signal(Head& h) {
+    h.last_signal = step;
+    h.norms.clear();
+    h.low_since = -1;
+    h.alignment = 1;
   }
   bool set_state(HeadId id, HeadState state, std::optional<bool> consent) {
     Head& h = heads[id];
@@ -48,7 +59,7 @@ struct Simple {
     }
     if (consent) h.consent = *consent;
     h.state = state;
-    h.last_signal = step;
+    signal(h);
     return true;
   }
   bool set_gate(HeadId id, float gate) {
@@ -58,7 +69,7 @@ struct Simple {
       return false;
     }
     h.gate = gate;
-    h.last_signal = step;
+    signal(h);
     return true;
   }
   void track(HeadId id, double u) {
@@ -66,8 +77,21 @@ struct Simple {
     h.utilization = 0.9 * h.utilization + 0.1 * u;
     if (h.consent && h.state == HeadState::active && h.utilization > options.overload_threshold) {
       h.state = HeadState::overloaded;
-      h.last_signal = step;
+      signal(h);
     }
+  }
+  void track_norm(HeadId id, double norm) {
+    Head& h = heads[id];
+    double mean = 0;
+    for (const double n : h.norms) mean += n / static_cast<double>(h.norms.size());
+    if (mean > 0) h.alignment = norm / mean;
+    h.norms.push_back(norm);
+    if (h.alignment >= options.alignment_threshold) h.low_since = -1;
+    if (h.alignment < options.alignment_threshold && h.low_since < 0) h.low_since = step;
+    const bool low = h.low_since >= 0 && step - h.low_since >= options.recovery_period;
+    if (!h.consent || h.state != HeadState::active || !low) return;
+    h.state = HeadState::misaligned;
+    signal(h);
   }
   void advance() {
     ++step;
@@ -75,13 +99,42 @@ struct Simple {
       const bool recovers = h.state == HeadState::overloaded || h.state == HeadState::misaligned;
       if (h.consent && recovers && step - h.last_signal >= options.recovery_period) {
         h.state = HeadState::active;
-        h.last_signal = step;
+        signal(h);
       }
     }
   }
 };
 
 class Property : public testing::TestWithParam<int> {};
+
+// One step: what every contributing head did, told to both.
+void random_step(Rng& rng, HeadTable& table, Simple& simple) {
+  for (auto& [head, status] : simple.heads) {
+    ASSERT_EQ(table.is_active(head), simple.contributes(head));
+    if (!table.is_active(head)) continue;
+    const double u = rng.uniform() < 0.8 ? 1 : 0.2;
+    table.track_utilization(head, u);
+    simple.track(head, u);
+    const double norm = head.head == 2 && table.step() / 40 % 2 == 1 ? 0.01 : 1 + rng.uniform();
+    table.track_contribution(head, norm);
+    simple.track_norm(head, norm);
+  }
+  table.advance_step();
+  simple.advance();
+}
+
+// A controller that wants to close or open something at every decision.
+void random_decision(Rng& rng, Controller& controller, HeadTable& table, Simple& simple) {
+  const double speed = rng.uniform() < 0.5 ? 10 : 10000;
+  const HeadImportance importance(2, {1, 2, 3, 4});
+  for (const ControllerMove& move : controller.hold_speed(table, importance, speed, 0.1)) {
+    const float gate = static_cast<float>(move.gate_after);
+    ASSERT_NE(simple.heads[move.head].state, HeadState::withdrawn);
+    ASSERT_TRUE(simple.heads[move.head].consent);
+    ASSERT_TRUE(table.set_gate(move.head, gate));
+    ASSERT_TRUE(simple.set_gate(move.head, gate));
+  }
+}
 
 // One random request or tracked step, made of both and compared.
 void random_move(Rng& rng, HeadTable& table, Simple& simple) {
@@ -105,18 +158,11 @@ void random_move(Rng& rng, HeadTable& table, Simple& simple) {
       const bool consent = rng.uniform() < 0.6;
       table.set_consent(id, consent);
       simple.heads[id].consent = consent;
-      simple.heads[id].last_signal = simple.step;
+      simple.signal(simple.heads[id]);
       break;
     }
     default:
-      for (auto& [head, status] : simple.heads) {
-        if (!table.is_active(head)) continue;
-        const double u = rng.uniform() < 0.8 ? 1 : 0.2;
-        table.track_utilization(head, u);
-        simple.track(head, u);
-      }
-      table.advance_step();
-      simple.advance();
+      for (int steps = 0; steps < 3; ++steps) random_step(rng, table, simple);
   }
 }
 
@@ -131,9 +177,13 @@ TEST_P(Property, RandomRequestsFollowTheContract) {
     for (int head = 0; head < table.n_heads(layer); ++head) simple.heads[{layer, head}] = {};
   }
   Rng rng(static_cast<uint64_t>(GetParam()));
-  int overloads = 0;
+  ControllerOptions goal;
+  goal.tokens_per_second = 1000;
+  Controller controller(goal);
+  int overloads = 0, misaligned = 0;
   for (int move = 0; move < 4000; ++move) {
     random_move(rng, table, simple);
+    if (move % 5 == 0) random_decision(rng, controller, table, simple);
     if (HasFatalFailure()) return;
     for (auto& [id, want] : simple.heads) {
       const HeadStatus& have = table.status(id);
@@ -142,6 +192,8 @@ TEST_P(Property, RandomRequestsFollowTheContract) {
       ASSERT_EQ(have.consent, want.consent);
       ASSERT_EQ(have.last_signal, want.last_signal);
       ASSERT_NEAR(have.utilization, want.utilization, 1e-12);
+      ASSERT_NEAR(have.alignment, want.alignment, 1e-9 * (1 + want.alignment));
+      misaligned += have.state == HeadState::misaligned;
       ASSERT_EQ(table.is_active(id), simple.contributes(id));
       ASSERT_EQ(table.factor(id),
                 simple.contributes(id) ? state_factor(want.state) * want.gate : 0);
@@ -153,6 +205,7 @@ TEST_P(Property, RandomRequestsFollowTheContract) {
     }
   }
   EXPECT_GT(overloads, 0);
+  EXPECT_GT(misaligned, 0);
   EXPECT_GT(table.violation_count(), 256);  // the ring has gone round
   const auto recent = table.recent_violations();
   ASSERT_EQ(recent.size(), 256U);

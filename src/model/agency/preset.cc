@@ -100,6 +100,13 @@ class Reader {
     m.level = index(field(object, "level"), "level");
     m.weights = text(object, "weights");
     m.head_means = flag(object, "head_means");
+    const auto optional = [&](const char* key) {
+      return object.contains(key) ? std::optional(number(object, key)) : std::nullopt;
+    };
+    m.perplexity_without_head_means = optional("perplexity_without_head_means");
+    m.decode_tokens_per_second = optional("decode_tokens_per_second");
+    if (object.contains("threads")) m.threads = index(object["threads"], "threads");
+    if (object.contains("isa")) m.isa = text(object, "isa");
     return m;
   }
 
@@ -116,6 +123,12 @@ json measured_json(const PresetMeasurement& m) {
               {"weights", m.weights},
               {"head_means", m.head_means}};
   if (m.perplexity_base) out["perplexity_base"] = *m.perplexity_base;
+  if (m.perplexity_without_head_means) {
+    out["perplexity_without_head_means"] = *m.perplexity_without_head_means;
+  }
+  if (m.decode_tokens_per_second) out["decode_tokens_per_second"] = *m.decode_tokens_per_second;
+  if (m.threads > 0) out["threads"] = m.threads;
+  if (!m.isa.empty()) out["isa"] = m.isa;
   return out;
 }
 

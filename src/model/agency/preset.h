@@ -11,7 +11,7 @@
 
 namespace sentinel {
 
-// What one run of `sentinel eval` found with the preset's heads.
+// What one run of `sentinel eval` or `sentinel heads` found with the preset's heads.
 struct PresetMeasurement {
   std::string text, text_sha256;
   int64_t tokens_scored = 0;
@@ -20,6 +20,10 @@ struct PresetMeasurement {
   int level = 0;
   std::string weights;
   bool head_means = false;
+  std::optional<double> perplexity_without_head_means;
+  std::optional<double> decode_tokens_per_second;  // median over steps, with these threads
+  int threads = 0;
+  std::string isa;
 };
 
 struct PresetHead {

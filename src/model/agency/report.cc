@@ -113,6 +113,20 @@ void report_points(const IntegrationSet* set, AgencyReport& report) {
   }
 }
 
+namespace {
+
+json stats_json(const PerformanceStats& stats) {
+  return {{"attention_time", stats.attention_time},
+          {"baseline_time", stats.baseline_time},
+          {"ffn_time", stats.ffn_time},
+          {"total_time", stats.total_time},
+          {"attention_percentage", stats.attention_percentage},
+          {"baseline_percentage", stats.baseline_percentage},
+          {"ffn_percentage", stats.ffn_percentage}};
+}
+
+}  // namespace
+
 json to_json(const AgencyReport& report) {
   json unet = json::object(), baseline = json::object();
   for (const auto& [layer, skip] : report.unet_connections) {
@@ -125,17 +139,21 @@ json to_json(const AgencyReport& report) {
   for (const LayerReport& layer : report.layer_reports) {
     layers[std::to_string(layer.layer)] = layer_json(layer);
   }
-  return {{"layer_reports", layers},
-          {"total_violations", report.total_violations},
-          {"num_layers", report.num_layers},
-          {"step", report.step},
-          {"heads_active", report.heads_active},
-          {"automatic", report.automatic},
-          {"unet_connections", unet},
-          {"baseline_integration", baseline},
-          {"overload_threshold", report.options.overload_threshold},
-          {"alignment_threshold", report.options.alignment_threshold},
-          {"recovery_period", report.options.recovery_period}};
+  json document = {{"layer_reports", layers},
+                   {"total_violations", report.total_violations},
+                   {"num_layers", report.num_layers},
+                   {"step", report.step},
+                   {"heads_active", report.heads_active},
+                   {"automatic", report.automatic},
+                   {"unet_connections", unet},
+                   {"baseline_integration", baseline},
+                   {"overload_threshold", report.options.overload_threshold},
+                   {"alignment_threshold", report.options.alignment_threshold},
+                   {"recovery_period", report.options.recovery_period}};
+  if (report.performance_stats) {
+    document["performance_stats"] = stats_json(*report.performance_stats);
+  }
+  return document;
 }
 
 std::string to_text(const AgencyReport& report) {
@@ -161,6 +179,12 @@ std::string to_text(const AgencyReport& report) {
   }
   out += fmt::format("{} heads contribute, step {}, {} violations\n", report.heads_active,
                      report.step, report.total_violations);
+  if (report.performance_stats) {
+    const PerformanceStats& s = *report.performance_stats;
+    out += fmt::format(
+        "{:.3f} s in the model: attention {:.1f} %, feed-forward {:.1f} %, baseline {:.1f} %\n",
+        s.total_time, s.attention_percentage, s.ffn_percentage, s.baseline_percentage);
+  }
   if (heads.empty()) return out;
   return out + "layer  head  state        gate  consent  factor  utilization  alignment\n" + heads;
 }

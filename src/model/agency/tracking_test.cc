@@ -122,6 +122,45 @@ TEST(Switching, AHeadThatReturnsCatchesUpExactlyInEveryLayer) {
   }
 }
 
+// Random requests between the steps of a running model: a head that may not contribute changes no
+// logit, whatever its weights are; a twin in which those heads are closed by hand shows it.
+TEST(Switching, WithdrawnAndUnconsentingHeadsNeverContributeToARunningModel) {
+  const auto ids = some_tokens(60, 6);
+  const auto model =
+      Model::create(mini(), {.level = 1,
+                             .threads = 2,
+                             .agency = AgencyMode::automatic,
+                             .agency_options = {.overload_threshold = 0.2, .recovery_period = 3}});
+  const auto twin = Model::create(mini(), {.level = 1, .threads = 2, .agency = AgencyMode::off});
+  const auto session = model->new_session(1, 64), twin_session = twin->new_session(1, 64);
+  std::vector<float> a(4096), b(4096);
+  Rng rng(9);
+  int closed = 0;
+  for (const int32_t token : ids) {
+    for (int i = 0; i < 6; ++i) {
+      const HeadId id{static_cast<int>(rng.below(8)), static_cast<int>(rng.below(8))};
+      if (rng.uniform() < 0.5) {
+        model->heads().set_state(id, static_cast<HeadState>(rng.below(4)));
+      } else {
+        model->heads().set_consent(id, rng.uniform() < 0.5);
+      }
+    }
+    for (int l = 0; l < 8; ++l) {
+      for (int h = 0; h < 8; ++h) {
+        const HeadStatus& head = model->heads().status({l, h});
+        const bool may = head.consent && head.state != HeadState::withdrawn;
+        closed += !may;
+        twin->heads().set_gate({l, h}, may ? model->heads().factor({l, h}) : 0);
+      }
+    }
+    session->step({&token, 1}, a.data());
+    twin_session->step({&token, 1}, b.data());
+    ASSERT_EQ(a, b);
+  }
+  EXPECT_GT(closed, 300);
+  EXPECT_GT(model->heads().violation_count(), 0);
+}
+
 TEST(Switching, Level3RemovesClosedHeadsForGood) {
   const auto ids = some_tokens(30, 5);
   const std::vector<HeadId> closed = {{0, 1}, {3, 0}, {3, 1}, {7, 7}};

@@ -1,0 +1,32 @@
+#include "api/controller_text.h"
+#include "api/impl.h"
+
+namespace sentinel {
+
+void AdaptiveModel::set_controller(const ControllerOptions& options) {
+  const Controller checks(options);  // before the text is looked at
+  Steering::Measure measure;
+  if (!options.text.empty()) {
+    measure =
+        text_measure(*impl_->model, require_tokenizer(impl_->baseline.impl()), options, nullptr);
+  }
+  auto controller = std::make_unique<Steering>(*impl_->model, options, std::move(measure));
+  clear_controller();
+  impl_->controller = std::move(controller);
+}
+
+void AdaptiveModel::clear_controller() {
+  if (impl_->controller) impl_->controller->release();
+  impl_->controller.reset();
+}
+
+std::optional<ControllerReport> AdaptiveModel::controller_report() const {
+  if (!impl_->controller) return std::nullopt;
+  return impl_->controller->report();
+}
+
+void AdaptiveModel::set_timing(bool on) {
+  impl_->timer = on ? std::make_unique<OperationTimer>(*impl_->model) : nullptr;
+}
+
+}  // namespace sentinel

@@ -1,0 +1,53 @@
+#include "cli/preset_measure.h"
+
+#include <algorithm>
+
+#include "app/profile/generation_timer.h"
+
+namespace sentinel::cli {
+namespace {
+
+constexpr int kPromptTokens = 32, kNewTokens = 128;
+
+}  // namespace
+
+PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& result,
+                                     const std::string& text_name, const EvalText& text) {
+  PresetMeasurement measured;
+  measured.text = text_name;
+  measured.text_sha256 = text.sha256;
+  measured.tokens_scored = result.tokens_scored;
+  measured.perplexity = result.perplexity;
+  if (result.divergence) measured.perplexity_base = result.divergence->perplexity_base;
+  measured.level = info.level;
+  measured.weights = to_string(info.weights);
+  measured.head_means = info.head_means;
+  measured.threads = info.threads;
+  measured.isa = info.isa;
+  return measured;
+}
+
+double perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
+                                const EvalText& text, const EvalOptions& options) {
+  agency.head_means.clear();
+  const OpenedModel opened = open_model(model, agency);
+  EvalOptions plain = options;
+  plain.tokenizer = opened.tokenizer.get();
+  return evaluate(*opened.model, text.tokens, plain, nullptr).perplexity;
+}
+
+double decode_tokens_per_second(Model& model, const EvalText& text,
+                                const std::atomic<bool>* cancel) {
+  const int context = model.config().context_length;
+  const auto prompt = std::min(
+      {std::ssize(text.tokens), std::ptrdiff_t{kPromptTokens}, std::ptrdiff_t{context / 4}});
+  GenerationWork work;
+  work.prompts = {{text.tokens.begin(), text.tokens.begin() + prompt}};
+  work.generated_tokens = std::min(kNewTokens, context / 2);
+  std::vector<double> steps = time_generation(model, work, cancel).steps;
+  const auto middle = steps.begin() + std::ssize(steps) / 2;
+  std::nth_element(steps.begin(), middle, steps.end());
+  return 1 / *middle;
+}
+
+}  // namespace sentinel::cli
