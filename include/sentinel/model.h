@@ -89,6 +89,7 @@ struct PruningOptions {
   std::string strategy = "obs";   // as `sentinel prune --strategy`
   std::string recover = "refit";  // "none", "bias", "refit"
   std::string calibration_text;   // empty: the bundled one
+  std::string save_stats;         // folder to make for the calibration statistics; empty: none
   int round_to = 16;              // neurons of a layer go in multiples of this
   uint64_t seed = 0;
   int threads = 0;         // 0: all cores this process may use
@@ -178,5 +179,10 @@ class SENTINEL_API AdaptiveModel {
 // available on this machine; Error (bad_input): weights that are not finite.
 SENTINEL_API AdaptiveModel load_adaptive_model(const BaselineModel& baseline,
                                                const AdaptiveOptions& options = {});
+// The same with the dense model that was opened already, as options.integration_baseline: what
+// `baseline` was pruned from.
+SENTINEL_API AdaptiveModel load_adaptive_model(const BaselineModel& baseline,
+                                               const AdaptiveOptions& options,
+                                               const BaselineModel& dense);
 
 }  // namespace sentinel

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "sentinel/agency.h"
+#include "sentinel/benchmark.h"
 #include "sentinel/error.h"
 #include "sentinel/evaluate.h"
 #include "sentinel/export.h"
 #include "sentinel/generate.h"
 #include "sentinel/model.h"
 #include "sentinel/options.h"
+#include "sentinel/profile.h"
 
 namespace sentinel {
 

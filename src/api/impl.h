@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "app/generate/verified_text.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/model.h"
 #include "model/tokenizer/tokenizer.h"
@@ -17,8 +18,12 @@ struct BaselineModel::Impl {
 
 struct AdaptiveModel::Impl {
   BaselineModel baseline;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Model> model;    // has the heads
+  std::unique_ptr<Model> decider;  // with verify: what `model` drafts for; else null
+  VerifyOptions verify;
 
+  // Whose text, logits and perplexity are the model's.
+  Model& output() const { return decider ? *decider : *model; }
   const Checkpoint& checkpoint() const { return *baseline.impl().checkpoint; }
 };
 
