@@ -37,6 +37,25 @@ struct GenerationTimings {
   double decode_tokens_per_second = 0;  // 0: no token after the first
 };
 
+// With baseline_integration "verify": how drafting went.
+struct VerificationDrafter {
+  std::string name;  // "ngram", "model"
+  int64_t rounds = 0, drafted = 0, accepted = 0;
+  double acceptance = 0;  // recent, of a token whose predecessors were right
+  double token_ms = 0;    // to draft one
+  double speed_up = 1;    // of its recent rounds over single steps
+  bool off = false;       // did not pay at the end
+};
+struct VerificationReport {
+  int64_t steps = 0;            // tokens taken
+  int64_t baseline_passes = 0;  // of the dense model
+  int64_t single_passes = 0;    // of them without a draft
+  double single_ms = 0;         // the dense model's time for one token
+  double seconds = 0;           // drafting and verifying, all of it
+  double speed_up = 0;          // over single steps
+  std::vector<VerificationDrafter> drafters;
+};
+
 struct GenerationResult {
   std::string text;                    // of the new tokens; bytes, not always valid UTF-8
   std::vector<int32_t> tokens;         // new ones, without end-of-text
@@ -44,6 +63,7 @@ struct GenerationResult {
   std::string stop_reason;  // "length", "eos", "stop", "context", "callback", "interrupted"
   uint64_t seed = 0;
   GenerationTimings timings;
+  std::optional<VerificationReport> verification;
 };
 
 }  // namespace sentinel

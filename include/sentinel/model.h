@@ -90,6 +90,7 @@ struct PruningOptions {
   std::string strategy = "obs";   // as `sentinel prune --strategy`
   std::string recover = "refit";  // "none", "bias", "refit"
   std::string calibration_text;   // empty: the bundled one
+  std::string save_stats;         // folder to make for the calibration statistics; empty: none
   int round_to = 16;              // neurons of a layer go in multiples of this
   uint64_t seed = 0;
   int threads = 0;         // 0: all cores this process may use
@@ -158,13 +159,13 @@ class SENTINEL_API AdaptiveModel {
 
   // From now on generate() closes and opens heads towards the controller's goals. Its text is
   // scored at the next call, before the first token. Error (usage): goals that make no sense, level
-  // 3, level 0 with a speed to hold, agency "off", a text too short to score.
+  // 3, level 0 with a speed to hold, agency "off", verify, a text too short to score.
   void set_controller(const ControllerOptions& options);
   void clear_controller();  // opens what it has closed; none: does nothing
   std::optional<ControllerReport> controller_report() const;  // empty: none is set
 
   // Whether generate() times the model's operations for AgencyReport::performance_stats; on: what
-  // was timed before is forgotten.
+  // was timed before is forgotten. Error (usage): with verify.
   void set_timing(bool on);
 
   AgencyReport get_agency_report() const;
@@ -190,5 +191,10 @@ class SENTINEL_API AdaptiveModel {
 // available on this machine; Error (bad_input): weights that are not finite.
 SENTINEL_API AdaptiveModel load_adaptive_model(const BaselineModel& baseline,
                                                const AdaptiveOptions& options = {});
+// The same with the dense model that was opened already, as options.integration_baseline: what
+// `baseline` was pruned from.
+SENTINEL_API AdaptiveModel load_adaptive_model(const BaselineModel& baseline,
+                                               const AdaptiveOptions& options,
+                                               const BaselineModel& dense);
 
 }  // namespace sentinel

@@ -23,12 +23,19 @@ struct AdaptiveOptions {
   std::string agency = "track";  // "off", "track" (at level 3: off), "auto"
   AgencyOptions agency_options;  // for "auto"
   bool protect_first = false;    // position 0 is computed with all heads that have consent
-  // "off", or "mix": fitted weights beside the model (`sentinel prune --fit_integration`) take over
-  // from the hidden states of `integration_baseline`, the dense model (empty: the model itself with
-  // all heads open).
+  // Folder of calibration statistics (`sentinel prune --save_stats`, PruningOptions::save_stats):
+  // a head that is closed by 1 - f leaves (1 - f) of its mean output behind. Empty: nothing.
+  std::string head_means;
+  // "off", "mix": fitted weights beside the model (`sentinel prune --fit_integration`) take over
+  // from the hidden states of the dense model; or "verify": the model drafts, the dense model
+  // decides. Then generated text, logits and perplexity are the dense model's at the level asked
+  // for, text arrives faster, and heads, pruning and saving concern the model that drafts.
   std::string baseline_integration = "off";
-  std::string integration_baseline;
-  std::string unet = "off";  // "on": fitted skips from early to late layers
+  std::string integration_baseline;  // the dense model; empty: the same model with all heads open
+  std::string draft_weights;         // verify; empty: one size below the level's
+  int draft_length = 0;              // verify: tokens to draft, 1 to 8; 0: what pays
+  bool draft_ngrams = true;          // verify: repetitions in the text are drafts too
+  std::string unet = "off";          // "on": fitted skips from early to late layers
 };
 
 // Read back from the model.
@@ -36,9 +43,11 @@ struct RunInfo {
   int optimization_level = 0;
   int threads = 0;
   std::string device, isa, weights, lm_head, kv, agency;
-  std::string baseline_integration, unet;  // "off", "mix"; "off", "on"
+  bool head_means = false;                 // closed heads leave their mean
+  std::string baseline_integration, unet;  // "off", "mix", "verify"; "off", "on"
+  std::string draft_weights;               // with verify; else empty
   bool kv_cache = true;                    // level 0 recomputes the whole sequence for every token
-  int64_t weight_bytes = 0;
+  int64_t weight_bytes = 0;                // of both models with verify
   int64_t kv_bytes_per_token = 0;
   int heads = 0;         // present
   int heads_active = 0;  // contributing as they are set now

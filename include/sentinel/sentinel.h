@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sentinel/agency.h"
+#include "sentinel/benchmark.h"
 #include "sentinel/controller.h"
 #include "sentinel/error.h"
 #include "sentinel/evaluate.h"
@@ -16,6 +17,7 @@
 #include "sentinel/generate.h"
 #include "sentinel/model.h"
 #include "sentinel/options.h"
+#include "sentinel/profile.h"
 
 namespace sentinel {
 

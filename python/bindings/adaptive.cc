@@ -18,7 +18,9 @@ py::dict info_dict(const AdaptiveModel& model) {
   out["lm_head"] = info.lm_head;
   out["kv"] = info.kv;
   out["agency"] = info.agency;
+  out["head_means"] = info.head_means;
   out["baseline_integration"] = info.baseline_integration;
+  out["draft_weights"] = info.draft_weights;
   out["unet"] = info.unet;
   out["kv_cache"] = info.kv_cache;
   out["weight_bytes"] = info.weight_bytes;
@@ -57,8 +59,12 @@ void bind_adaptive(py::module_& module) {
       .def_readwrite("agency", &AdaptiveOptions::agency)
       .def_readwrite("agency_options", &AdaptiveOptions::agency_options)
       .def_readwrite("protect_first", &AdaptiveOptions::protect_first)
+      .def_readwrite("head_means", &AdaptiveOptions::head_means)
       .def_readwrite("baseline_integration", &AdaptiveOptions::baseline_integration)
       .def_readwrite("integration_baseline", &AdaptiveOptions::integration_baseline)
+      .def_readwrite("draft_weights", &AdaptiveOptions::draft_weights)
+      .def_readwrite("draft_length", &AdaptiveOptions::draft_length)
+      .def_readwrite("draft_ngrams", &AdaptiveOptions::draft_ngrams)
       .def_readwrite("unet", &AdaptiveOptions::unet);
   py::class_<ControllerOptions>(module, "ControllerOptions")
       .def(py::init<>())
@@ -85,8 +91,15 @@ void bind_adaptive(py::module_& module) {
   add_agency(model);
   add_generate(model);
   add_evaluate(model);
-  module.def("load_adaptive_model", &load_adaptive_model, py::arg("baseline"), py::arg("options"),
-             py::call_guard<py::gil_scoped_release>());
+  module.def(
+      "load_adaptive_model",
+      [](const BaselineModel& baseline, const AdaptiveOptions& options,
+         const BaselineModel* dense) {
+        return dense ? load_adaptive_model(baseline, options, *dense)
+                     : load_adaptive_model(baseline, options);
+      },
+      py::arg("baseline"), py::arg("options"), py::arg("dense"),
+      py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace sentinel::python

@@ -44,13 +44,15 @@ py::array_t<int32_t> encode(const BaselineModel& model, const std::string& text)
 
 BaselineModel prune(const BaselineModel& model, double heads, double ffn,
                     const std::string& strategy, const std::string& recover,
-                    const std::string& calibration_text, int round_to, uint64_t seed, int threads) {
+                    const std::string& calibration_text, int round_to, uint64_t seed, int threads,
+                    const std::string& save_stats) {
   SignalCheck signals;
   PruningOptions options{.heads = heads,
                          .ffn = ffn,
                          .strategy = strategy,
                          .recover = recover,
                          .calibration_text = calibration_text,
+                         .save_stats = save_stats,
                          .round_to = round_to,
                          .seed = seed,
                          .threads = threads};
@@ -80,7 +82,7 @@ void bind_baseline(py::module_& module) {
           py::arg("ids"))
       .def("prune", &prune, py::arg("heads"), py::arg("ffn"), py::arg("strategy"),
            py::arg("recover"), py::arg("calibration_text"), py::arg("round_to"), py::arg("seed"),
-           py::arg("threads"), py::call_guard<py::gil_scoped_release>())
+           py::arg("threads"), py::arg("save_stats"), py::call_guard<py::gil_scoped_release>())
       .def(
           "save_pretrained",
           [](const BaselineModel& model, const std::string& folder, const std::string& dtype,

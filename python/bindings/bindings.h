@@ -11,6 +11,7 @@ void bind_error(pybind11::module_& module);
 void bind_baseline(pybind11::module_& module);
 void bind_generate(pybind11::module_& module);
 void bind_evaluate(pybind11::module_& module);
+void bind_measure(pybind11::module_& module);
 // The classes; the functions of the other topics are added to them.
 using AdaptiveClass = pybind11::class_<AdaptiveModel>;
 void bind_adaptive(pybind11::module_& module);

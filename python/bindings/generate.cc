@@ -64,6 +64,27 @@ void bind_generate(py::module_& module) {
                    "{:.0f} tokens/s>")
             .format(t.first_token_ms, t.prefill_tokens_per_second, t.decode_tokens_per_second);
       });
+  py::class_<VerificationDrafter>(module, "VerificationDrafter")
+      .def_readonly("name", &VerificationDrafter::name)
+      .def_readonly("rounds", &VerificationDrafter::rounds)
+      .def_readonly("drafted", &VerificationDrafter::drafted)
+      .def_readonly("accepted", &VerificationDrafter::accepted)
+      .def_readonly("acceptance", &VerificationDrafter::acceptance)
+      .def_readonly("token_ms", &VerificationDrafter::token_ms)
+      .def_readonly("speed_up", &VerificationDrafter::speed_up)
+      .def_readonly("off", &VerificationDrafter::off);
+  py::class_<VerificationReport>(module, "VerificationReport")
+      .def_readonly("steps", &VerificationReport::steps)
+      .def_readonly("baseline_passes", &VerificationReport::baseline_passes)
+      .def_readonly("single_passes", &VerificationReport::single_passes)
+      .def_readonly("single_ms", &VerificationReport::single_ms)
+      .def_readonly("seconds", &VerificationReport::seconds)
+      .def_readonly("speed_up", &VerificationReport::speed_up)
+      .def_readonly("drafters", &VerificationReport::drafters)
+      .def("__repr__", [](const VerificationReport& r) {
+        return py::str("<VerificationReport {} tokens in {} passes, {:.2f} times as fast>")
+            .format(r.steps, r.baseline_passes, r.speed_up);
+      });
   py::class_<GenerationResult>(module, "GenerationResult")
       .def_property_readonly("text", [](const GenerationResult& r) { return to_str(r.text); })
       .def_readonly("tokens", &GenerationResult::tokens)
@@ -71,6 +92,7 @@ void bind_generate(py::module_& module) {
       .def_readonly("stop_reason", &GenerationResult::stop_reason)
       .def_readonly("seed", &GenerationResult::seed)
       .def_readonly("timings", &GenerationResult::timings)
+      .def_readonly("verification", &GenerationResult::verification)
       .def("__str__", [](const GenerationResult& r) { return to_str(r.text); })
       .def("__repr__", [](const GenerationResult& r) {
         return py::str("<GenerationResult {!r}, {} tokens, stopped by {}>")

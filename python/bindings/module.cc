@@ -28,6 +28,7 @@ PYBIND11_MODULE(_core, module) {
   bind_generate(module);
   bind_evaluate(module);
   bind_adaptive(module);
+  bind_measure(module);
   module.def("build_info", [] {
     const sentinel::BuildInfo info = sentinel::build_info();
     py::dict out;

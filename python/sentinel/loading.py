@@ -64,8 +64,12 @@ def load_adaptive_model(
     alignment_threshold: float = 0.6,
     recovery_period: int = 100,
     protect_first: bool = False,
+    head_means: Any = "",
     baseline_integration: str = "off",
-    integration_baseline: str = "",
+    integration_baseline: Any = "",
+    draft_weights: str = "",
+    draft_length: int = 0,
+    draft_ngrams: bool = True,
     unet: str = "off",
 ) -> AdaptiveModel:
     """Packs a model's weights for one optimisation level.
@@ -74,9 +78,18 @@ def load_adaptive_model(
     `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is left
     empty follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
     where heads change state by the thresholds. `protect_first`: position 0 is computed with every
-    head. `baseline_integration`: off or mix, with `integration_baseline` the dense model (folder or
-    name); `unet`: off or on; both need the weights that `sentinel prune --fit_integration` saves
-    beside a pruned model. `debug` and `quiet` are there for programs written for Sentinel's predecessor: this module never prints.
+    head. `head_means`: a folder of statistics (`BaselineModel.prune(save_stats=...)`); closed heads
+    then leave their mean output behind.
+
+    `baseline_integration`: off, mix or verify, with `integration_baseline` the dense model (a
+    BaselineModel, folder or name; empty: the same model with all heads open). verify: this model
+    drafts, the dense one decides; text, logits and perplexity are the dense model's, heads steer
+    what is drafted, in `draft_weights`, `draft_length` tokens (0: what pays), and where
+    `draft_ngrams` from repetitions in the text. mix, and `unet` (off or on), need the weights that
+    `sentinel prune --fit_integration` saves beside a pruned model.
+
+    `debug` and `quiet` are there for programs written for Sentinel's predecessor: this module never
+    prints.
     """
     _check_device(device)
     source = baseline_model if baseline_model is not None else model_name
@@ -87,11 +100,18 @@ def load_adaptive_model(
     options.isa, options.weights, options.lm_head = isa, weights, lm_head
     options.kv, options.agency, options.protect_first = kv, agency, protect_first
     options.baseline_integration, options.unet = baseline_integration, unet
-    options.integration_baseline = integration_baseline
+    options.head_means = path_text(head_means, "head_means")
+    options.draft_weights, options.draft_ngrams = draft_weights, draft_ngrams
+    options.draft_length = _integer("draft_length", draft_length) or 0
+    dense = None
+    if isinstance(integration_baseline, BaselineModel):
+        dense = integration_baseline._core
+    else:
+        options.integration_baseline = path_text(integration_baseline, "integration_baseline")
     options.agency_options.overload_threshold = overload_threshold
     options.agency_options.alignment_threshold = alignment_threshold
     options.agency_options.recovery_period = recovery_period
-    return AdaptiveModel(_core.load_adaptive_model(baseline._core, options), baseline)
+    return AdaptiveModel(_core.load_adaptive_model(baseline._core, options, dense), baseline)
 
 
 def _check_device(device: str) -> None:

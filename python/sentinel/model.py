@@ -76,15 +76,18 @@ class BaselineModel:
         round_to: int = 16,
         seed: int = 0,
         threads: int = 0,
+        save_stats: Any = "",
     ) -> BaselineModel:
         """A smaller model: `heads` and `ffn` percent of heads and neurons removed for good.
 
         The rest is refitted on the calibration text (empty: the bundled one) so that its outputs
-        change least; `strategy` and `recover` as `sentinel prune` has them.
+        change least; `strategy` and `recover` as `sentinel prune` has them. `save_stats`: a folder to
+        make for the calibration statistics.
         """
         return BaselineModel(
             self._core.prune(
-                heads, ffn, strategy, recover, calibration_text, round_to, seed, threads
+                heads, ffn, strategy, recover, calibration_text, round_to, seed, threads,
+                path_text(save_stats, "save_stats"),
             )
         )
 
@@ -119,7 +122,8 @@ class AdaptiveModel:
 
     @property
     def info(self) -> Dict[str, Any]:
-        """What really runs: level, threads, isa, weights, lm_head, kv, agency, sizes in bytes."""
+        """What really runs: level, threads, isa, weights, lm_head, kv, agency, integration points,
+        sizes in bytes."""
         with self._lock:
             return self._core.info()
 

@@ -1,59 +1,86 @@
 #include "api/impl.h"
-#include "api/level.h"
+#include "api/model_options.h"
+#include "app/prune/calibration.h"
 #include "base/error.h"
 #include "model/agency/report.h"
 
 namespace sentinel {
 namespace {
 
-ModelOptions model_options(const AdaptiveOptions& options) {
-  if (options.device != "cpu") {
-    throw usage_error("device: \"{}\" is not supported; the only one is cpu",
-                      printable(options.device));
-  }
-  if (options.threads < 0 || options.threads > 1024) {
-    throw usage_error("threads: {} is out of range; give a number from 1 to 1024, or 0 for all",
-                      options.threads);
-  }
-  ModelOptions out;
-  out.level = choose_optimization_level(options.optimization_level, "optimization_level");
-  out.threads = options.threads;
-  out.isa = options.isa;
-  if (!options.weights.empty()) out.weights = parse_weight_type(options.weights);
-  if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head);
-  if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
-  out.agency = parse_agency_mode(options.agency);
-  out.agency_options = options.agency_options;
-  out.protect_first = options.protect_first;
-  return out;
-}
-
-void add_points(const AdaptiveOptions& options, const Checkpoint& checkpoint, ModelOptions& out) {
-  if (options.baseline_integration != "off" && options.baseline_integration != "mix") {
-    throw usage_error("baseline_integration: unknown value \"{}\"; choose one of off, mix",
-                      printable(options.baseline_integration));
+void check_integration(const AdaptiveOptions& options, bool dense_given) {
+  const std::string& integration = options.baseline_integration;
+  const bool verify = integration == "verify";
+  if (!verify && integration != "off" && integration != "mix") {
+    throw usage_error("baseline_integration: unknown value \"{}\"; choose one of off, mix, verify",
+                      printable(integration));
   }
   if (options.unet != "off" && options.unet != "on") {
     throw usage_error("unet: unknown value \"{}\"; choose one of off, on", printable(options.unet));
   }
-  out.mix_baseline = options.baseline_integration == "mix";
-  out.unet = options.unet == "on";
-  if (out.mix_baseline || out.unet) {
-    out.integration = find_integration(checkpoint.folder(), checkpoint.config());
+  const bool drafts =
+      !options.draft_weights.empty() || options.draft_length != 0 || !options.draft_ngrams;
+  if (drafts && !verify) {
+    throw usage_error(
+        "draft_weights, draft_length and draft_ngrams belong to baseline_integration verify; give "
+        "that too");
   }
-  if (!options.integration_baseline.empty()) {
-    out.unpruned = Checkpoint::open(options.integration_baseline);
+  if (options.draft_length < 0 || options.draft_length > kMaxDraft) {
+    throw usage_error("draft_length: {} is out of range; give 1 to {}, or 0 for what pays",
+                      options.draft_length, kMaxDraft);
   }
+  if (dense_given && !options.integration_baseline.empty()) {
+    throw usage_error("integration_baseline: the dense model was given twice, as {} too",
+                      printable(options.integration_baseline));
+  }
+}
+
+// The checkpoint of the dense model that was named or given; null: neither.
+std::shared_ptr<const Checkpoint> dense_checkpoint(const AdaptiveOptions& options,
+                                                   const BaselineModel* dense) {
+  if (dense) return dense->impl().checkpoint;
+  if (options.integration_baseline.empty()) return nullptr;
+  return Checkpoint::open(options.integration_baseline);
+}
+
+AdaptiveModel load(const BaselineModel& baseline, const AdaptiveOptions& options,
+                   const BaselineModel* dense) {
+  ModelOptions engine = model_options(options);
+  check_integration(options, dense != nullptr);
+  std::optional<WeightType> draft_weights;
+  if (!options.draft_weights.empty()) draft_weights = parse_weight_type(options.draft_weights);
+  const auto& checkpoint = baseline.impl().checkpoint;
+  engine.mix_baseline = options.baseline_integration == "mix";
+  engine.unet = options.unet == "on";
+  if (engine.mix_baseline || engine.unet) {
+    engine.integration = find_integration(checkpoint->folder(), checkpoint->config());
+  }
+  if (!options.head_means.empty()) {
+    engine.head_means = load_head_means(options.head_means, *checkpoint);
+  }
+  const auto whole = dense_checkpoint(options, dense);
+  AdaptiveModel::Impl impl{baseline, nullptr, nullptr, {}};
+  if (options.baseline_integration == "verify") {
+    const VerifyModels models = verify_models(engine, draft_weights);
+    impl.verify = {.ngrams = options.draft_ngrams, .draft_length = options.draft_length};
+    impl.decider = Model::create(whole ? whole : checkpoint, models.baseline);
+    impl.model = Model::create(checkpoint, models.draft);
+    check_vocabularies(*impl.decider, impl.model.get());
+  } else {
+    engine.unpruned = whole;
+    impl.model = Model::create(checkpoint, engine);
+  }
+  return AdaptiveModel(std::make_unique<AdaptiveModel::Impl>(std::move(impl)));
 }
 
 }  // namespace
 
 AdaptiveModel load_adaptive_model(const BaselineModel& baseline, const AdaptiveOptions& options) {
-  ModelOptions engine = model_options(options);
-  add_points(options, *baseline.impl().checkpoint, engine);
-  auto model = Model::create(baseline.impl().checkpoint, engine);
-  return AdaptiveModel(
-      std::make_unique<AdaptiveModel::Impl>(AdaptiveModel::Impl{baseline, std::move(model)}));
+  return load(baseline, options, nullptr);
+}
+
+AdaptiveModel load_adaptive_model(const BaselineModel& baseline, const AdaptiveOptions& options,
+                                  const BaselineModel& dense) {
+  return load(baseline, options, &dense);
 }
 
 AdaptiveModel::AdaptiveModel(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -62,10 +89,10 @@ AdaptiveModel& AdaptiveModel::operator=(AdaptiveModel&&) noexcept = default;
 AdaptiveModel::~AdaptiveModel() = default;
 
 const BaselineModel& AdaptiveModel::baseline() const { return impl_->baseline; }
-int AdaptiveModel::optimization_level() const { return impl_->model->info().level; }
+int AdaptiveModel::optimization_level() const { return impl_->output().info().level; }
 
 RunInfo AdaptiveModel::info() const {
-  const ModelInfo& info = impl_->model->info();
+  const ModelInfo &info = impl_->output().info(), &heads = impl_->model->info();
   RunInfo out;
   out.optimization_level = info.level;
   out.threads = info.threads;
@@ -74,12 +101,18 @@ RunInfo AdaptiveModel::info() const {
   out.weights = to_string(info.weights);
   out.lm_head = to_string(info.lm_head);
   out.kv = info.kv_cache ? to_string(info.kv) : "none";
-  out.agency = to_string(info.agency);
-  out.baseline_integration = info.mix_baseline ? "mix" : "off";
-  out.unet = info.unet ? "on" : "off";
+  out.agency = to_string(heads.agency);
+  out.head_means = heads.head_means;
+  out.baseline_integration = impl_->decider ? "verify" : heads.mix_baseline ? "mix" : "off";
+  if (impl_->decider) out.draft_weights = to_string(heads.weights);
+  out.unet = heads.unet ? "on" : "off";
   out.kv_cache = info.kv_cache;
   out.weight_bytes = info.weight_bytes;
   out.kv_bytes_per_token = info.kv_bytes_per_token;
+  if (impl_->decider) {
+    out.weight_bytes += heads.weight_bytes;
+    out.kv_bytes_per_token += heads.kv_bytes_per_token;
+  }
   out.heads = impl_->model->config().total_heads();
   out.heads_active = impl_->model->heads().active_count();
   return out;

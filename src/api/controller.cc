@@ -1,9 +1,20 @@
 #include "api/controller_text.h"
 #include "api/impl.h"
+#include "base/error.h"
 
 namespace sentinel {
+namespace {
+
+// With verify two models take turns, and the one with the heads does not write the text.
+void refuse_verify(const AdaptiveModel::Impl& impl, const char* what) {
+  if (!impl.decider) return;
+  throw usage_error("{}: it follows the model that writes; with verify that is the baseline", what);
+}
+
+}  // namespace
 
 void AdaptiveModel::set_controller(const ControllerOptions& options) {
+  refuse_verify(*impl_, "controller");
   const Controller checks(options);  // before the text is looked at
   Steering::Measure measure;
   if (!options.text.empty()) {
@@ -26,6 +37,7 @@ std::optional<ControllerReport> AdaptiveModel::controller_report() const {
 }
 
 void AdaptiveModel::set_timing(bool on) {
+  if (on) refuse_verify(*impl_, "timing");
   impl_->timer = on ? std::make_unique<OperationTimer>(*impl_->model) : nullptr;
 }
 

@@ -1,6 +1,6 @@
-#include <atomic>
 #include <optional>
 
+#include "api/cancel.h"
 #include "api/impl.h"
 #include "app/eval/eval.h"
 #include "base/error.h"
@@ -34,27 +34,26 @@ EvaluationResult AdaptiveModel::evaluate(std::string_view text, const Evaluation
   const Tokenizer& tokenizer = require_tokenizer(impl_->baseline.impl());
   if (text.empty()) throw usage_error("text: it is empty; give a text to score");
   const std::vector<int32_t> tokens = tokenizer.encode(text);
-  std::atomic<bool> cancelled{false};
-  const std::stop_callback on_cancel(options.cancel, [&] { cancelled = true; });
+  CancelFlag cancel(options.cancel);
   const EvalOptions engine{.window = options.window,
                            .max_windows = options.max_windows,
                            .tokenizer = &tokenizer,
-                           .cancel = &cancelled};
+                           .cancel = cancel.flag()};
   EvalCallback progress;
   if (options.on_window) {
     progress = [&](const EvalProgress& p) {
-      if (!options.on_window(p.windows_done, p.windows)) cancelled = true;
+      if (!options.on_window(p.windows_done, p.windows)) cancel.set();
     };
   }
   std::optional<BaseLogits> base;
   if (options.against) {
     if (options.against == this) throw usage_error("against: give another model than this one");
-    base.emplace(*options.against->impl_->model, tokens, engine, BaseLogits::kDefaultMaxBytes,
+    base.emplace(options.against->impl_->output(), tokens, engine, BaseLogits::kDefaultMaxBytes,
                  progress);
   }
   const EvalResult measured =
-      sentinel::evaluate(*impl_->model, tokens, engine, base ? &*base : nullptr, progress);
-  EvaluationResult out = to_result(measured, impl_->model->info());
+      sentinel::evaluate(impl_->output(), tokens, engine, base ? &*base : nullptr, progress);
+  EvaluationResult out = to_result(measured, impl_->output().info());
   out.text_sha256 = sha256_hex(text);
   return out;
 }

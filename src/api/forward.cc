@@ -32,15 +32,15 @@ void run(Model& model, Session& session, std::span<const int32_t> ids, float* lo
 }  // namespace
 
 Logits AdaptiveModel::forward(std::span<const int32_t> ids) {
-  check_length(*impl_->model, ids.size());
-  Logits logits{static_cast<int>(ids.size()), impl_->model->config().vocab_size, {}};
+  check_length(impl_->output(), ids.size());
+  Logits logits{static_cast<int>(ids.size()), impl_->output().config().vocab_size, {}};
   logits.values.resize(ids.size() * static_cast<size_t>(logits.vocab_size));
   forward_into(ids, logits.values);
   return logits;
 }
 
 void AdaptiveModel::forward_into(std::span<const int32_t> ids, std::span<float> logits) {
-  Model& model = *impl_->model;
+  Model& model = impl_->output();
   check_length(model, ids.size());
   check_size("logits", logits.size(), ids.size() * static_cast<size_t>(model.config().vocab_size));
   const auto session = model.new_session(1, static_cast<int>(ids.size()));
@@ -49,7 +49,7 @@ void AdaptiveModel::forward_into(std::span<const int32_t> ids, std::span<float> 
 
 void AdaptiveModel::forward_batch_into(int batch, int length, std::span<const int32_t> ids,
                                        std::span<const uint8_t> mask, std::span<float> logits) {
-  Model& model = *impl_->model;
+  Model& model = impl_->output();
   if (batch < 1) throw usage_error("batch: {} sequences given, expected 1 or more", batch);
   check_length(model, static_cast<size_t>(std::max(0, length)));
   const auto n = static_cast<size_t>(length),

@@ -1,6 +1,6 @@
-#include <atomic>
 #include <random>
 
+#include "api/cancel.h"
 #include "api/impl.h"
 #include "app/generate/generate_text.h"
 #include "base/error.h"
@@ -27,12 +27,25 @@ uint64_t new_seed() {
   return device();
 }
 
+VerificationReport to_public(const VerifyReport& report) {
+  VerificationReport out{.steps = report.steps,
+                         .baseline_passes = report.passes,
+                         .single_passes = report.single_passes,
+                         .single_ms = report.single_ms,
+                         .seconds = report.seconds,
+                         .speed_up = report.speed_up};
+  for (const DrafterReport& d : report.drafters) {
+    out.drafters.push_back(
+        {d.name, d.rounds, d.drafted, d.accepted, d.acceptance, d.token_ms, d.speed_up, d.off});
+  }
+  return out;
+}
+
 // The engine's options, and what they point to while it runs.
 class Request {
  public:
   explicit Request(const GenerationOptions& options)
-      : seed_(options.seed ? *options.seed : new_seed()),
-        on_cancel_(options.cancel, [this] { cancelled_ = true; }) {
+      : seed_(options.seed ? *options.seed : new_seed()), cancel_(options.cancel) {
     engine_.max_new_tokens = options.max_new_tokens;
     engine_.sampling = {.temperature = options.temperature,
                         .top_k = options.top_k,
@@ -41,7 +54,7 @@ class Request {
                         .seed = seed_};
     engine_.stop = options.stop;
     engine_.ignore_eos = options.ignore_eos;
-    engine_.cancel = &cancelled_;
+    engine_.cancel = cancel_.flag();
   }
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
@@ -76,8 +89,7 @@ class Request {
 
  private:
   const uint64_t seed_;
-  std::atomic<bool> cancelled_{false};
-  std::stop_callback<std::function<void()>> on_cancel_;
+  const CancelFlag cancel_;
   GenerateOptions engine_;
 };
 
@@ -88,9 +100,18 @@ GenerationResult AdaptiveModel::generate(std::string_view prompt,
   const Tokenizer& tokenizer = require_tokenizer(impl_->baseline.impl());
   Request request(options);
   std::vector<int32_t> ids;
-  Generation generation = generate_text(*impl_->model, tokenizer, prompt, request.options(*impl_),
-                                        options.on_token, &ids);
-  return request.result(std::move(generation), std::move(ids));
+  if (!impl_->decider) {
+    Generation generation = generate_text(*impl_->model, tokenizer, prompt, request.options(*impl_),
+                                          options.on_token, &ids);
+    return request.result(std::move(generation), std::move(ids));
+  }
+  VerifyReport report;
+  Generation generation =
+      generate_verified(*impl_->decider, impl_->model.get(), tokenizer, prompt,
+                        request.options(*impl_), impl_->verify, report, options.on_token, &ids);
+  GenerationResult result = request.result(std::move(generation), std::move(ids));
+  result.verification = to_public(report);
+  return result;
 }
 
 GenerationResult AdaptiveModel::generate_ids(std::span<const int32_t> prompt,
@@ -100,9 +121,19 @@ GenerationResult AdaptiveModel::generate_ids(std::span<const int32_t> prompt,
   if (!baseline.tokenizer && !options.stop.empty()) require_tokenizer(baseline);
   const Tokenizer& tokenizer = baseline.tokenizer ? *baseline.tokenizer : none;
   Request request(options);
-  Generation generation = sentinel::generate_tokens(*impl_->model, tokenizer, prompt,
-                                                    request.options(*impl_), options.on_token);
-  return request.result(std::move(generation), {prompt.begin(), prompt.end()});
+  std::vector<int32_t> ids(prompt.begin(), prompt.end());
+  if (!impl_->decider) {
+    Generation generation = generate_tokens(*impl_->model, tokenizer, prompt,
+                                            request.options(*impl_), options.on_token);
+    return request.result(std::move(generation), std::move(ids));
+  }
+  VerifyReport report;
+  Generation generation =
+      generate_verified_tokens(*impl_->decider, impl_->model.get(), tokenizer, prompt,
+                               request.options(*impl_), impl_->verify, report, options.on_token);
+  GenerationResult result = request.result(std::move(generation), std::move(ids));
+  result.verification = to_public(report);
+  return result;
 }
 
 }  // namespace sentinel

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/controller/steering.h"
+#include "app/generate/verified_text.h"
 #include "model/agency/performance.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/model.h"
@@ -19,10 +20,14 @@ struct BaselineModel::Impl {
 
 struct AdaptiveModel::Impl {
   BaselineModel baseline;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Model> model;    // has the heads
+  std::unique_ptr<Model> decider;  // with verify: what `model` drafts for; else null
+  VerifyOptions verify;
   std::unique_ptr<Steering> controller{};   // null: none
   std::unique_ptr<OperationTimer> timer{};  // null: nothing is timed
 
+  // Whose text, logits and perplexity are the model's.
+  Model& output() const { return decider ? *decider : *model; }
   const Checkpoint& checkpoint() const { return *baseline.impl().checkpoint; }
 };
 

@@ -1,4 +1,6 @@
 #include "app/prune/prune.h"
+
+#include "api/cancel.h"
 #include "api/impl.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
@@ -51,9 +53,10 @@ BaselineModel prune_model(const BaselineModel& model, const PruningOptions& opti
   engine.round_to = options.round_to;
   engine.seed = options.seed;
   engine.threads = options.threads;
-  std::atomic<bool> cancelled{false};
-  const std::stop_callback on_cancel(options.cancel, [&] { cancelled = true; });
-  engine.cancel = &cancelled;
+  check_new_folder(options.save_stats, "save_stats");
+  const CancelFlag cancel(options.cancel);
+  engine.cancel = cancel.flag();
+  engine.all_stats = !options.save_stats.empty();
   PruneCallback progress;
   if (options.on_progress) {
     progress = [&](const PruneProgress& now) {
@@ -63,7 +66,9 @@ BaselineModel prune_model(const BaselineModel& model, const PruningOptions& opti
   const std::string text = calibration_text(options);
   const std::vector<int32_t> tokens = require_tokenizer(impl).encode(text);
   Pruner pruner(impl.checkpoint, tokens, sha256_hex(text), engine, progress);
-  PruneResult pruned = pruner.apply(pruner.make_plan());
+  const PrunePlan plan = pruner.make_plan();
+  if (!options.save_stats.empty()) save_stats(options.save_stats, pruner.stats());
+  PruneResult pruned = pruner.apply(plan);
   return BaselineModel(std::make_shared<BaselineModel::Impl>(
       BaselineModel::Impl{as_checkpoint(std::move(pruned.model)), impl.tokenizer}));
 }

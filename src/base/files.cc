@@ -127,6 +127,13 @@ std::vector<fs::path> own_binaries() {
 
 }  // namespace
 
+void check_new_folder(const fs::path& folder, const char* option) {
+  std::error_code error;
+  if (folder.empty() || !fs::exists(fs::symlink_status(folder, error))) return;
+  throw usage_error("{} {}: exists already; choose another folder", option,
+                    printable(folder.string()));
+}
+
 fs::path bundled_file(const std::string& relative) {
   std::vector<fs::path> roots;
   if (const char* data = std::getenv("SENTINEL_DATA"); data && *data) roots.emplace_back(data);

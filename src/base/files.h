@@ -23,6 +23,9 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view bytes
 // Error (usage) unless `directory` exists or can be made, and is writable.
 void ensure_writable_directory(const std::filesystem::path& directory);
 
+// Error (usage) if there is something already; `option` names it. An empty path is fine.
+void check_new_folder(const std::filesystem::path& folder, const char* option);
+
 // A file that ships with Sentinel ("texts/validation.txt"): looked for below $SENTINEL_DATA, the
 // current directory, the source tree and the installation's share folder. Error if not found.
 std::filesystem::path bundled_file(const std::string& relative);

@@ -8,20 +8,6 @@
 #include "base/error.h"
 
 namespace sentinel::cli {
-namespace {
-
-std::shared_ptr<const HeadMeans> load_means(const std::string& folder,
-                                            const Checkpoint& checkpoint) {
-  CalibrationStats stats =
-      load_stats(folder, checkpoint.config(), model_fingerprint(checkpoint), "");
-  auto means = std::make_shared<HeadMeans>();
-  means->text_sha256 = stats.text_sha256;
-  means->tokens = stats.tokens;
-  for (LayerStats& layer : stats.layers) means->layers.push_back(std::move(layer.attention.mean));
-  return means;
-}
-
-}  // namespace
 
 void add_agency_options(CLI::App& command, AgencyArguments& a) {
   add_option(command, "close_heads", a.close_heads, "heads to switch off, as layer:head,...")
@@ -58,7 +44,7 @@ OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agenc
   opened.checkpoint = open_checkpoint(model.model);
   opened.tokenizer = Tokenizer::load(opened.checkpoint->folder());
   if (!agency.head_means.empty()) {
-    options.head_means = load_means(agency.head_means, *opened.checkpoint);
+    options.head_means = load_head_means(agency.head_means, *opened.checkpoint);
   }
   const bool final = level_preset(options.level).closing_is_final;
   if (final) options.removed_heads = closed;  // never packed

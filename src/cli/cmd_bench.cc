@@ -3,11 +3,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "app/bench/bench.h"
+#include "app/bench/bench_json.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/table.h"
 
 namespace sentinel::cli {
@@ -17,33 +16,6 @@ struct Arguments {
   ModelArguments model;
   BenchOptions bench;
 };
-
-nlohmann::json to_json(const BenchRow& row) {
-  nlohmann::json document = model_json(row.info);
-  document["test"] = row.test;
-  document["n_prompt"] = row.n_prompt;
-  document["n_gen"] = row.n_gen;
-  document["n_depth"] = row.n_depth;
-  document["batch"] = row.batch;
-  document["n_threads"] = row.n_threads;
-  document["heads_closed_percent"] = row.heads_closed_percent;
-  document["heads_removed_percent"] = row.heads_removed_percent;
-  document["heads_active"] = row.heads_active;
-  document["avg_ts"] = row.avg_ts;
-  document["stddev_ts"] = row.stddev_ts;
-  document["median_ts"] = row.median_ts;
-  document["samples_ts"] = row.samples_ts;
-  document["step_ms"] = {
-      {"p50", row.step_ms_p50}, {"p90", row.step_ms_p90}, {"p99", row.step_ms_p99}};
-  document["bytes_per_token"] = row.bytes_per_token;
-  document["bandwidth_gbps"] = row.bandwidth_gbps;
-  document["bandwidth_fraction"] = row.bandwidth_fraction;
-  document["machine_gbps"] = row.machine_gbps;
-  document["flops_fraction"] = row.flops_fraction;
-  document["machine_gflops"] = row.machine_gflops;
-  document["peak_rss_mb"] = row.peak_rss_mb;
-  return document;
-}
 
 void print_rows(const BenchResult& result) {
   std::vector<std::vector<std::string>> table = {
@@ -85,14 +57,7 @@ int run_command(Arguments arguments, const RunContext& context) {
     progress.update(fmt::format("run {}/{}  {}", p.done + 1, p.total, p.test));
   });
   progress.clear();
-  nlohmann::json rows = nlohmann::json::array();
-  for (const BenchRow& row : result.rows) rows.push_back(to_json(row));
-  context.emit({{"model", checkpoint->origin()},
-                {"rows", rows},
-                {"repetitions", options.repetitions},
-                {"warmup", options.warmup},
-                {"seed", options.seed},
-                {"interrupted", result.interrupted}});
+  context.emit(bench_json(result, options, *checkpoint));
   if (!context.json) print_rows(result);
   return result.interrupted ? kExitInterrupted : kExitOk;
 }

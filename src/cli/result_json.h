@@ -3,12 +3,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "model/model.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
-
-// level, threads, isa, weights, lm_head, kv, agency, weight_bytes: what really ran.
-nlohmann::json model_json(const ModelInfo& info);
 
 // null instead of NaN and infinity, which JSON does not know.
 nlohmann::json number(double value);

@@ -74,15 +74,9 @@ void apply_points(const VerifyArguments& a, const std::string& model, ModelOptio
 }
 
 ModelOptions draft_options(const VerifyArguments& a, const ModelOptions& base) {
-  ModelOptions options = base;
-  const WeightType weights = base.weights.value_or(level_preset(base.level).weights);
-  const bool large = weights == WeightType::f32 || weights == WeightType::bf16;
-  options.level = std::max(base.level, 2);
-  options.weights = large ? WeightType::int8 : WeightType::int4;
-  if (a.draft_weights) options.weights = parse_weight_type(*a.draft_weights);
-  options.lm_head.reset();
-  options.kv.reset();
-  return options;
+  std::optional<WeightType> weights;
+  if (a.draft_weights) weights = parse_weight_type(*a.draft_weights);
+  return verify_models(base, weights).draft;
 }
 
 nlohmann::json verify_json(const VerifyReport& report) {

@@ -25,19 +25,29 @@ Generation generate_tokens(Model& model, const Tokenizer& tokenizer,
                   callback);
 }
 
-Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_view prompt,
-                         const GenerateOptions& options, const TextCallback& callback,
-                         std::vector<int32_t>* prompt_tokens) {
+Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt, int eos_token,
+                              const std::function<Generation(std::span<const int32_t>)>& run,
+                              std::vector<int32_t>* prompt_tokens) {
   const double start = now_s();
   std::vector<int32_t> ids = tokenizer.encode(prompt);
   const double tokenize_ms = (now_s() - start) * 1e3;
-  const int eos_token = model.config().eos_token;
   if (ids.empty() && eos_token >= 0) ids.push_back(eos_token);
-  Generation result = generate_tokens(model, tokenizer, ids, options, callback);
+  Generation result = run(ids);
   result.timings.tokenize_ms = tokenize_ms;
   result.timings.first_token_ms += tokenize_ms;
   if (prompt_tokens) *prompt_tokens = std::move(ids);
   return result;
+}
+
+Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_view prompt,
+                         const GenerateOptions& options, const TextCallback& callback,
+                         std::vector<int32_t>* prompt_tokens) {
+  return generate_from_text(
+      tokenizer, prompt, model.config().eos_token,
+      [&](std::span<const int32_t> ids) {
+        return generate_tokens(model, tokenizer, ids, options, callback);
+      },
+      prompt_tokens);
 }
 
 }  // namespace sentinel

@@ -1,6 +1,7 @@
 // From a prompt's text to a continuation.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -21,5 +22,10 @@ Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_v
 Generation generate_tokens(Model& model, const Tokenizer& tokenizer,
                            std::span<const int32_t> prompt, const GenerateOptions& options,
                            const TextCallback& callback = nullptr);
+
+// What both share, whatever runs the ids.
+Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt, int eos_token,
+                              const std::function<Generation(std::span<const int32_t>)>& run,
+                              std::vector<int32_t>* prompt_tokens);
 
 }  // namespace sentinel

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
-#include "base/clock.h"
 #include "base/error.h"
 
 namespace sentinel {
-namespace {
 
-void check_models(const Model& baseline, const Model* draft) {
+void check_vocabularies(const Model& baseline, const Model* draft) {
   if (!draft) return;
   const int want = baseline.config().vocab_size, have = draft->config().vocab_size;
   if (want != have) {
@@ -19,26 +17,38 @@ void check_models(const Model& baseline, const Model* draft) {
   }
 }
 
-}  // namespace
+VerifyModels verify_models(ModelOptions asked, std::optional<WeightType> draft_weights) {
+  if (!asked.pool) {
+    const int threads = asked.threads > 0 ? asked.threads : ThreadPool::available_cores();
+    asked.pool = std::make_shared<ThreadPool>(threads);
+  }
+  VerifyModels models{asked, asked};
+  models.baseline.agency = AgencyMode::off;
+  models.baseline.unet = false;
+  models.baseline.head_means = nullptr;
+  const WeightType weights = asked.weights.value_or(level_preset(asked.level).weights);
+  const bool large = weights == WeightType::f32 || weights == WeightType::bf16;
+  models.draft.level = std::max(asked.level, 2);
+  models.draft.weights = draft_weights.value_or(large ? WeightType::int8 : WeightType::int4);
+  models.draft.lm_head.reset();
+  models.draft.kv.reset();
+  return models;
+}
 
-Generation generate_verified(Model& baseline, Model* draft, const Tokenizer& tokenizer,
-                             std::string_view prompt, const GenerateOptions& options,
-                             const VerifyOptions& verify, VerifyReport& report,
-                             const TextCallback& callback, std::vector<int32_t>* prompt_tokens) {
-  check_models(baseline, draft);
+Generation generate_verified_tokens(Model& baseline, Model* draft, const Tokenizer& tokenizer,
+                                    std::span<const int32_t> prompt, const GenerateOptions& options,
+                                    const VerifyOptions& verify, VerifyReport& report,
+                                    const TextCallback& callback) {
+  check_vocabularies(baseline, draft);
   const ModelConfig& config = baseline.config();
-  const double start = now_s();
-  std::vector<int32_t> ids = tokenizer.encode(prompt);
-  const double tokenize_ms = (now_s() - start) * 1e3;
-  if (ids.empty() && config.eos_token >= 0) ids.push_back(config.eos_token);
   int context = config.context_length;
   if (draft) context = std::min(context, draft->config().context_length);
-  if (std::ssize(ids) > context) {
+  if (std::ssize(prompt) > context) {
     throw usage_error(
-        "prompt: {} tokens are more than the model's context of {}; shorten the prompt", ids.size(),
-        context);
+        "prompt: {} tokens are more than the model's context of {}; shorten the prompt",
+        prompt.size(), context);
   }
-  const int64_t wanted = std::ssize(ids) + std::max(1, options.max_new_tokens) - 1;
+  const int64_t wanted = std::ssize(prompt) + std::max(1, options.max_new_tokens) - 1;
   const int length = static_cast<int>(std::clamp<int64_t>(wanted, 1, context));
   std::vector<std::unique_ptr<Drafter>> drafters;
   if (verify.ngrams) drafters.push_back(std::make_unique<NgramDrafter>());
@@ -48,12 +58,22 @@ Generation generate_verified(Model& baseline, Model* draft, const Tokenizer& tok
   VerifiedSession session(baseline.new_session(1, length), config.vocab_size, std::move(drafters),
                           verify.draft_length);
   Generation result =
-      generate(session, tokenizer, config.vocab_size, config.eos_token, ids, options, callback);
+      generate(session, tokenizer, config.vocab_size, config.eos_token, prompt, options, callback);
   report = session.report();
-  result.timings.tokenize_ms = tokenize_ms;
-  result.timings.first_token_ms += tokenize_ms;
-  if (prompt_tokens) *prompt_tokens = std::move(ids);
   return result;
+}
+
+Generation generate_verified(Model& baseline, Model* draft, const Tokenizer& tokenizer,
+                             std::string_view prompt, const GenerateOptions& options,
+                             const VerifyOptions& verify, VerifyReport& report,
+                             const TextCallback& callback, std::vector<int32_t>* prompt_tokens) {
+  return generate_from_text(
+      tokenizer, prompt, baseline.config().eos_token,
+      [&](std::span<const int32_t> ids) {
+        return generate_verified_tokens(baseline, draft, tokenizer, ids, options, verify, report,
+                                        callback);
+      },
+      prompt_tokens);
 }
 
 }  // namespace sentinel

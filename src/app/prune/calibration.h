@@ -13,6 +13,7 @@
 
 #include "app/prune/moments.h"
 #include "app/prune/sublayer.h"
+#include "model/agency/head_means.h"
 
 namespace sentinel {
 
@@ -65,5 +66,8 @@ void save_stats(const std::filesystem::path& folder, const CalibrationStats& sta
 // Error (bad_input): broken, or of another model or text than the given ones (empty: any text).
 CalibrationStats load_stats(const std::filesystem::path& folder, const ModelConfig& config,
                             const std::string& model_sha256, const std::string& text_sha256);
+// What closed heads leave behind, from such a folder. Error (bad_input) as load_stats().
+std::shared_ptr<const HeadMeans> load_head_means(const std::filesystem::path& folder,
+                                                 const Checkpoint& checkpoint);
 
 }  // namespace sentinel

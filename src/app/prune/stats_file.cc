@@ -158,4 +158,15 @@ CalibrationStats load_stats(const std::filesystem::path& folder, const ModelConf
   return stats;
 }
 
+std::shared_ptr<const HeadMeans> load_head_means(const std::filesystem::path& folder,
+                                                 const Checkpoint& checkpoint) {
+  CalibrationStats stats =
+      load_stats(folder, checkpoint.config(), model_fingerprint(checkpoint), "");
+  auto means = std::make_shared<HeadMeans>();
+  means->text_sha256 = stats.text_sha256;
+  means->tokens = stats.tokens;
+  for (LayerStats& layer : stats.layers) means->layers.push_back(std::move(layer.attention.mean));
+  return means;
+}
+
 }  // namespace sentinel

@@ -226,7 +226,7 @@ void ProfileRun::time() {
   try {
     time_cells(context(), cells_.timed(), options_.warmup, options_.iterations,
                cell_progress("warming up"), cell_progress("timing"));
-  } catch (const Error&) {
+  } catch (...) {
     keep();
     throw;
   }
@@ -405,6 +405,9 @@ ProfileResult ProfileRun::run() {
   } catch (const Error& error) {
     save();
     if (error.kind() != ErrorKind::interrupted) throw;
+  } catch (...) {  // of a progress callback
+    save();
+    throw;
   }
   return result_;
 }

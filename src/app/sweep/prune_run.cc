@@ -6,6 +6,7 @@
 #include "app/bench/bench.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "base/memory_meter.h"
 #include "model/checkpoint/model_output.h"
 
@@ -24,13 +25,6 @@ int64_t parameters_of(const EditableModel& model) {
     n -= heads * (4 * width * d + 3 * width) + neurons * (2 * d + 1);
   }
   return n;
-}
-
-void check_new_folder(const fs::path& folder, const char* option) {
-  std::error_code error;
-  if (!folder.empty() && fs::exists(fs::symlink_status(folder, error))) {
-    throw usage_error("{} {}: exists already; choose another folder", option, folder.string());
-  }
 }
 
 class PruneRun {

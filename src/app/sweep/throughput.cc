@@ -36,7 +36,7 @@ void time_throughput(const CellContext& context, const Cell& cell,
         round < warmup ? warm_up(own, cells[index]) : time_once(own, cells[index]);
       }
     }
-  } catch (const Error&) {
+  } catch (...) {
     keep();
     throw;
   }
