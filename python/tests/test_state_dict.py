@@ -8,11 +8,6 @@ from common import MINI, REFERENCE, load, read_safetensors
 
 import sentinel
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
 CONFIG = json.loads((MINI / "config.json").read_text("utf-8"))
 IDS = REFERENCE["prompts"][0]["ids"]
 
@@ -119,18 +114,6 @@ class StateDict(unittest.TestCase):
             self.assertNotIn("\n", str(caught.exception))
         with self.assertRaisesRegex(sentinel.Error, "not both"):
             sentinel.load_baseline_model(MINI, state_dict=STATE, config=CONFIG)
-
-    @unittest.skipUnless(torch, "python3-torch is not installed")
-    def test_torch(self):
-        # By way of bytes: Debian's torch need not be built for this numpy.
-        state = {name: torch.from_numpy(array.copy()) for name, array in STATE.items()}
-        baseline = sentinel.load_baseline_model(state_dict=state, config=CONFIG)
-        np.testing.assert_array_equal(logits_of(baseline), self.expected)
-        half = {name: tensor.to(torch.bfloat16) for name, tensor in state.items()}
-        baseline = sentinel.load_baseline_model(state_dict=half, config=CONFIG)
-        difference = np.abs(logits_of(baseline) - self.expected).max()
-        self.assertGreater(difference, 0)
-        self.assertLess(difference, 0.5)
 
 
 if __name__ == "__main__":
