@@ -52,9 +52,15 @@ void expect_whole_files(const fs::path& folder) {
     EXPECT_EQ(name.find(".tmp"), std::string::npos) << entry.path();
     const std::string text = read_all(entry.path());
     EXPECT_FALSE(text.empty()) << entry.path();
-    if (name.ends_with(".json")) EXPECT_TRUE(json::accept(text)) << entry.path();
-    if (name.ends_with(".png")) EXPECT_EQ(text.find("IEND", text.size() - 8), text.size() - 8);
-    if (name.ends_with(".csv") || name.ends_with(".md")) EXPECT_EQ(text.back(), '\n') << name;
+    if (name.ends_with(".json")) {
+      EXPECT_TRUE(json::accept(text)) << entry.path();
+    }
+    if (name.ends_with(".png")) {
+      EXPECT_EQ(text.find("IEND", text.size() - 8), text.size() - 8);
+    }
+    if (name.ends_with(".csv") || name.ends_with(".md")) {
+      EXPECT_EQ(text.back(), '\n') << name;
+    }
   }
 }
 

@@ -12,14 +12,6 @@ namespace {
 using nlohmann::json;
 using Words = std::vector<std::string>;
 
-// Quality takes most of a run's time on a longer one.
-const std::string& short_text() {
-  static const TemporaryFolder folder;
-  static const std::string path = folder / "text";
-  write_all(path, "The old man sat by the fire and said nothing for a long time.");
-  return path;
-}
-
 // About a tenth of a second.
 Words smallest(const std::string& output_dir, const Words& more = {}) {
   Words words = {"profile",   "--pruning_levels",   "50",       "--iterations",
@@ -80,7 +72,9 @@ class ProfileFlags : public ::testing::Test {
     const json changed = at(run_with(flags), pointer);
     EXPECT_NE(changed, at(*base_, pointer));
     EXPECT_FALSE(changed.is_null());
-    if (!expected.is_null()) EXPECT_EQ(changed, expected);
+    if (!expected.is_null()) {
+      EXPECT_EQ(changed, expected);
+    }
   }
   // These files and no others are there besides.
   void expect_files(const Words& flags, const std::set<std::string>& more) {
