@@ -37,7 +37,7 @@ struct BlockSums {
   }
 };
 
-// acc += weights * x for two inputs of each lane: `offset` 0 the even ones, 4 the odd ones.
+// acc += weights * x for two inputs of each lane, those whose words stand at x.
 template <int R>
 inline void add_pairs(__m256i low, __m256i high, const std::byte* x, int64_t stride,
                       __m256i (&acc)[R][2]) {
