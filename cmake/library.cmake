@@ -27,8 +27,8 @@ if(SENTINEL_STATIC)
               $<TARGET_OBJECTS:sentinel_model> $<TARGET_OBJECTS:sentinel_kernels>
               $<TARGET_OBJECTS:sentinel_base>)
   target_link_libraries(sentinel_static PRIVATE Threads::Threads fmt::fmt OpenSSL::Crypto
-                        PkgConfig::PCRE2 ${CMAKE_DL_LIBS})
-  set_target_properties(sentinel_static PROPERTIES LINKER_LANGUAGE CXX)
+                        PkgConfig::PCRE2)
+  set_target_properties(sentinel_static PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME static)
   list(APPEND libraries sentinel_static)
 endif()
 
@@ -40,16 +40,20 @@ foreach(library ${libraries})
   set_target_properties(${library} PROPERTIES OUTPUT_NAME sentinel)
 endforeach()
 set_target_properties(sentinel_shared PROPERTIES EXPORT_NAME sentinel)
-if(SENTINEL_STATIC)
-  set_target_properties(sentinel_static PROPERTIES EXPORT_NAME static)
-endif()
 
-# Components: library (what a C++ project builds with), tool (the command line and its data).
+# Components: library (what a C++ project builds with), static (libsentinel.a, besides library),
+# tool (the command line and its data).
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sentinel)
-install(TARGETS ${libraries} EXPORT sentinel COMPONENT library)
+install(TARGETS sentinel_shared EXPORT sentinel COMPONENT library)
 install(DIRECTORY include/sentinel TYPE INCLUDE COMPONENT library FILES_MATCHING PATTERN "*.h")
 install(EXPORT sentinel NAMESPACE sentinel:: DESTINATION ${package_dir} COMPONENT library
         FILE sentinelTargets.cmake)
+if(SENTINEL_STATIC)
+  # An export of its own: who links the shared library need not have what the static one is made of.
+  install(TARGETS sentinel_static EXPORT sentinel_static COMPONENT static)
+  install(EXPORT sentinel_static NAMESPACE sentinel:: DESTINATION ${package_dir} COMPONENT static
+          FILE sentinelStaticTargets.cmake)
+endif()
 configure_package_config_file(cmake/sentinelConfig.cmake.in sentinelConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(sentinelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
