@@ -1,5 +1,6 @@
 # Installs into a temporary folder; a project elsewhere finds the library there with find_package
-# and with pkg-config, builds and runs. Arguments: BUILD, SOURCE, CXX, GENERATOR, VERSION.
+# and with pkg-config, builds and runs. Arguments: BUILD, SOURCE, CXX, GENERATOR, VERSION,
+# STATIC (whether libsentinel.a was built).
 cmake_minimum_required(VERSION 3.25)
 
 string(RANDOM LENGTH 8 suffix)
@@ -28,7 +29,11 @@ function(expect text pattern)
   endif()
 endfunction()
 
-foreach(component library static tool)
+set(components library tool)
+if(STATIC)
+  list(APPEND components static)
+endif()
+foreach(component ${components})
   run(ignored ${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --component ${component})
 endforeach()
 # What follows must find nothing but the installed tree.
@@ -54,19 +59,6 @@ expect("${heads}" "was refused.*62 of 64 heads active, 1 violation")
 expect("${logits}" "\" man\"")
 expect("${measure}" "tokens/s.*of the read bandwidth.*Recommendation.*perplexity")
 expect("${prune}" "12 heads closed.*parameters are left")
-
-# The static library, for a project that asks for it.
-file(WRITE ${folder}/static/CMakeLists.txt "cmake_minimum_required(VERSION 3.16)
-project(static LANGUAGES CXX)
-find_package(sentinel CONFIG REQUIRED COMPONENTS static)
-add_executable(logits ${SOURCE}/examples/cpp/logits.cc)
-target_link_libraries(logits PRIVATE sentinel::static)
-")
-run(ignored ${CMAKE_COMMAND} -S ${folder}/static -B ${folder}/static/build -G ${GENERATOR}
-    -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_PREFIX_PATH=${prefix})
-run(ignored ${CMAKE_COMMAND} --build ${folder}/static/build)
-run(static ${CMAKE_COMMAND} -E chdir ${folder}/elsewhere ${folder}/static/build/logits)
-expect("${static}" "\" man\"")
 
 # A version that does not exist is not found.
 file(WRITE ${folder}/other/CMakeLists.txt "cmake_minimum_required(VERSION 3.16)
@@ -94,12 +86,6 @@ string(STRIP "${library_folder}" library_folder)
 run(by_hand ${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${library_folder}
     ${CMAKE_COMMAND} -E chdir ${folder}/elsewhere ${folder}/logits)
 expect("${by_hand}" "\" man\"")
-run(flags ${PKG_CONFIG} --cflags --libs --static sentinel)
-string(REPLACE "-lsentinel" "-l:libsentinel.a" flags "${flags}")
-separate_arguments(flags UNIX_COMMAND "${flags}")
-run(ignored ${CXX} -std=c++20 ${SOURCE}/examples/cpp/logits.cc -o ${folder}/logits_static ${flags})
-run(by_hand ${CMAKE_COMMAND} -E chdir ${folder}/elsewhere ${folder}/logits_static)
-expect("${by_hand}" "\" man\"")
 
 # The shared library shows the public interface and nothing else, under a versioned name.
 find_program(NM nm REQUIRED)
@@ -119,5 +105,25 @@ run(dynamic ${READELF} -d ${library_folder}/libsentinel.so)
 expect("${dynamic}" "SONAME[^\n]*\\[libsentinel\\.so\\.${soversion}\\]")
 if(NOT EXISTS ${library_folder}/libsentinel.so.${soversion})
   fail("no libsentinel.so.${soversion}")
+endif()
+# The static library, for a project that asks for it and by hand.
+if(STATIC)
+  file(WRITE ${folder}/static/CMakeLists.txt "cmake_minimum_required(VERSION 3.16)
+  project(static LANGUAGES CXX)
+  find_package(sentinel CONFIG REQUIRED COMPONENTS static)
+  add_executable(logits ${SOURCE}/examples/cpp/logits.cc)
+  target_link_libraries(logits PRIVATE sentinel::static)
+  ")
+  run(ignored ${CMAKE_COMMAND} -S ${folder}/static -B ${folder}/static/build -G ${GENERATOR}
+      -D CMAKE_CXX_COMPILER=${CXX} -D CMAKE_PREFIX_PATH=${prefix})
+  run(ignored ${CMAKE_COMMAND} --build ${folder}/static/build)
+  run(static ${CMAKE_COMMAND} -E chdir ${folder}/elsewhere ${folder}/static/build/logits)
+  expect("${static}" "\" man\"")
+  run(flags ${PKG_CONFIG} --cflags --libs --static sentinel)
+  string(REPLACE "-lsentinel" "-l:libsentinel.a" flags "${flags}")
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  run(ignored ${CXX} -std=c++20 ${SOURCE}/examples/cpp/logits.cc -o ${folder}/logits_static ${flags})
+  run(by_hand ${CMAKE_COMMAND} -E chdir ${folder}/elsewhere ${folder}/logits_static)
+  expect("${by_hand}" "\" man\"")
 endif()
 file(REMOVE_RECURSE ${folder})
