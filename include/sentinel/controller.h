@@ -45,10 +45,10 @@ struct ControllerReport {
   double tokens_per_second = 0;  // median of the last whole interval; 0: none yet
   // Of the text: without and with the controller's moves; 0: not measured.
   double perplexity_before = 0, perplexity_after = 0;
-  int64_t tokens_scored = 0;  // of the text, each time
-  int evaluations = 0;        // of the text
-  double seconds = 0;         // spent on them
-  bool goal_met = false;      // by the last measurement
+  int64_t tokens_scored = 0;     // of the text, each time
+  int evaluations = 0;           // of the text
+  double seconds = 0;            // spent on them
+  std::optional<bool> goal_met;  // by the last measurement; empty: nothing was measured yet
 };
 
 }  // namespace sentinel

@@ -20,7 +20,8 @@ struct GenerationOptions {
   std::optional<uint64_t> seed;   // empty: a new one, named in the result
   std::vector<std::string> stop;  // texts that end generation and are not shown
   bool ignore_eos = false;        // go on after the end-of-text token
-  std::stop_token cancel;         // requested: ends after the current token
+  // Requested: ends after the current token; while a controller searches: Error (interrupted).
+  std::stop_token cancel;
   // Called in the calling thread with every token as its text becomes safe to show: whole UTF-8
   // characters, never a part of a stop text, so it may be empty. False ends generation. What it
   // throws passes through generate().

@@ -419,7 +419,7 @@ TEST(Controlling, ClosesTowardsItsGoalAndOpensWhenCleared) {
   model.generate("The captain", {.max_new_tokens = 4, .temperature = 0});
   const ControllerReport report = model.controller_report().value();
   EXPECT_EQ(report.goal, "quality");
-  EXPECT_TRUE(report.goal_met);
+  EXPECT_EQ(report.goal_met, true);
   EXPECT_GT(report.heads_closed, 0);
   EXPECT_EQ(model.info().heads_active, 63 - report.heads_closed);
   EXPECT_LE(report.perplexity_after, report.perplexity_before * 1.02);
@@ -428,6 +428,13 @@ TEST(Controlling, ClosesTowardsItsGoalAndOpensWhenCleared) {
   model.clear_controller();
   EXPECT_EQ(model.info().heads_active, 63);
   EXPECT_FALSE(model.controller_report());
+  model.set_controller(options);
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_THROW(model.generate("The captain", {.max_new_tokens = 4, .cancel = stop.get_token()}),
+               Error);  // the search ends too, and leaves the heads as they were
+  EXPECT_EQ(model.info().heads_active, 63);
+  model.clear_controller();
   options.text.clear();
   expect_contains(error_of([&] { model.set_controller(options); }), "controller_text");
   AdaptiveModel extreme = load(3);

@@ -18,8 +18,7 @@ void AdaptiveModel::set_controller(const ControllerOptions& options) {
   const Controller checks(options);  // before the text is looked at
   Steering::Measure measure;
   if (!options.text.empty()) {
-    measure =
-        text_measure(*impl_->model, require_tokenizer(impl_->baseline.impl()), options, nullptr);
+    measure = text_measure(*impl_->model, require_tokenizer(impl_->baseline.impl()), options);
   }
   auto controller = std::make_unique<Steering>(*impl_->model, options, std::move(measure));
   clear_controller();

@@ -63,7 +63,9 @@ class Request {
   const GenerateOptions& options(AdaptiveModel::Impl& model) {
     engine_.timer = model.timer.get();
     if (Steering* controller = model.controller.get()) {
-      engine_.before_token = [controller](int token) { controller->before_token(token); };
+      engine_.before_token = [this, controller](int token) {
+        controller->before_token(token, cancel_.flag());
+      };
       engine_.after_step = [controller](int64_t ns) { controller->after_step(ns); };
     }
     return engine_;

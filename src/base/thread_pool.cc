@@ -3,16 +3,20 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 
 namespace sentinel {
 namespace {
 
-// About 50 us of pause instructions: longer than any gap inside a decode step, short enough that
-// an idle program does not burn its cores.
-constexpr int kSpinsBeforeSleep = 2000;
+using Clock = std::chrono::steady_clock;
+
+// About 50 us of pause instructions: longer than any gap inside a decode step.
 constexpr int kSpinsBeforeYield = 2000;
+// Longer than sampling a token, so that a step finds its workers awake (to wake one takes as long
+// as a layer), short enough that an idle program does not burn its cores.
+constexpr auto kAwake = std::chrono::microseconds(500);
 
 // state_: [call number][shares per thread: 8 bits][shares done: 16 bits].
 constexpr int kPerThreadShift = 16, kCallShift = 24;
@@ -102,9 +106,13 @@ void ThreadPool::wait_for_call(uint64_t after) {
     return stop_.load(std::memory_order_relaxed) ||
            call_of(state_.load(std::memory_order_seq_cst)) != after;
   };
-  for (int spins = 0; spins < kSpinsBeforeSleep; ++spins) {
+  for (int spins = 0; spins < kSpinsBeforeYield; ++spins) {
     if (called()) return;
     cpu_relax();
+  }
+  for (const auto begin = Clock::now(); Clock::now() - begin < kAwake;) {
+    if (called()) return;
+    std::this_thread::yield();
   }
   std::unique_lock lock(mutex_);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);

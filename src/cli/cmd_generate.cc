@@ -139,11 +139,10 @@ struct Steerers {
 
   Steerers(std::vector<ScriptEntry> script, const Engine& engine, Arguments& arguments)
       : player(std::move(script), engine.opened.model->heads()),
-        controller(
-            open_controller(arguments.controller, engine.opened, arguments.generate.cancel)) {
-    arguments.generate.before_token = [this](int token) {
+        controller(open_controller(arguments.controller, engine.opened)) {
+    arguments.generate.before_token = [this, cancel = arguments.generate.cancel](int token) {
       player.play(token);
-      if (controller) controller->before_token(token);
+      if (controller) controller->before_token(token, cancel);
     };
     if (arguments.performance_stats) {
       arguments.generate.timer = &timer.emplace(*engine.opened.model);

@@ -75,12 +75,10 @@ void write_journal(const ControllerArguments& a, const Steering& steering) {
   if (!a.journal.empty()) write_file_atomic(a.journal, journal_lines(steering.report()));
 }
 
-std::unique_ptr<Steering> open_controller(const ControllerArguments& a, const OpenedModel& opened,
-                                          const std::atomic<bool>* cancel) {
+std::unique_ptr<Steering> open_controller(const ControllerArguments& a, const OpenedModel& opened) {
   if (!a.asked()) return nullptr;
-  return std::make_unique<Steering>(
-      *opened.model, a.controller,
-      text_measure(*opened.model, *opened.tokenizer, a.controller, cancel));
+  return std::make_unique<Steering>(*opened.model, a.controller,
+                                    text_measure(*opened.model, *opened.tokenizer, a.controller));
 }
 
 }  // namespace sentinel::cli

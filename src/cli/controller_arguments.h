@@ -17,10 +17,9 @@ struct ControllerArguments {
 void add_controller_options(CLI::App& command, ControllerArguments& arguments);
 // Reads the text and checks everything that needs no model. Error (usage, bad_input).
 void read_controller(ControllerArguments& arguments);
-// Null unless asked for. `cancel` as GenerateOptions.
+// Null unless asked for.
 std::unique_ptr<Steering> open_controller(const ControllerArguments& arguments,
-                                          const OpenedModel& opened,
-                                          const std::atomic<bool>* cancel);
+                                          const OpenedModel& opened);
 
 // The journal, whole, if a file was named.
 void write_journal(const ControllerArguments& arguments, const Steering& steering);

@@ -25,21 +25,27 @@ nlohmann::json measured(double value) {
   return value > 0 ? nlohmann::json(value) : nlohmann::json(nullptr);
 }
 
+const char* goal_outcome(const ControllerReport& report) {
+  if (!report.goal_met) return "not judged (the text ended before the first measurement)";
+  return *report.goal_met ? "met" : "not met";
+}
+
 }  // namespace
 
 nlohmann::json to_json(const ControllerReport& report) {
   nlohmann::json moves = nlohmann::json::array();
   for (const ControllerMove& move : report.moves) moves.emplace_back(move_json(move));
-  return {{"goal", report.goal},
-          {"goal_met", report.goal_met},
-          {"heads_closed", report.heads_closed},
-          {"tokens_per_second", measured(report.tokens_per_second)},
-          {"perplexity_before", measured(report.perplexity_before)},
-          {"perplexity_after", measured(report.perplexity_after)},
-          {"tokens_scored", report.tokens_scored},
-          {"evaluations", report.evaluations},
-          {"seconds", report.seconds},
-          {"moves", moves}};
+  return {
+      {"goal", report.goal},
+      {"goal_met", report.goal_met ? nlohmann::json(*report.goal_met) : nlohmann::json(nullptr)},
+      {"heads_closed", report.heads_closed},
+      {"tokens_per_second", measured(report.tokens_per_second)},
+      {"perplexity_before", measured(report.perplexity_before)},
+      {"perplexity_after", measured(report.perplexity_after)},
+      {"tokens_scored", report.tokens_scored},
+      {"evaluations", report.evaluations},
+      {"seconds", report.seconds},
+      {"moves", moves}};
 }
 
 std::string journal_lines(const ControllerReport& report) {
@@ -51,7 +57,7 @@ std::string journal_lines(const ControllerReport& report) {
 std::string to_text(const ControllerReport& report) {
   std::string text =
       fmt::format("controller: goal {} {}, {} heads closed, {} journal entries\n", report.goal,
-                  report.goal_met ? "met" : "not met", report.heads_closed, report.moves.size());
+                  goal_outcome(report), report.heads_closed, report.moves.size());
   if (report.tokens_per_second > 0) {
     text += fmt::format("  last interval {:.1f} tokens/s\n", report.tokens_per_second);
   }

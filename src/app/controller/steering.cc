@@ -56,7 +56,8 @@ Steering::Steering(Model& model, const ControllerOptions& options, Measure measu
 
 void Steering::release() { make(controller_.open_all(model_.heads())); }
 
-void Steering::before_token(int index) {
+void Steering::before_token(int index, const std::atomic<bool>* cancel) {
+  cancel_ = cancel;
   if (index == 0 && version_ != 0) first_token_ = token_ + 1;
   token_ = first_token_ + index;
   if (index == 0) step_ns_.clear();
@@ -89,7 +90,7 @@ TextScore Steering::score(const std::vector<HeadId>& closed) {
     ++report_.evaluations;
   };
   try {
-    const TextScore score = measure_();
+    const TextScore score = measure_(cancel_);
     restore();
     return score;
   } catch (...) {
@@ -149,10 +150,11 @@ ControllerReport Steering::report() const {
   if (controller_.limits_perplexity()) {
     report.perplexity_after = report.perplexity_before * (1 + controller_.increase() / 100);
   }
-  // A search never ends beyond the perplexity goal.
-  report.goal_met = controller_.holds_speed()
-                        ? report.tokens_per_second >= *options.tokens_per_second
-                        : report.evaluations > 0;
+  if (!controller_.holds_speed()) {
+    if (report.evaluations > 0) report.goal_met = true;  // a search never ends beyond the goal
+  } else if (report.tokens_per_second > 0) {
+    report.goal_met = report.tokens_per_second >= *options.tokens_per_second;
+  }
   return report;
 }
 
