@@ -75,8 +75,8 @@ def load_adaptive_model(
     """Packs a model's weights for one optimisation level.
 
     `baseline_model` (or `model_name`): a BaselineModel, or whatever load_baseline_model() takes.
-    `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is left
-    empty follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
+    `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is empty
+    follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
     where heads change state by the thresholds. `protect_first`: position 0 is computed with every
     head. `head_means`: a folder of statistics (`BaselineModel.prune(save_stats=...)`); closed heads
     then leave their mean output behind.
@@ -88,8 +88,7 @@ def load_adaptive_model(
     `draft_ngrams` from repetitions in the text. mix, and `unet` (off or on), need the weights that
     `sentinel prune --fit_integration` saves beside a pruned model.
 
-    `debug` and `quiet` are there for programs written for Sentinel's predecessor: this module never
-    prints.
+    `debug` and `quiet` are for programs written for Sentinel's predecessor: this module never prints.
     """
     _check_device(device)
     source = baseline_model if baseline_model is not None else model_name

@@ -89,22 +89,17 @@ struct Engine {
 
 Engine open_engine(const Arguments& arguments) {
   Engine engine;
-  ModelOptions base = model_options(arguments.model);
-  apply_points(arguments.verify, arguments.model.model, base);
+  ModelOptions asked = model_options(arguments.model);
+  apply_points(arguments.verify, arguments.model.model, asked);
   if (!wants_verify(arguments.verify)) {
-    engine.opened = open_model(arguments.model, arguments.agency, &base);
+    engine.opened = open_model(arguments.model, arguments.agency, &asked);
     return engine;
   }
-  // One team of threads for both: the workers of a second one would spin beside the first.
-  const int threads = base.threads > 0 ? base.threads : ThreadPool::available_cores();
-  base.pool = std::make_shared<ThreadPool>(threads);
-  const ModelOptions draft = draft_options(arguments.verify, base);
-  engine.opened = open_model(arguments.model, arguments.agency, &draft);
-  base.agency = AgencyMode::off;
-  base.unet = false;  // the baseline decides as it is
+  const VerifyModels models = verify_models(asked, draft_weights(arguments.verify));
+  engine.opened = open_model(arguments.model, arguments.agency, &models.draft);
   const std::string& name = arguments.verify.baseline;
-  engine.baseline =
-      Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name), base);
+  engine.baseline = Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name),
+                                  models.baseline);
   return engine;
 }
 

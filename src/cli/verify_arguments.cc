@@ -73,10 +73,9 @@ void apply_points(const VerifyArguments& a, const std::string& model, ModelOptio
   if (!verify && !a.baseline.empty()) options.unpruned = open_checkpoint(a.baseline);
 }
 
-ModelOptions draft_options(const VerifyArguments& a, const ModelOptions& base) {
-  std::optional<WeightType> weights;
-  if (a.draft_weights) weights = parse_weight_type(*a.draft_weights);
-  return verify_models(base, weights).draft;
+std::optional<WeightType> draft_weights(const VerifyArguments& a) {
+  if (!a.draft_weights) return std::nullopt;
+  return parse_weight_type(*a.draft_weights);
 }
 
 nlohmann::json verify_json(const VerifyReport& report) {

@@ -24,8 +24,8 @@ bool wants_verify(const VerifyArguments& arguments);
 // What runs of mixing and skips, with the weights beside `model`. Error (usage, bad_input).
 void apply_points(const VerifyArguments& arguments, const std::string& model,
                   ModelOptions& options);
-// The model that drafts, in the draft's precision: `base` are the options of the baseline.
-ModelOptions draft_options(const VerifyArguments& arguments, const ModelOptions& base);
+// Of the model that drafts; empty: what verify_models() chooses. Error (usage): an unknown type.
+std::optional<WeightType> draft_weights(const VerifyArguments& arguments);
 
 nlohmann::json verify_json(const VerifyReport& report);
 std::string verify_text(const VerifyReport& report);
