@@ -29,7 +29,7 @@ import numpy as np
 import sentinel
 
 prompts = json.load(open(sys.argv[1], encoding="utf-8"))["prompts"]
-model = sentinel.load_adaptive_model(optimization_level=0)
+model = sentinel.load_adaptive_model(sentinel.bundled_model(), optimization_level=0)
 worst = max(
     np.abs(model.forward(p["ids"])[-1][p["top5_ids"]] - p["top5_logits"]).max() for p in prompts
 )
