@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "app/report/charts.h"
 #include "app/report/charts_axes.h"
@@ -154,14 +155,25 @@ Chart memory_over_time_chart(const ResultFile& file) {
               {"Resident memory (MB)", false, true},
               {}};
   PlotSeries series{"resident memory", 0, {}, true, false};
-  std::string stage;
-  for (const MemorySample& sample : file.memory_samples) {
-    series.points.push_back({sample.seconds, sample.rss_mb});
-    series.points.back().name = sample.series;
-    // Stages, not every cell: those follow each other too closely to be read.
-    const bool cell = sample.series == "timing" || sample.series.find('%') != std::string::npos;
-    if (sample.series != stage && !cell) series.points.back().label = sample.series;
-    stage = sample.series;
+  // Stages that last, named once, and not beside another name: labels would lie on each other.
+  constexpr double kLasts = 0.05, kApart = 0.15;  // of the whole time
+  double labelled = -HUGE_VAL;
+  std::set<std::string> named;
+  const auto& samples = file.memory_samples;
+  const double total = samples.back().seconds - samples.front().seconds;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const std::string& stage = samples[i].series;
+    series.points.push_back({samples[i].seconds, samples[i].rss_mb});
+    series.points.back().name = stage;
+    if (i > 0 && samples[i - 1].series == stage) continue;
+    size_t next = i + 1;
+    while (next < samples.size() && samples[next].series == stage) ++next;
+    const double begin = samples[i].seconds;
+    const double end = samples[std::min(next, samples.size() - 1)].seconds;
+    if (end - begin < kLasts * total || begin - labelled < kApart * total) continue;
+    if (!named.insert(stage).second) continue;
+    series.points.back().label = stage;
+    labelled = begin;
   }
   plot.series.push_back(std::move(series));
   return draw(plot);

@@ -33,7 +33,7 @@ struct QualityFigures {
 // Of this process, at one moment.
 struct MemorySnapshot {
   double timestamp = 0;    // seconds since 1970
-  double cpu_percent = 0;  // processor time since the snapshot before, 100: one core
+  double cpu_percent = 0;  // processor time of the last 10 ms or more; 100: one core
   double rss_mb = 0;       // 10^6 bytes
   std::string stage;       // what the run was doing
 };

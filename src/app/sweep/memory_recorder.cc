@@ -10,7 +10,8 @@
 namespace sentinel {
 namespace {
 
-constexpr double kInterval = 0.1;  // s
+constexpr double kInterval = 0.1;   // s
+constexpr double kShortest = 0.01;  // s: over less, the clocks' steps are all that shows
 
 double process_cpu_s() {
   timespec time{};
@@ -27,11 +28,14 @@ MemorySnapshot MemoryRecorder::take(const std::string& stage) {
   snapshot.timestamp = std::chrono::duration<double>(since_1970).count();
   snapshot.rss_mb = rss_mb();
   snapshot.stage = stage;
-  if (last_wall_ > 0 && wall > last_wall_) {
-    snapshot.cpu_percent = 100 * (cpu - last_cpu_) / (wall - last_wall_);
+  const bool first = last_wall_ == 0;
+  if (first || wall - last_wall_ >= kShortest) {
+    if (!first) snapshot.cpu_percent = 100 * (cpu - last_cpu_) / (wall - last_wall_);
+    last_wall_ = wall;
+    last_cpu_ = cpu;
+  } else {
+    snapshot.cpu_percent = samples_.back().cpu_percent;
   }
-  last_wall_ = wall;
-  last_cpu_ = cpu;
   peak_mb_ = std::max({peak_mb_, peak_rss_mb(), snapshot.rss_mb});
   samples_.push_back(snapshot);
   return snapshot;
