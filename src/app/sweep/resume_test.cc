@@ -87,7 +87,8 @@ TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
       EXPECT_EQ(run["generation_times"].size(), 2U) << stage;
       EXPECT_FALSE(run["perplexity"].is_null()) << stage;
     }
-    for (const auto& [name, run] : before.value("pruning_comparison", json::object()).items()) {
+    const json compared = before.value("pruning_comparison", json::object());
+    for (const auto& [name, run] : compared.items()) {
       // What was there is still there, sample by sample.
       const json kept = run["50"]["generation_times"];
       const json now = after["pruning_comparison"][name]["50"]["generation_times"];
