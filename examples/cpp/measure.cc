@@ -1,4 +1,4 @@
-// How fast is this machine with this model, and what do closed heads buy and cost? In half a minute.
+// The speed of this machine with this model, and what closed heads buy and cost. Half a minute.
 #include <sentinel/sentinel.h>
 #include <cstdio>
 #include <filesystem>
@@ -7,9 +7,9 @@ int main() try {
   auto baseline = sentinel::load_baseline_model(sentinel::bundled_model());
   const auto speeds = sentinel::benchmark(baseline, {.n_prompt = {64}, .n_gen = {32}});
   for (const auto& row : speeds.rows)
-    std::printf("%-6s %7.0f tokens/s, %3.0f %% of the read bandwidth, %3.0f %% of the arithmetic peak\n",
-                row.test.c_str(), row.median_ts, 100 * row.bandwidth_fraction,
-                100 * row.flops_fraction);
+    std::printf(
+        "%-6s %7.0f tokens/s, %3.0f %% of the read bandwidth, %3.0f %% of the arithmetic peak\n",
+        row.test.c_str(), row.median_ts, 100 * row.bandwidth_fraction, 100 * row.flops_fraction);
 
   // The whole picture: the same tables and files as `sentinel profile` makes.
   const auto folder = std::filesystem::temp_directory_path() / "sentinel-example-profile";
