@@ -61,6 +61,9 @@ void detect_x86(CpuFeatures& f) {
   f.avx512_bf16 = f.avx512 && bit(leaf7_1.a, 5);
   f.amx = f.avx512_vnni && f.avx512_bf16 && tiles && bit(leaf7.d, 22) && bit(leaf7.d, 24) &&
           bit(leaf7.d, 25) && request_tile_permission();
+#ifdef SENTINEL_EMULATE  // kernels/x86/emulated
+  f.avx512 = f.avx512_vnni = f.avx512_bf16 = f.amx = f.avx2;
+#endif
 }
 #endif
 

@@ -25,6 +25,16 @@ struct ArithmeticProbe {
   int64_t ops_per_iteration;  // a multiply-add counts 2
 };
 
+// Hides from the compiler that a value stays the same: a loop over it would be known to do nothing.
+template <typename T>
+inline void keep_unknown(T& value) {
+#ifdef SENTINEL_EMULATE  // no register is as wide
+  __asm__ volatile("" : "+m"(value));
+#else
+  __asm__ volatile("" : "+v"(value));
+#endif
+}
+
 const ProbeKernels& scalar_probe();
 #if defined(__x86_64__)
 const ProbeKernels& avx2_probe();

@@ -18,7 +18,7 @@ float dot_products(int64_t iterations) {
     for (int i = 0; i < kAccumulators; ++i) {
       sum[i] = _mm512_dpbf16_ps(sum[i], weights, (__m512bh)inputs);
     }
-    __asm__ volatile("" : "+v"(inputs));  // or the loop would be known to do nothing
+    keep_unknown(inputs);
   }
   for (int i = 1; i < kAccumulators; ++i) sum[0] = _mm512_add_ps(sum[0], sum[i]);
   return _mm512_reduce_add_ps(sum[0]);

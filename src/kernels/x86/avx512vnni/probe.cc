@@ -16,7 +16,7 @@ float dot_products(int64_t iterations) {
   for (int64_t n = 0; n < iterations; ++n) {
 #pragma GCC unroll 24
     for (int i = 0; i < kAccumulators; ++i) sum[i] = _mm512_dpbusd_epi32(sum[i], weights, inputs);
-    __asm__ volatile("" : "+v"(inputs));  // or the loop would be known to do nothing
+    keep_unknown(inputs);
   }
   for (int i = 1; i < kAccumulators; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
   return static_cast<float>(_mm512_reduce_add_epi32(sum[0]));
