@@ -51,8 +51,9 @@ TEST(Generate, GreedyTextIsThePublishedModelsAtLevels0And1) {
     EXPECT_EQ(result["text"], prompt["continuation"]);
     EXPECT_EQ(result["stop_reason"], "length");
     EXPECT_EQ(result["level"], std::stoi(level));
-    expect_keys(result, {"first_token_ms", "prefill_tokens_per_second", "decode_tokens_per_second",
-                         "seed", "threads", "isa", "weights", "step_ns"});
+    expect_keys(result,
+                {"load_ms", "first_token_ms", "prefill_tokens_per_second",
+                 "decode_tokens_per_second", "seed", "threads", "isa", "weights", "step_ns"});
     EXPECT_EQ(result["step_ns"].size(), 31U);
   }
 }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "app/generate/generate_text.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/agency_arguments.h"
@@ -68,20 +69,11 @@ nlohmann::json to_json(const Generation& result, const std::vector<int32_t>& pro
   return document;
 }
 
-void print_speed(const Generation& result, const ModelInfo& info, uint64_t seed) {
-  const GenerateTimings& timings = result.timings;
-  fmt::print(stderr,
-             "{} tokens ({}); first token {:.1f} ms, prefill {:.0f} tokens/s, decode {:.0f} "
-             "tokens/s; level {}, {} threads, {}, {}; seed {}\n",
-             result.tokens.size(), to_string(result.stop_reason), timings.first_token_ms,
-             timings.prefill_tokens_per_second(), timings.decode_tokens_per_second(), info.level,
-             info.threads, info.isa, to_string(info.weights), seed);
-}
-
 // What generates: the model, and with verify the baseline that decides.
 struct Engine {
   OpenedModel opened;
   std::unique_ptr<Model> baseline;  // null: the model alone
+  double load_ms = 0;               // reading and packing the checkpoints, and the tokeniser
   VerifyReport report;
 
   const ModelInfo& info() const { return baseline ? baseline->info() : opened.model->info(); }
@@ -101,6 +93,18 @@ Engine open_engine(const Arguments& arguments) {
   engine.baseline = Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name),
                                   models.baseline);
   return engine;
+}
+
+void print_speed(const Generation& result, const Engine& engine, uint64_t seed) {
+  const GenerateTimings& timings = result.timings;
+  const ModelInfo& info = engine.info();
+  fmt::print(stderr,
+             "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {:.0f} tokens/s, "
+             "decode {:.0f} tokens/s; level {}, {} threads, {}, {}; seed {}\n",
+             result.tokens.size(), to_string(result.stop_reason), engine.load_ms,
+             timings.first_token_ms, timings.prefill_tokens_per_second(),
+             timings.decode_tokens_per_second(), info.level, info.threads, info.isa,
+             to_string(info.weights), seed);
 }
 
 Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,
@@ -155,6 +159,7 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
   AgencyReport report = agency_report(engine.opened.model->heads());
   report_points(engine.opened.model->integration(), report);
   if (steerers.timer) report.performance_stats = steerers.timer->stats();
+  document["load_ms"] = engine.load_ms;
   document["baseline_integration"] = arguments.verify.integration;
   document["unet"] = arguments.verify.unet;
   if (engine.baseline) {
@@ -168,7 +173,7 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
     write_journal(arguments.controller, *steerers.controller);
   }
   if (!context.json) {
-    print_speed(result, engine.info(), document["seed"]);
+    print_speed(result, engine, document["seed"]);
     if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
     if (steerers.controller) fmt::print(stderr, "{}", to_text(steerers.controller->report()));
     if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
@@ -192,7 +197,9 @@ int run_generate(Arguments arguments, const RunContext& context) {
   if (wants_verify(arguments.verify) && arguments.performance_stats) {
     throw usage_error("--performance_stats: not with --baseline_integration verify");
   }
+  const double start = now_s();
   Engine engine = open_engine(arguments);
+  engine.load_ms = (now_s() - start) * 1e3;
   const uint64_t seed = arguments.seed ? *arguments.seed : std::random_device{}();
   arguments.generate.sampling.seed = seed;
   arguments.generate.cancel = context.interrupted;

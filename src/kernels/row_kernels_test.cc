@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "base/cpu_features.h"
@@ -68,6 +69,67 @@ TEST_P(RowKernels, EntropyHoldsForAnyWidthAndScale) {
     }
     const SoftmaxSums sums = kernels_.softmax(scores.data(), n, n + 16, 1.0F);
     EXPECT_NEAR(std::log(sums.l) - sums.t / sums.l, entropy, 1e-5) << n << " " << scale;
+  }
+}
+
+// What the int8 cache holds of each position is within half a step of what came in, wherever the
+// rows begin, and other positions keep theirs.
+TEST_P(RowKernels, Int8KeysAndValuesAreWithinHalfAStep) {
+  for (const int head_dim : {32, 64, 96, 256}) {
+    constexpr int kPositions = 64, kStride = 300;
+    std::vector<float> k(kPositions * kStride), v(k.size()), scales(2 * kPositions, 0);
+    for (float& x : k) x = static_cast<float>(rng_.normal());
+    for (float& x : v) x = static_cast<float>(1e-3 * rng_.normal());
+    std::fill_n(&v[5 * kStride], head_dim, 0.0F);
+    std::vector<std::byte> keys(kPositions * head_dim), values(keys.size());
+    for (int first = 0, rows = 1; first < kPositions; first += rows, rows = rows % 7 + 1) {
+      rows = std::min(rows, kPositions - first);
+      AppendArgs args{&k[first * kStride], &v[first * kStride], kStride, rows, first, head_dim};
+      args.keys = keys.data();
+      args.values = values.data();
+      args.value_panel_stride = kPositions * kPanel;
+      args.key_scales = scales.data();
+      args.value_scales = scales.data() + kPositions;
+      kernels_.append[static_cast<int>(WeightType::int8)](args);
+    }
+    const auto number = [](std::byte b) { return static_cast<float>(static_cast<int>(b) - 128); };
+    for (int p = 0; p < kPositions; ++p) {
+      for (int e = 0; e < head_dim; ++e) {
+        const std::byte key = keys[p / 16 * 16 * head_dim + e / 4 * 64 + p % 16 * 4 + e % 4];
+        const std::byte value = values[e / 16 * kPositions * 16 + p / 4 * 64 + e % 16 * 4 + p % 4];
+        const float ks = scales[p], vs = scales[kPositions + p];
+        EXPECT_NEAR(ks * number(key), k[p * kStride + e], 0.5001 * ks);
+        EXPECT_NEAR(vs * number(value), v[p * kStride + e], 0.5001 * vs);
+      }
+    }
+    EXPECT_EQ(scales[kPositions + 5], 0);
+  }
+}
+
+// 127 / 1e-38 is beyond float, and probabilities are as small: such a block counts as 0.
+TEST_P(RowKernels, TinyInputsCountAsZeroAndNotANumberStaysSo) {
+  constexpr int kInputs = 64;
+  for (const WeightType type : {WeightType::int8, WeightType::int4}) {
+    for (const bool bad : {false, true}) {
+      std::vector<float> x(kInputs, 1e-38F);
+      if (bad) x.assign(kInputs, std::numeric_limits<float>::quiet_NaN());
+      std::vector<std::byte> data(4 * kInputs, std::byte{9});
+      float scale = 7;
+      int32_t block_sum = 7;
+      std::vector<int32_t> sums(kInputs / kSumBlock, 7);
+      const Operand out{data.data(), 4 * kInputs,        &scale, 1, &block_sum,
+                        sums.data(), kInputs / kSumBlock};
+      kernels_.prepare[static_cast<int>(type)](
+          {x.data(), kInputs, 1, kInputs, kInputs, nullptr, -1, out});
+      if (bad) {
+        EXPECT_TRUE(std::isnan(scale));
+        continue;
+      }
+      EXPECT_EQ(scale, 0);
+      EXPECT_EQ(block_sum, 0);
+      const int bytes = kInputs * kernels_.input_bytes[static_cast<int>(type)];
+      for (int i = 0; i < bytes; ++i) EXPECT_EQ(data[i], std::byte{0});
+    }
   }
 }
 

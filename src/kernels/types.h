@@ -90,6 +90,8 @@ struct AppendArgs {
   std::byte* keys;
   std::byte* values;
   int64_t value_panel_stride;  // bytes
+  float* key_scales;           // int8: [positions], of a position's key and of its value
+  float* value_scales;
 };
 
 // Of one attention row: l = sum e^(s - max), t = sum e^(s - max) (s - max).
@@ -112,8 +114,8 @@ struct KernelTable {
   // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's
   // bytes. column_scales [16]: int8 only. Null for f32, whose panels are the rows.
   void (*encode[4])(const float* rows, int64_t k, const float* column_scales, std::byte* panel);
-  // By weight type (f32 or bf16) of the cache's panels.
-  void (*append[2])(const AppendArgs& args);
+  // By weight type (f32, bf16 or int8) of the cache's panels.
+  void (*append[3])(const AppendArgs& args);
   // out[r, 0..n) = (x - mean) / sqrt(var + eps) * weight + bias; out[r, n..n_padded) = 0.
   void (*layer_norm)(const float* x, int64_t x_stride, const float* weight, const float* bias,
                      float eps, int rows, int n, int n_padded, float* out, int64_t out_stride);

@@ -63,66 +63,147 @@ void note_contribution(Workspace& workspace, const AttentionTask& task, const fl
   }
 }
 
+// What int8 inputs leave of p[0..n): p - scale * round(p / scale) by blocks. Probabilities span
+// decades, so that one step of 1/127 of a block's largest would lose many small ones: products of
+// both parts have 15 bits. The arithmetic is that of quantize_block() (kernels/generic/operand.h),
+// step by step, or the parts would not add up.
+void keep_rest(float* p, int n, const float* scales) {
+  constexpr float kShift = 12582912;  // 1.5 * 2^23: adding it leaves whole numbers, ties to even
+  for (int begin = 0; begin < n; begin += kQuantBlock) {
+    const int end = std::min(n, begin + kQuantBlock);
+    float highest = 0;
+    for (int i = begin; i < end; ++i) highest = std::max(highest, std::fabs(p[i]));
+    const float scale = scales[begin / kQuantBlock];
+    if (scale == 0) continue;
+    const float inverse = 127 / highest;
+    for (int i = begin; i < end; ++i) p[i] -= scale * ((p[i] * inverse + kShift) - kShift);
+  }
+}
+
+// One head over a block of query rows.
+class HeadBlock {
+ public:
+  HeadBlock(const DecoderContext& context, KvCache& cache, Workspace& workspace,
+            const AttentionTask& task, int thread)
+      : c_(context),
+        cache_(cache),
+        w_(workspace),
+        task_(task),
+        rows_(task.end - task.begin),
+        row_(task.group.first_row + task.begin),
+        first_position_(task.group.first_position + task.begin),
+        visible_padded_(static_cast<int>(round_up(visible(), kPanel))),
+        scores_(workspace.scores + int64_t{thread} * kAttentionRows * workspace.scores_stride),
+        space_(rows_from(workspace.scratch, int64_t{thread} * kAttentionRows)) {}
+
+  // scores = q K^T.
+  void score() const {
+    const int dp = c_.weights.head_dim_padded;
+    const Segment segment{0, 0, dp};
+    LinearArgs args = product(segment, scores_, w_.scores_stride, visible_padded_);
+    args.weights = cache_.keys(sequence(), task_.layer, task_.head.slot);
+    args.panel_stride = cache_.key_panel_stride();
+    if (int8()) {
+      args.weight_scales = cache_.key_scales(sequence(), task_.layer, task_.head.slot);
+    }
+    args.x = inputs(w_.qkv + row_ * w_.qkv_stride + int64_t{task_.head.slot} * 3 * dp,
+                    w_.qkv_stride, dp);
+    multiply(args);
+  }
+
+  // scores[r] = e^(s - max) of what row r sees; returns factor / their sum in factors[r].
+  void softmax(float* factors) const {
+    for (int r = 0; r < rows_; ++r) {
+      const SoftmaxSums sums =
+          c_.kernels.softmax(scores_ + r * w_.scores_stride, first_position_ + r + 1,
+                             visible_padded_, c_.config.attention_scale[task_.layer]);
+      factors[r] = task_.head.factor / sums.l;
+      const int64_t entry = (int64_t{task_.layer} * w_.max_rows + row_ + r) * w_.max_heads;
+      w_.entropy[entry + task_.head.head] = std::log(sums.l) - sums.t / sums.l;
+    }
+  }
+
+  // context = factors * scores V.
+  float* mix_values(const float* factors) const {
+    const int dp = c_.weights.head_dim_padded;
+    float* out = w_.context + row_ * w_.context_stride + int64_t{task_.head.slot} * dp;
+    // Whole steps of K, so that a row adds up in the same order however many rows see more than it.
+    const int64_t unit = std::max<int64_t>(k_unit(cache_.panel_type()), kPanel);
+    const Segment segment{0, 0, static_cast<int32_t>(round_up(visible(), unit))};
+    LinearArgs args = product(segment, out, w_.context_stride, dp);
+    args.weights = cache_.values(sequence(), task_.layer, task_.head.slot);
+    args.panel_stride = cache_.value_panel_stride();
+    if (int8()) {
+      args.weight_scales = cache_.output_scales();
+      take_value_scales();
+    }
+    args.x = inputs(scores_, w_.scores_stride, visible_padded_);
+    multiply(args);
+    if (int8()) {
+      for (int r = 0; r < rows_; ++r) {
+        keep_rest(scores_ + r * w_.scores_stride, visible_padded_,
+                  space_.scales + r * space_.scales_stride);
+      }
+      args.x = inputs(scores_, w_.scores_stride, visible_padded_);
+      args.epilogue = Epilogue::add;
+      multiply(args);
+    }
+    for (int r = 0; r < rows_; ++r) {
+      for (int e = 0; e < dp; ++e) out[r * w_.context_stride + e] *= factors[r];
+    }
+    return out;
+  }
+
+ private:
+  int sequence() const { return task_.group.sequence; }
+  int visible() const { return first_position_ + rows_; }  // keys that the last row sees
+  bool int8() const { return cache_.panel_type() == WeightType::int8; }
+
+  LinearArgs product(const Segment& segment, float* y, int64_t y_stride, int n_out) const {
+    LinearArgs args{};
+    args.segments = &segment;
+    args.n_segments = 1;
+    args.rows = rows_;
+    args.y = y;
+    args.y_stride = y_stride;
+    args.n_out = n_out;
+    return args;
+  }
+  Operand inputs(const float* x, int64_t stride, int k) const {
+    return to_operand(c_.kernels, cache_.panel_type(), x, stride, rows_, k, nullptr, -1, space_);
+  }
+  void multiply(const LinearArgs& args) const {
+    c_.kernels.linear[static_cast<int>(cache_.panel_type())](args, 0, args.n_out / kPanel);
+  }
+  void take_value_scales() const {
+    const float* scales = cache_.value_scales(sequence(), task_.layer, task_.head.slot);
+    for (int r = 0; r < rows_; ++r) {
+      float* p = scores_ + r * w_.scores_stride;
+      for (int i = 0; i < visible_padded_; ++i) p[i] *= scales[i];
+    }
+  }
+
+  const DecoderContext& c_;
+  KvCache& cache_;
+  Workspace& w_;
+  const AttentionTask& task_;
+  const int rows_;
+  const int64_t row_;
+  const int first_position_, visible_padded_;
+  float* const scores_;
+  const Operand space_;
+};
+
 }  // namespace
 
 void attend(const DecoderContext& context, KvCache& cache, Workspace& workspace,
             const AttentionTask& task, int thread) {
-  const int dp = context.weights.head_dim_padded;
-  const int rows = task.end - task.begin;
-  const int64_t row = task.group.first_row + task.begin;
-  const int first_position = task.group.first_position + task.begin;
-  const int visible = first_position + rows;  // keys that the last row sees
-  const auto visible_padded = static_cast<int>(round_up(visible, kPanel));
-  float* scores = workspace.scores + int64_t{thread} * kAttentionRows * workspace.scores_stride;
-
-  const WeightType type = cache.panel_type();
-  const auto linear = context.kernels.linear[static_cast<int>(type)];
-  const Operand space = rows_from(workspace.scratch, int64_t{thread} * kAttentionRows);
-
-  const Segment head_segment{0, 0, dp};
-  LinearArgs qk{};
-  qk.weights = cache.keys(task.group.sequence, task.layer, task.head.slot);
-  qk.panel_stride = cache.key_panel_stride();
-  qk.segments = &head_segment;
-  qk.n_segments = 1;
-  qk.x = to_operand(context.kernels, type,
-                    workspace.qkv + row * workspace.qkv_stride + int64_t{task.head.slot} * 3 * dp,
-                    workspace.qkv_stride, rows, dp, nullptr, -1, space);
-  qk.rows = rows;
-  qk.y = scores;
-  qk.y_stride = workspace.scores_stride;
-  qk.n_out = visible_padded;
-  linear(qk, 0, visible_padded / kPanel);
-
-  float scale_of_row[kAttentionRows];
-  for (int r = 0; r < rows; ++r) {
-    const SoftmaxSums sums =
-        context.kernels.softmax(scores + r * workspace.scores_stride, first_position + r + 1,
-                                visible_padded, context.config.attention_scale[task.layer]);
-    scale_of_row[r] = task.head.factor / sums.l;
-    const int64_t entry =
-        (int64_t{task.layer} * workspace.max_rows + row + r) * workspace.max_heads;
-    workspace.entropy[entry + task.head.head] = std::log(sums.l) - sums.t / sums.l;
-  }
-
-  // Whole steps of K, so that a row adds up in the same order however many rows see more than it.
-  const int64_t unit = std::max<int64_t>(k_unit(type), kPanel);
-  const Segment position_segment{0, 0, static_cast<int32_t>(round_up(visible, unit))};
-  LinearArgs pv = qk;
-  pv.weights = cache.values(task.group.sequence, task.layer, task.head.slot);
-  pv.panel_stride = cache.value_panel_stride();
-  pv.segments = &position_segment;
-  pv.x = to_operand(context.kernels, type, scores, workspace.scores_stride, rows, visible_padded,
-                    nullptr, -1, space);
-  pv.y = workspace.context + row * workspace.context_stride + int64_t{task.head.slot} * dp;
-  pv.y_stride = workspace.context_stride;
-  pv.n_out = dp;
-  linear(pv, 0, dp / kPanel);
-  for (int r = 0; r < rows; ++r) {
-    float* out = pv.y + r * workspace.context_stride;
-    for (int e = 0; e < dp; ++e) out[e] *= scale_of_row[r];
-  }
-  if (workspace.norms) note_contribution(workspace, task, pv.y);
+  const HeadBlock block(context, cache, workspace, task, thread);
+  float factors[kAttentionRows];
+  block.score();
+  block.softmax(factors);
+  const float* out = block.mix_values(factors);
+  if (workspace.norms) note_contribution(workspace, task, out);
 }
 
 }  // namespace sentinel

@@ -102,7 +102,7 @@ class FastModel : public Model {
     open_integration(options);
     int64_t slots = 0;
     for (const auto& layer : weights_.layers) slots += layer.n_slots;
-    info_.kv_bytes_per_token = 2 * slots * weights_.head_dim_padded * kv_element_bytes(info_.kv);
+    info_.kv_bytes_per_token = slots * kv_position_bytes(info_.kv, weights_.head_dim_padded);
   }
 
   const Checkpoint& checkpoint() const override { return *checkpoint_; }
@@ -121,7 +121,7 @@ class FastModel : public Model {
     const int64_t baseline =
         baseline_ ? baseline_->bytes_per_token(context) - baseline_->weights_.lm_head.bytes() : 0;
     return baseline + plan.weight_bytes +
-           active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+           active * kv_position_bytes(info_.kv, weights_.head_dim_padded) * context;
   }
   OpBytes operation_bytes(int context) const override {
     Plan plan;
@@ -130,7 +130,7 @@ class FastModel : public Model {
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
     bytes[static_cast<size_t>(Op::attention)] =
-        active * 2 * weights_.head_dim_padded * kv_element_bytes(info_.kv) * context;
+        active * kv_position_bytes(info_.kv, weights_.head_dim_padded) * context;
     const auto& view = checkpoint_->view();
     bytes[static_cast<size_t>(Op::embeddings)] =
         config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +

@@ -13,16 +13,20 @@ WeightType panel_type_of(KvType type) {
     case KvType::bf16:
       return WeightType::bf16;
     case KvType::int8:
-      break;
+      return WeightType::int8;
   }
-  throw usage_error("kv: int8 is not supported; choose f32 or bf16");
+  return WeightType::f32;
 }
 
-int64_t kv_element_bytes(KvType type) { return panel_type_of(type) == WeightType::f32 ? 4 : 2; }
+int64_t kv_position_bytes(KvType type, int head_dim_padded) {
+  const WeightType panel = panel_type_of(type);
+  const int64_t scales = type == KvType::int8 ? 2 * sizeof(float) : 0;
+  return 2 * panel_bytes(panel, head_dim_padded) / kPanel + scales;
+}
 
 KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, int max_length)
     : panel_type_(panel_type_of(type)),
-      element_bytes_(static_cast<int>(kv_element_bytes(type))),
+      element_bytes_(static_cast<int>(panel_bytes(panel_type_, 1) / kPanel)),
       head_dim_(weights.head_dim_padded),
       d_model_padded_(weights.d_model_padded),
       capacity_(static_cast<int>(round_up(max_length, 64))),
@@ -35,14 +39,24 @@ KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, i
   }
   const size_t parts = static_cast<size_t>(slots_total_) * max_sequences;
   data_ = AlignedBuffer(parts * 2 * capacity_ * head_dim_ * element_bytes_);
+  if (type == KvType::int8) {
+    scales_ = AlignedBuffer(parts * 2 * capacity_ * sizeof(float));
+    output_scales_.assign(static_cast<size_t>(head_dim_), 1.0F);
+  }
   valid_.assign(parts, 0);
 }
 
 void KvCache::append(const KernelTable& kernels, int sequence, int layer, int slot, int first,
                      int rows, const float* k, const float* v, int64_t stride) {
-  kernels.append[static_cast<int>(panel_type_)](
-      {k, v, stride, rows, first, head_dim_, keys(sequence, layer, slot),
-       values(sequence, layer, slot), value_panel_stride()});
+  AppendArgs args{k, v, stride, rows, first, head_dim_};
+  args.keys = keys(sequence, layer, slot);
+  args.values = values(sequence, layer, slot);
+  args.value_panel_stride = value_panel_stride();
+  if (panel_type_ == WeightType::int8) {
+    args.key_scales = key_scales(sequence, layer, slot);
+    args.value_scales = value_scales(sequence, layer, slot);
+  }
+  kernels.append[static_cast<int>(panel_type_)](args);
   valid(sequence, layer, slot) = first + rows;
 }
 

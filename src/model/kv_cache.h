@@ -11,11 +11,13 @@
 namespace sentinel {
 
 WeightType panel_type_of(KvType type);
-int64_t kv_element_bytes(KvType type);
+// Bytes of one position of one head: key, value and, for int8, the scale of each.
+int64_t kv_position_bytes(KvType type, int head_dim_padded);
 
 // Per (sequence, layer, slot), in the panel layout of the matching weight type:
 //   K: [capacity / 16] panels over head_dim_padded inputs: positions are the outputs of q K^T
 //   V: [head_dim_padded / 16] panels over capacity inputs: positions are the inputs of p V
+// int8: a key's scale is that of an output; a value's belongs to an input, so p takes it over.
 class KvCache {
  public:
   KvCache(const PackedWeights& weights, KvType type, int max_sequences, int max_length);
@@ -32,6 +34,15 @@ class KvCache {
   }
   int64_t key_panel_stride() const { return int64_t{head_dim_} * kPanel * element_bytes_; }
   int64_t value_panel_stride() const { return int64_t{capacity_} * kPanel * element_bytes_; }
+  // int8 only: [capacity], one per position.
+  float* key_scales(int sequence, int layer, int slot) {
+    return scales_.as<float>() + index(sequence, layer, slot) * 2 * capacity_;
+  }
+  float* value_scales(int sequence, int layer, int slot) {
+    return key_scales(sequence, layer, slot) + capacity_;
+  }
+  // int8 only: the scales of p V, which are 1. [head_dim_padded]
+  const float* output_scales() const { return output_scales_.data(); }
   // How many leading positions of this head are present: a closed head falls behind.
   int& valid(int sequence, int layer, int slot) { return valid_[index(sequence, layer, slot)]; }
 
@@ -62,7 +73,8 @@ class KvCache {
   int head_dim_, d_model_padded_, capacity_, max_length_, max_sequences_;
   int slots_total_ = 0;
   std::vector<int> first_slot_;
-  AlignedBuffer data_;
+  AlignedBuffer data_, scales_;
+  std::vector<float> output_scales_;
   std::vector<int> valid_;
   std::vector<AlignedBuffer> inputs_;
 };

@@ -120,6 +120,24 @@ TEST(Session, DecodingTokenByTokenEqualsOnePrefill) {
   EXPECT_LT(max_difference(logits, whole), 1e-3);
 }
 
+// Keys and values rounded to 8 bits, probabilities to 15: greedy texts stay, logits nearly so, and
+// steps see what one prefill sees.
+TEST(Session, AnInt8CacheIsCloseAndConsistentOnEveryIsa) {
+  const auto ids = some_tokens(300, 8);
+  const auto exact = last_logits(*make({.level = 1}), ids);
+  for (const std::string& isa : available_isas(detect_cpu_features())) {
+    auto model = make({.level = 1, .threads = 2, .isa = isa, .kv = KvType::int8});
+    const auto whole = last_logits(*model, ids);
+    EXPECT_LT(max_difference(whole, exact), 0.35) << isa;
+    EXPECT_GT(max_difference(whole, exact), 1e-4) << isa;
+    auto session = model->new_session(1, 512);
+    std::vector<float> logits(model->config().vocab_size);
+    session->prefill(0, std::span(ids).first(200), static_cast<float*>(nullptr));
+    for (size_t i = 200; i < ids.size(); ++i) session->step({&ids[i], 1}, logits.data());
+    EXPECT_LT(max_difference(logits, whole), 2e-2) << isa;
+  }
+}
+
 TEST(Session, ATokenNeverChangesEarlierLogits) {
   auto model = make({.level = 1, .threads = 2});
   auto a = some_tokens(120, 2), b = a;

@@ -6,6 +6,14 @@
 namespace sentinel {
 namespace {
 
+// The scale of a block whose largest magnitude is `highest`, and its inverse. A block below 1e-30
+// counts as 0, as 127 / highest could overflow; NaN stays NaN.
+struct BlockScale {
+  explicit BlockScale(float highest)
+      : scale(highest < 1e-30F ? 0 : highest / 127), inverse(scale > 0 ? 127 / highest : 0) {}
+  float scale, inverse;
+};
+
 inline const Segment* segments_or_all(const PrepareArgs& a, Segment& all, int& n) {
   all = {0, 0, a.k};
   n = a.n_segments < 0 ? 1 : a.n_segments;
@@ -66,13 +74,13 @@ inline int quantize_block(const PrepareArgs& a, const float* x, const Segment* s
     for (; i + 16 <= to; i += 16) high = max(high, abs(Vec16::load(x + i)));
     if (i < to) high = max(high, abs(Vec16::load_n(x + i, to - i)));
   });
-  const float highest = high.highest();
-  *scale = highest / 127;
-  if (!(highest > 0)) {
+  const BlockScale block(high.highest());
+  *scale = block.scale;
+  if (block.inverse == 0) {
     __builtin_memset(out + begin, 0, end - begin);
     return 0;
   }
-  const Vec16 inverse = Vec16::set1(127 / highest);
+  const Vec16 inverse = Vec16::set1(block.inverse);
   Vec16 sum = Vec16::zero();
   int done = begin;  // written so far
   // Segments begin at multiples of 32, so whole stores never reach into the next one's part.

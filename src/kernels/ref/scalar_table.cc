@@ -21,7 +21,7 @@ const KernelTable& scalar_kernels() {
        linear_low<Int4Panel>},
       {nullptr, prepare_bf16<false>, prepare_int8<false>, prepare_int8<true>},
       {nullptr, encode_bf16, encode_int8, encode_int4},
-      {append_f32, append_bf16},
+      {append_f32, append_bf16, append_int8},
       layer_norm,
       softmax};
   return kTable;

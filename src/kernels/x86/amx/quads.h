@@ -13,6 +13,7 @@
 
 #include "kernels/x86/avx512/vec16.h"
 //
+#include "kernels/generic/operand.h"
 #include "kernels/types.h"
 #include "kernels/x86/amx/tiles.h"
 #include "kernels/x86/avx512/quick.h"
@@ -127,8 +128,8 @@ struct Int8Tiles {
   static void to_inputs(const float* x, const Operand& out, int64_t row, int64_t column, int n) {
     Vec16 high = abs(Vec16::load(x));
     for (int i = 16; i < n; i += 16) high = max(high, abs(Vec16::load(x + i)));
-    const float highest = high.highest();
-    const Vec16 inverse = Vec16::set1(highest > 0 ? 127 / highest : 0);
+    const BlockScale block(high.highest());
+    const Vec16 inverse = Vec16::set1(block.inverse);
     std::byte* to = out.data + row * out.stride + column;
     __m512i sum = _mm512_setzero_si512();
     for (int i = 0; i < n; i += 16) {
@@ -137,7 +138,7 @@ struct Int8Tiles {
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm512_cvtsepi32_epi8(q));
     }
     const int64_t entry = row * out.scales_stride + column / kQuantBlock;
-    out.scales[entry] = highest / 127;
+    out.scales[entry] = block.scale;
     out.block_sums[entry] = _mm512_reduce_add_epi32(sum);
   }
 };
