@@ -1,5 +1,5 @@
-// Micro-benchmarks of every product kernel, beside the layouts they read: GPT-2 small's shapes, one
-// thread. `kernel_benchmarks --benchmark_filter=linear/amx` and the like.
+// Micro-benchmarks of every kernel of the table: GPT-2 small's shapes, one thread.
+// `kernel_benchmarks --benchmark_filter=linear/amx` and the like.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -43,16 +43,72 @@ struct Product {
   LinearArgs args{};
 };
 
-void run_linear(benchmark::State& state, const KernelTable& kernels, int type, int rows, int k,
-                int n_out) {
+using Linear = void (*)(const LinearArgs& args, int64_t begin, int64_t end);
+
+void run_linear(benchmark::State& state, Linear linear, int type, int rows, int k, int n_out) {
   Product product(type, rows, k, n_out);
   for (auto _ : state) {
-    kernels.linear[type](product.args, 0, n_out / 16);
+    linear(product.args, 0, n_out / 16);
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(state.iterations() * n_out / 16 * product.args.panel_stride);
   state.counters["op/s"] =
       benchmark::Counter(2.0 * rows * k * n_out, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// Where one row of up to 4096 inputs becomes an operand.
+struct Inputs {
+  AlignedBuffer data{size_t{4} * 4224}, scales{4096}, block_sums{4096}, sums{4096};
+  Operand operand{data.data(), int64_t{4} * 4224,        scales.as<float>(),
+                  32,          block_sums.as<int32_t>(), sums.as<int32_t>(),
+                  256};
+};
+
+void run_to_inputs(benchmark::State& state, const KernelTable& kernels, int type) {
+  constexpr int kRows = 32;
+  Product product(type, kRows, 768, 3072);
+  AlignedBuffer data(size_t{kRows + 32} * 4 * 3136), scales(size_t{kRows + 32} * 4 * 16),
+      sums(size_t{kRows + 32} * 4 * 16);
+  Operand out{data.data(), int64_t{4} * 3136, scales.as<float>(), 16, sums.as<int32_t>()};
+  product.args.epilogue = Epilogue::gelu_tanh;
+  for (auto _ : state) {
+    kernels.linear_to_inputs[type](product.args, out, 0, 3072 / 16);
+    benchmark::ClobberMemory();
+  }
+}
+
+void run_prepare(benchmark::State& state, const KernelTable& kernels, int type) {
+  const std::vector<float> x(3072, 0.5F);
+  const Inputs inputs;
+  for (auto _ : state) {
+    kernels.prepare[type]({x.data(), 3072, 1, 3072, 3136, nullptr, -1, inputs.operand});
+    benchmark::ClobberMemory();
+  }
+}
+
+void run_encode(benchmark::State& state, const KernelTable& kernels, int type) {
+  const std::vector<float> rows(768 * kPanel, 0.5F), scales(kPanel, 0.01F);
+  AlignedBuffer panel(static_cast<size_t>(panel_bytes(type, 768)));
+  for (auto _ : state) {
+    kernels.encode[type](rows.data(), 768, scales.data(), panel.data());
+    benchmark::ClobberMemory();
+  }
+}
+
+// A decode step's key and value of one head, in the middle of a cache of 1024 positions.
+void run_append(benchmark::State& state, const KernelTable& kernels, int type) {
+  const std::vector<float> k(64, 0.5F), v(64, 0.25F);
+  AlignedBuffer cache(size_t{2} * 1024 * 64 * 4), scales(size_t{2} * 1024 * 4);
+  AppendArgs args{k.data(), v.data(), 64, 1, 515, 64};
+  args.keys = cache.data();
+  args.values = cache.data() + int64_t{1024} * 64 * 4;
+  args.value_panel_stride = panel_bytes(type, 1024);
+  args.key_scales = scales.as<float>();
+  args.value_scales = scales.as<float>() + 1024;
+  for (auto _ : state) {
+    kernels.append[type](args);
+    benchmark::ClobberMemory();
+  }
 }
 
 void run_rows(benchmark::State& state, const KernelTable& kernels, bool softmax) {
@@ -68,17 +124,39 @@ void run_rows(benchmark::State& state, const KernelTable& kernels, bool softmax)
   }
 }
 
+void register_products(const std::string& isa, const std::string& type_name, int type,
+                       const KernelTable& kernels) {
+  const std::string name = isa + "/" + type_name + "/";
+  for (const int rows : {1, 8, 16, 96, 512}) {
+    if (isa == "scalar" && rows > 16) continue;  // seconds a call
+    const std::string shape = name + std::to_string(rows) + "x768x2304";
+    benchmark::RegisterBenchmark(("linear/" + shape).c_str(), run_linear, kernels.linear[type],
+                                 type, rows, 768, 2304);
+  }
+  benchmark::RegisterBenchmark(("window/" + name + "3x768x2304").c_str(), run_linear,
+                               kernels.window[type], type, 3, 768, 2304);
+  if (kernels.linear_to_inputs[type]) {
+    benchmark::RegisterBenchmark(("linear_to_inputs/" + name + "32x768x3072").c_str(),
+                                 run_to_inputs, kernels, type);
+  }
+}
+
 const bool kRegistered = [] {
   const char* const types[] = {"f32", "bf16", "int8", "int4"};
   const CpuFeatures features = detect_cpu_features();
   for (const std::string& isa : available_isas(features)) {
     const KernelTable kernels = select_kernels(features, isa);
     for (int type = 0; type < 4; ++type) {
-      for (const int rows : {1, 8, 16, 96, 512}) {
-        if (isa == "scalar" && rows > 16) continue;  // seconds a call
-        const std::string name =
-            "linear/" + isa + "/" + types[type] + "/" + std::to_string(rows) + "x768x2304";
-        benchmark::RegisterBenchmark(name.c_str(), run_linear, kernels, type, rows, 768, 2304);
+      register_products(isa, types[type], type, kernels);
+      const std::string name = isa + "/" + types[type];
+      if (kernels.prepare[type]) {
+        benchmark::RegisterBenchmark(("prepare/" + name).c_str(), run_prepare, kernels, type);
+      }
+      if (kernels.encode[type]) {
+        benchmark::RegisterBenchmark(("encode/" + name).c_str(), run_encode, kernels, type);
+      }
+      if (type < 3) {
+        benchmark::RegisterBenchmark(("append/" + name).c_str(), run_append, kernels, type);
       }
     }
     benchmark::RegisterBenchmark(("layer_norm/" + isa).c_str(), run_rows, kernels, false);
