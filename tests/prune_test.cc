@@ -71,7 +71,10 @@ TEST(PruneCommand, TargetsAreMet) {
   const int64_t parameters = outcome.json()["after"]["parameters"];
   EXPECT_LE(parameters, 6900000);
   EXPECT_GT(parameters, 6600000);
-  EXPECT_EQ(run(prune({"--target_params", "10", "--out", folder / "none"})).exit_code, 1);
+  const Outcome impossible = run(prune({"--target_params", "10", "--out", folder / "none"}));
+  EXPECT_EQ(impossible.exit_code, 1);
+  EXPECT_NE(impossible.err.find("without any head and neuron"), std::string::npos)
+      << impossible.err;
   EXPECT_FALSE(fs::exists(folder / "none"));
 }
 

@@ -1,5 +1,8 @@
 #include "app/sweep/prune_run.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -137,7 +140,9 @@ class PruneRun {
     const double whole = decode_ms(o_.checkpoint), less = decode_ms(as_checkpoint(half));
     const auto n = static_cast<double>(o_.checkpoint->parameter_count());
     const double slope = (whole - less) / (n - static_cast<double>(parameters_of(*half)));
-    return [=](int64_t p) { return whole / (whole - slope * (n - static_cast<double>(p))); };
+    return [=](int64_t p) {  // far out a noisy line may cross 0
+      return whole / std::max(whole - slope * (n - static_cast<double>(p)), whole / 50);
+    };
   }
 
   StopRule stop_rule() {
@@ -149,6 +154,7 @@ class PruneRun {
         return (!o_.target_params || parameters <= *o_.target_params) &&
                (!o_.target_speedup || speedup(parameters) >= *o_.target_speedup);
       };
+      check_reachable(speedup);
     }
     return [this](const EditableModel& model, double loss, double dense_loss) {
       const double increase = 100 * std::expm1(loss - dense_loss);
@@ -159,6 +165,22 @@ class PruneRun {
       target_met_ |= met;
       return met ? Verdict::stop : Verdict::go_on;
     };
+  }
+
+  // A target beyond a model without heads and neurons is refused before the search.
+  void check_reachable(const std::function<double(int64_t)>& speedup) const {
+    EditableModel least(o_.checkpoint);
+    const ModelConfig& config = o_.checkpoint->config();
+    for (EditableLayer& layer : least.layers) {
+      layer.keep_heads({}, config.head_dim, config.d_model);
+      layer.keep_neurons({}, config.d_model);
+    }
+    const int64_t parameters = parameters_of(least);
+    if (target_met_by_(parameters)) return;
+    throw runtime_error(
+        "the target cannot be reached: without any head and neuron {} parameters are left{}; "
+        "ask for less",
+        parameters, speedup ? fmt::format(", {:.2f} times as fast", speedup(parameters)) : "");
   }
 
   // Steps may have been taken back for the sake of perplexity.
