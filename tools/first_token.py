@@ -5,33 +5,48 @@
         [--repetitions 11] [--threads N]
 
 Runs `sentinel generate` with the levels in turn, from a page-cached checkpoint, and prints medians:
-start to first text on standard output (wall clock of this script), load (`load_ms` of --json:
-checkpoint, tokeniser and packing), and their ratio.
+start to first text on standard output (wall clock of this script), what the same runs say of loading
+(checkpoint, tokeniser and packing) and of the prompt, and the ratio of the first two.
 """
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import time
 
 
-def command(args, level):
-    prompt = " ".join(["the"] * args.prompt_tokens)  # one token each
-    line = [args.binary, "generate", "-m", args.model, "--optimization_level", level, "-n", "2",
-            "--temperature", "0", "--ignore_eos", "--prompt", prompt]
+def command(args, level, words):
+    # One token, or its text would be shown only when its last character is complete.
+    line = [args.binary, "generate", "-m", args.model, "--optimization_level", level, "-n", "1",
+            "--temperature", "0", "--ignore_eos", "--prompt", " ".join(["the"] * words)]
     return [*line, "--threads", str(args.threads)] if args.threads else line
 
 
-def first_text_ms(line):
+def prompt_size(args, level):
+    """(words, tokens) of a prompt of about args.prompt_tokens tokens in this model's vocabulary."""
+    def tokens(words):
+        line = [*command(args, level, words), "--json"]
+        result = subprocess.run(line, check=True, capture_output=True, text=True)
+        return len(json.loads(result.stdout)["prompt_tokens"])
+
+    words = max(1, round(args.prompt_tokens ** 2 / tokens(args.prompt_tokens)))
+    return words, tokens(words)
+
+
+def first_text(line):
+    """(start to first text, loading, prompt to first token) of one run, in ms."""
     start = time.monotonic()
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.read(1)
         elapsed = (time.monotonic() - start) * 1e3
         process.stdout.read()
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(line[:2])} ended with {process.returncode}")
-    return elapsed
+        summary = process.stderr.read().decode()
+    times = re.search(r"load ([\d.]+) ms, first token ([\d.]+) ms", summary)
+    if process.returncode != 0 or not times:
+        raise SystemExit(f"{' '.join(line[:2])} ended with {process.returncode}: {summary}")
+    return elapsed, float(times[1]), float(times[2])
 
 
 def main():
@@ -44,20 +59,17 @@ def main():
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     levels = args.levels.split(",")
-    first, load, inside = ({level: [] for level in levels} for _ in range(3))
+    runs = {level: [] for level in levels}
+    words, tokens = prompt_size(args, levels[0])
     for _ in range(args.repetitions):
         for level in levels:
-            first[level].append(first_text_ms(command(args, level)))
-            result = subprocess.run([*command(args, level), "--json"], check=True,
-                                    capture_output=True, text=True)
-            document = json.loads(result.stdout)
-            load[level].append(document["load_ms"])
-            inside[level].append(document["first_token_ms"])
+            runs[level].append(first_text(command(args, level, words)))
+    print(f"prompt of {tokens} tokens")
     for level in levels:
-        ratio = statistics.median(a / b for a, b in zip(first[level], load[level]))
-        print(f"level {level}: start to first token {statistics.median(first[level]):.0f} ms, "
-              f"load {statistics.median(load[level]):.0f} ms, prompt to first token "
-              f"{statistics.median(inside[level]):.0f} ms; ratio to load {ratio:.2f}")
+        first, load, prompt = (statistics.median(column) for column in zip(*runs[level]))
+        ratio = statistics.median(run[0] / run[1] for run in runs[level])
+        print(f"level {level}: start to first token {first:.0f} ms, load {load:.0f} ms, "
+              f"prompt to first token {prompt:.0f} ms; ratio to load {ratio:.2f}")
 
 
 if __name__ == "__main__":
