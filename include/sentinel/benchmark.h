@@ -57,9 +57,11 @@ struct BenchmarkRow {
   double bandwidth_gbps = 0;      // 10^9 bytes per second: bytes_per_token x median_ts
   double bandwidth_fraction = 0;  // of machine_gbps
   double machine_gbps = 0;        // read bandwidth at this row's footprint and threads
-  double flops_fraction = 0;      // of machine_gflops
-  double machine_gflops = 0;      // peak of products of the row's weight type
-  double peak_rss_mb = 0;         // 10^6 bytes, of the process while this row ran
+  // Of machine_gflops: products of the layers, of lm_head (a prefill's last token), and of
+  // attention with the positions that each token sees.
+  double flops_fraction = 0;
+  double machine_gflops = 0;  // peak of products of the row's weight type
+  double peak_rss_mb = 0;     // 10^6 bytes, of the process while this row ran
 };
 
 struct BenchmarkResult {

@@ -137,16 +137,18 @@ class FastModel : public Model {
                                                 size_of(view.position_embedding.dtype));
     return bytes;
   }
-  double flops_per_token() const override {
+  double flops_per_token(int context) const override {
     double macs = double(config().vocab_size) * config().d_model;
     for (int l = 0; l < config().n_layers; ++l) {
       int active = 0;
       for (int h = 0; h < heads_.n_heads(l); ++h) active += heads_.is_active({l, h});
       macs += 4.0 * active * config().head_dim * config().d_model +
+              2.0 * active * config().head_dim * context +
               2.0 * config().layers[l].ffn_dim * config().d_model;
     }
     if (baseline_) {
-      macs += baseline_->flops_per_token() / 2 - double(config().vocab_size) * config().d_model;
+      macs +=
+          baseline_->flops_per_token(context) / 2 - double(config().vocab_size) * config().d_model;
     }
     return 2 * macs;
   }

@@ -159,8 +159,9 @@ class Model {
     static_cast<void>(context);
     return {};
   }
-  // Multiply-add operations x 2 of the layers and lm_head for one token of a prefill.
-  virtual double flops_per_token() const = 0;
+  // Multiply-add operations x 2 of the layers and lm_head for one token that sees `context`
+  // positions, with the heads as they are now.
+  virtual double flops_per_token(int context) const = 0;
 };
 
 }  // namespace sentinel

@@ -217,6 +217,19 @@ TEST(Heads, ClosedHeadsAgreeWithLevel0AndWithRemovedHeads) {
   EXPECT_EQ(removed->bytes_per_token(0), fast->bytes_per_token(0));
 }
 
+TEST(Heads, AClosedHeadTakesItsOperationsAway) {
+  auto model = make({.level = 1});
+  const double all = model->flops_per_token(0);
+  EXPECT_EQ(all, make({.level = 0})->flops_per_token(0));
+  const ModelConfig& config = model->config();
+  // Query times key and probability times value: 2 x 2 x head_dim for each position and head.
+  const double seen = 4.0 * 100 * config.n_layers * config.layers[0].n_heads * config.head_dim;
+  EXPECT_EQ(model->flops_per_token(100), all + seen);
+  model->heads().set_gate({1, 2}, 0);
+  const double matrices = 8.0 * config.d_model * config.head_dim;
+  EXPECT_EQ(model->flops_per_token(100), all + seen - matrices - 4.0 * 100 * config.head_dim);
+}
+
 TEST(Heads, AHeadThatComesBackCatchesUpExactly) {
   auto steady = make({.level = 1}), switched = make({.level = 1});
   const auto ids = some_tokens(90, 7);

@@ -220,7 +220,7 @@ class Bench {
     // A prefill computes the output matrix for its last token only.
     const ModelConfig& config = model.config();
     const double head = 2.0 * config.vocab_size * config.d_model;
-    state.flops_per_token = model.flops_per_token() - head + head / tokens;
+    state.flops_per_token = model.flops_per_token(context) - head + head / tokens;
   }
 
   void make_tokens() {

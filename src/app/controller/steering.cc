@@ -130,7 +130,7 @@ HeadImportance Steering::importance() const {
 // Of the multiplications of a token, as a share of its time.
 double Steering::head_share() const {
   const ModelConfig& config = model_.config();
-  return 8.0 * config.head_dim * config.d_model / model_.flops_per_token();
+  return 8.0 * config.head_dim * config.d_model / model_.flops_per_token(0);
 }
 
 void Steering::make(ControllerMoves moves) {

@@ -80,6 +80,25 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
   }
 }
 
+// acc += x[rows][k] W[k] for W::kStep inputs from k on. `x` points to every third row: rows between
+// are ld and 2 ld away, which x86 addresses without a register of their own.
+template <typename W, int R, int P>
+inline void gemm_step(const float* const* x, int64_t ld, const std::byte* const* w, int k,
+                      Vec16 (&acc)[R][P]) {
+#pragma GCC unroll 2
+  for (int u = 0; u < W::kStep; ++u) {
+    Vec16 weight[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) weight[p] = W::load(w[p] + k * W::kBytes, u);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const Vec16 value = Vec16::set1(x[r / 3][(r % 3) * ld + k + u]);
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) acc[r][p] = fma(weight[p], value, acc[r][p]);
+    }
+  }
+}
+
 // R x P tile of accumulators over all segments; `panels` are P panel indices.
 template <typename W, int R, int P>
 [[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
@@ -92,25 +111,16 @@ template <typename W, int R, int P>
   const int64_t ld = a.x.stride / 4;
   for (int s = 0; s < a.n_segments; ++s) {
     const Segment& segment = a.segments[s];
-    // Every third row has its pointer: rows between are ld and 2 ld away, which x86 addresses
-    // without a register of their own.
     const float* x[(R + 2) / 3];
     for (int g = 0; g < (R + 2) / 3; ++g) x[g] = row_floats(a, row + 3 * g) + segment.x_offset;
     const std::byte* w[P];
     for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset;
-    for (int k = 0; k < segment.k; k += W::kStep) {
-#pragma GCC unroll 2
-      for (int u = 0; u < W::kStep; ++u) {
-        Vec16 weight[P];
+    if constexpr (W::kStep == 1) {
+      // A loop's own instructions cost products where another thread has half of the issue slots.
 #pragma GCC unroll 4
-        for (int p = 0; p < P; ++p) weight[p] = W::load(w[p] + k * W::kBytes, u);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) {
-          const Vec16 value = Vec16::set1(x[r / 3][(r % 3) * ld + k + u]);
-#pragma GCC unroll 4
-          for (int p = 0; p < P; ++p) acc[r][p] = fma(weight[p], value, acc[r][p]);
-        }
-      }
+      for (int k = 0; k < segment.k; ++k) gemm_step<W>(x, ld, w, k, acc);
+    } else {
+      for (int k = 0; k < segment.k; k += W::kStep) gemm_step<W>(x, ld, w, k, acc);
     }
   }
   for (int r = 0; r < R; ++r) {

@@ -194,10 +194,11 @@ class ReferenceModel : public Model {
     bytes[static_cast<size_t>(Op::embeddings)] = 2 * 4 * int64_t{config().d_model};
     return bytes;
   }
-  double flops_per_token() const override {
+  double flops_per_token(int context) const override {
     double macs = 0;
     for (const auto& layer : config().layers) {
       macs += 4.0 * layer.n_heads * config().head_dim * config().d_model +
+              2.0 * layer.n_heads * config().head_dim * context +
               2.0 * layer.ffn_dim * config().d_model;
     }
     return 2 * (macs + double(config().vocab_size) * config().d_model);

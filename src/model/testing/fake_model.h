@@ -115,7 +115,7 @@ class FakeModel : public Model {
                                          max_length);
   }
   int64_t bytes_per_token(int) const override { return 1; }
-  double flops_per_token() const override { return 1; }
+  double flops_per_token(int) const override { return 1; }
 
  private:
   FakeCheckpoint checkpoint_;
