@@ -133,6 +133,11 @@ void register_products(const std::string& isa, const std::string& type_name, int
     benchmark::RegisterBenchmark(("linear/" + shape).c_str(), run_linear, kernels.linear[type],
                                  type, rows, 768, 2304);
   }
+  // Queries times keys of a block of rows, and its probabilities times values.
+  benchmark::RegisterBenchmark(("linear/" + name + "64x64x512").c_str(), run_linear,
+                               kernels.linear[type], type, 64, 64, 512);
+  benchmark::RegisterBenchmark(("linear/" + name + "64x512x64").c_str(), run_linear,
+                               kernels.linear[type], type, 64, 512, 64);
   benchmark::RegisterBenchmark(("window/" + name + "3x768x2304").c_str(), run_linear,
                                kernels.window[type], type, 3, 768, 2304);
   if (kernels.linear_to_inputs[type]) {

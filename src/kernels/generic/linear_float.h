@@ -99,6 +99,44 @@ inline void gemm_step(const float* const* x, int64_t ld, const std::byte* const*
   }
 }
 
+// Straight code for whole columns without an activation: what a tile costs beside its products
+// counts where K is short, as in attention.
+template <int R, int P>
+inline void finish_tile(const LinearArgs& a, int row, const int64_t* panels,
+                        const Vec16 (&acc)[R][P]) {
+  float* y = a.y + row * a.y_stride;
+  const bool adds = a.epilogue == Epilogue::add;
+  bool plain = adds || a.epilogue == Epilogue::store;
+  for (int p = 0; p < P; ++p) plain = plain && (panels[p] + 1) * kPanel <= a.n_out;
+  if (plain) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const int64_t column = panels[p] * kPanel;
+      const Vec16 bias = a.bias ? Vec16::load(a.bias + column) : Vec16::zero();
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        float* out = y + r * a.y_stride + column;
+        const Vec16 sum = acc[r][p] + bias;
+        (adds ? sum + Vec16::load(out) : sum).store(out);
+      }
+    }
+    return;
+  }
+  Vec16 sums[R][P];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) sums[r][p] = acc[r][p];
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P; ++p) {
+      const int64_t column = panels[p] * kPanel;
+      finish(a, sums[r][p], a.bias ? a.bias + column : nullptr, y + r * a.y_stride + column,
+             a.n_out - column);
+    }
+  }
+}
+
 // R x P tile of accumulators over all segments; `panels` are P panel indices.
 template <typename W, int R, int P>
 [[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
@@ -123,13 +161,7 @@ template <typename W, int R, int P>
       for (int k = 0; k < segment.k; k += W::kStep) gemm_step<W>(x, ld, w, k, acc);
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int p = 0; p < P; ++p) {
-      const int64_t column = panels[p] * kPanel;
-      finish(a, acc[r][p], a.bias ? a.bias + column : nullptr,
-             a.y + (row + r) * a.y_stride + column, a.n_out - column);
-    }
-  }
+  finish_tile(a, row, panels, acc);
 }
 
 // All rows of one block against P panels.
