@@ -66,7 +66,7 @@ double MachineProbe::read_gbps(size_t footprint, int passes) {
   const size_t unit = threads * kProbeStep;
   const size_t bytes = std::max<size_t>(1, (footprint + unit - 1) / unit) * unit;
   const size_t share = bytes / threads;
-  if (buffer_.size() != bytes) fill(share);
+  if (buffer_.size() < bytes) fill(share);
   const size_t repeats = std::max<size_t>(1, kBytesPerPass / bytes);
   Sink sinks[1024];
   double best = 0;

@@ -32,8 +32,9 @@ class MachineProbe {
 
   // GB/s (10^9) at which `footprint` bytes (rounded up to whole steps per thread) are read again
   // and again, each thread its own contiguous share: the best of `passes` after a first one.
-  // Allocates the footprint until the next call with another one, or release().
+  // The memory is kept for calls with as many bytes or fewer, until release().
   double read_gbps(size_t footprint, int passes = 5);
+  size_t held_bytes() const { return buffer_.size(); }
   void release();
 
   // 10^9 operations per second of products of this type, all threads; the best of `passes`.

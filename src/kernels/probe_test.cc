@@ -40,7 +40,12 @@ TEST(Probe, FootprintsOfAnySizeWork) {
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{100'000}}) {
     EXPECT_GT(probe.read_gbps(bytes, 1), 0);
   }
+  const size_t held = probe.held_bytes();
+  EXPECT_GE(held, 100'000U);
+  EXPECT_GT(probe.read_gbps(1000, 1), 0);
+  EXPECT_EQ(probe.held_bytes(), held);
   probe.release();
+  EXPECT_EQ(probe.held_bytes(), 0U);
   for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::int8}) {
     EXPECT_GT(probe.arithmetic_gops(type, 1), 0);
   }

@@ -252,9 +252,13 @@ class Bench {
     set_heads(engine, row.heads_closed_percent);
     double gbps = 0, gflops = 0;
     if (timed) {
+      // Pages cost seconds to get, so the probe in use keeps its own: one of all, as large as a
+      // model's weights.
+      for (Engine& other : engines_) {
+        if (&other != &engine) other.probe->release();
+      }
       gbps = engine.probe->read_gbps(static_cast<size_t>(state.bytes_per_run_step));
       gflops = engine.probe->arithmetic_gops(row.info.weights);
-      engine.probe->release();
     }
     reset_peak_rss();
     std::vector<double> step_ms;
@@ -263,7 +267,8 @@ class Bench {
     if (!timed || seconds <= 0) return;
     const double ts = static_cast<double>(row.n_prompt + row.n_gen) * row.batch / seconds;
     row.samples_ts.push_back(ts);
-    row.peak_rss_mb = std::max(row.peak_rss_mb, peak_rss_mb());
+    const double probe_mb = static_cast<double>(engine.probe->held_bytes()) / 1e6;
+    row.peak_rss_mb = std::max(row.peak_rss_mb, peak_rss_mb() - probe_mb);
     state.step_ms.insert(state.step_ms.end(), step_ms.begin(), step_ms.end());
     state.machine_gbps.push_back(gbps);
     state.machine_gflops.push_back(gflops);
