@@ -143,8 +143,11 @@ TEST(BadInput, NanWeightsNameTheTensor) {
   file[8 + length + begin + 11] = '\x7e';  // f16 NaN
   model.replace("model.safetensors", file);
   for (const char* level : {"0", "1"}) {
+    const std::string named =
+        model.path() + "/model.safetensors: tensor \"h.3.mlp.c_proj.weight\" holds NaN";
     expect_refused({"generate", "-m", model.path(), "-p", "x", "-n", "1", "--level", level},
-                   "bad_input", "h.3.mlp.c_proj.weight");
+                   "bad_input", named);
+    expect_refused({"profile", "-m", model.path(), "--level", level}, "bad_input", named);
   }
 }
 
@@ -236,6 +239,8 @@ TEST(BadInput, UnwritableOutput) {
   refused("/proc/nowhere/x.json", "/proc/nowhere");
   refused("/proc/x.json", "/proc");
   refused(folder.path().string(), folder.path().string());
+  expect_refused({"profile", "--output_dir", "/proc/nowhere"}, "usage", "/proc/nowhere");
+  expect_refused({"prune", "--heads", "10", "--out", "/proc/nowhere/x"}, "usage", "/proc");
   EXPECT_EQ(read_all(folder / "file"), "here first");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
 }

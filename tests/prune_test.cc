@@ -221,6 +221,11 @@ TEST(PruneCommand, RefusesFoldersThatExistAndTextsThatAreTooShort) {
   expect_refusal({"--heads", "10", "--out", folder / "there"}, folder.path(), "exists");
   expect_refusal({"--heads", "10", "--out", out, "--save_stats", folder / "there"}, folder.path(),
                  "exists");
+  for (const char* option : {"--out", "--save_stats"}) {
+    std::vector<std::string> arguments = {"--heads", "10", option, "/proc/sentinel/new"};
+    if (option != std::string("--out")) arguments.insert(arguments.end(), {"--out", out});
+    expect_refusal(arguments, folder.path(), "cannot write to this folder");
+  }
   expect_refusal({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"},
                  folder.path(), "longer");
   for (const char* percent : {"-1", "100.5", "nan"}) {

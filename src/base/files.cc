@@ -93,13 +93,10 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
   if (rename(temporary.c_str(), path.c_str()) != 0) fail("write");
 }
 
-void ensure_writable_directory(const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error || !fs::is_directory(directory)) {
-    throw usage_error("{}: cannot make this folder: {}; choose another output folder",
-                      directory.string(), error ? error.message() : "a file is in the way");
-  }
+namespace {
+
+// The directory exists. Error (usage) unless a file can be made in it.
+void require_writable(const fs::path& directory) {
   // access() says yes to root on a read-only file system's folder in some cases: try for real.
   const std::string probe = fmt::format("{}/.sentinel-probe{}", directory.string(), getpid());
   const int fd = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -111,7 +108,15 @@ void ensure_writable_directory(const fs::path& directory) {
   unlink(probe.c_str());
 }
 
-namespace {
+// The part of the path that is there.
+fs::path nearest_existing(const fs::path& path) {
+  std::error_code error;
+  fs::path nearest = fs::absolute(path, error);
+  while (!fs::exists(nearest, error) && nearest.has_relative_path()) {
+    nearest = nearest.parent_path();
+  }
+  return nearest;
+}
 
 // The binary that holds this code: the program, libsentinel.so, or the Python module.
 std::vector<fs::path> own_binaries() {
@@ -127,11 +132,24 @@ std::vector<fs::path> own_binaries() {
 
 }  // namespace
 
-void check_new_folder(const fs::path& folder, const char* option) {
+void ensure_writable_directory(const fs::path& directory) {
   std::error_code error;
-  if (folder.empty() || !fs::exists(fs::symlink_status(folder, error))) return;
-  throw usage_error("{} {}: exists already; choose another folder", option,
-                    printable(folder.string()));
+  fs::create_directories(directory, error);
+  if (error || !fs::is_directory(directory)) {
+    throw usage_error("{}: cannot make this folder: {}; choose another output folder",
+                      directory.string(), error ? error.message() : "a file is in the way");
+  }
+  require_writable(directory);
+}
+
+void check_new_folder(const fs::path& folder, const char* option) {
+  if (folder.empty()) return;
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(folder, error))) {
+    throw usage_error("{} {}: exists already; choose another folder", option,
+                      printable(folder.string()));
+  }
+  require_writable(nearest_existing(folder));
 }
 
 fs::path bundled_file(const std::string& relative) {

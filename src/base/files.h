@@ -23,7 +23,8 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view bytes
 // Error (usage) unless `directory` exists or can be made, and is writable.
 void ensure_writable_directory(const std::filesystem::path& directory);
 
-// Error (usage) if there is something already; `option` names it. An empty path is fine.
+// For a folder that is made after long work: error (usage) if there is something already (`option`
+// names it) or no folder can be made there. Makes nothing. An empty path is fine.
 void check_new_folder(const std::filesystem::path& folder, const char* option);
 
 // A file that ships with Sentinel ("texts/validation.txt"): looked for below $SENTINEL_DATA, the

@@ -76,6 +76,16 @@ TEST_F(Files, AWritableFolderIsMadeAndAFileInTheWayIsAnError) {
   EXPECT_THROW(ensure_writable_directory(folder_ / "file" / "below"), Error);
 }
 
+TEST_F(Files, ANewFolderIsRefusedWhereNoneCanBeMade) {
+  EXPECT_NO_THROW(check_new_folder("", "--out"));
+  EXPECT_NO_THROW(check_new_folder(folder_ / "new" / "below", "--out"));
+  EXPECT_TRUE(fs::is_empty(folder_));
+  write_file_atomic(folder_ / "file", "x");
+  EXPECT_THROW(check_new_folder(folder_ / "file", "--out"), Error);
+  EXPECT_THROW(check_new_folder(folder_ / "file" / "below", "--out"), Error);
+  EXPECT_THROW(check_new_folder("/proc/sentinel/new", "--out"), Error);
+}
+
 TEST(Sha256, MatchesThePublishedVector) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }

@@ -111,6 +111,7 @@ class StageReporter {
       return;
     }
     if (!terminal_) {
+      if (now.checking) return;
       if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
       stage_ = now.stage;
       return;

@@ -12,24 +12,15 @@ namespace {
 
 constexpr int64_t kAlign = 64;
 
-std::vector<float> finite_floats(const VectorView& view, int64_t padded = 0) {
-  std::vector<float> values = view.to_floats();
-  for (float v : values) {
-    if (!std::isfinite(v)) {
-      throw bad_input(
-          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-          view.name);
-    }
-  }
-  if (padded > static_cast<int64_t>(values.size())) values.resize(padded, 0.0F);
-  return values;
-}
-
 class Packer {
  public:
   Packer(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
          const std::vector<HeadId>& removed)
-      : config_(checkpoint.config()), view_(checkpoint.view()), body_(body), lm_head_(lm_head) {
+      : checkpoint_(checkpoint),
+        config_(checkpoint.config()),
+        view_(checkpoint.view()),
+        body_(body),
+        lm_head_(lm_head) {
     weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kHeadUnit));
     weights_.d_model_padded = static_cast<int>(round_up(config_.d_model, kPanel));
     for (int l = 0; l < config_.n_layers; ++l) shape_layer(l, removed);
@@ -39,14 +30,14 @@ class Packer {
   }
 
   // Layer by layer, so that the mapped pages of a packed layer can leave memory at once.
-  PackedWeights run(const Checkpoint& checkpoint, const KernelTable& kernels, ThreadPool& pool) {
+  PackedWeights run(const KernelTable& kernels, ThreadPool& pool) {
     place();
     for (int l = 0; l < config_.n_layers; ++l) {
       tasks_.clear();
       sources_.clear();
       list_layer(l);
       pack_tasks(kernels, pool);
-      checkpoint.release_pages();
+      checkpoint_.release_pages();
     }
     constexpr int64_t kHeadPanels = 1024;
     for (int64_t p = 0; p < weights_.lm_head.panels; p += kHeadPanels) {
@@ -55,12 +46,21 @@ class Packer {
       add_tasks({&view_.lm_head}, weights_.lm_head, p,
                 std::min(kHeadPanels, weights_.lm_head.panels - p), p * kPanel, config_.d_model);
       pack_tasks(kernels, pool);
-      checkpoint.release_pages();
+      checkpoint_.release_pages();
     }
     return std::move(weights_);
   }
 
  private:
+  std::vector<float> finite_floats(const VectorView& view, int64_t padded = 0) const {
+    std::vector<float> values = view.to_floats();
+    for (const float v : values) {
+      if (!std::isfinite(v)) throw checkpoint_.not_finite(view.name);
+    }
+    if (padded > static_cast<int64_t>(values.size())) values.resize(padded, 0.0F);
+    return values;
+  }
+
   void shape_layer(int l, const std::vector<HeadId>& removed) {
     const LayerConfig& lc = config_.layers[l];
     const LayerView& view = view_.layers[l];
@@ -107,11 +107,7 @@ class Packer {
         }
       }
     });
-    if (broken.load()) {
-      throw bad_input(
-          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
-          broken.load()->name);
-    }
+    if (broken.load()) throw checkpoint_.not_finite(broken.load()->name);
   }
 
   // The order in memory is the order in which a decode step reads.
@@ -175,6 +171,7 @@ class Packer {
     add_tasks({&view.down}, layer.down, 0, layer.down.panels, 0, layer.ffn_padded);
   }
 
+  const Checkpoint& checkpoint_;
   const ModelConfig& config_;
   const ModelView& view_;
   WeightType body_, lm_head_;
@@ -202,7 +199,7 @@ int64_t release_head(PackedWeights& weights, int layer, int head) {
 PackedWeights pack_weights(const Checkpoint& checkpoint, WeightType body, WeightType lm_head,
                            const std::vector<HeadId>& removed_heads, const KernelTable& kernels,
                            ThreadPool& pool) {
-  return Packer(checkpoint, body, lm_head, removed_heads).run(checkpoint, kernels, pool);
+  return Packer(checkpoint, body, lm_head, removed_heads).run(kernels, pool);
 }
 
 }  // namespace sentinel

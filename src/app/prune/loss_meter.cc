@@ -65,7 +65,7 @@ void LossMeter::pack_lm_head() {
     }
   });
   base_->release_pages();
-  if (!finite) throw bad_input("{}: holds NaN or infinity; the file is broken", view->name);
+  if (!finite) throw base_->not_finite(view->name);
 }
 
 std::shared_ptr<PackedSublayer> LossMeter::pack(int index, const EditableLayer& layer) const {

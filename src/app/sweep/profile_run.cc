@@ -68,10 +68,10 @@ class ProfileRun {
   CellContext context();
   void report(const char* stage, int done = 0, int total = 0, const std::string& detail = "") {
     if (profiles_memory(options_)) memory_.sample(stage);
-    if (progress_) progress_({stage, done, total, detail, ""});
+    if (progress_) progress_({stage, done, total, detail, "", checking_});
   }
   void notice(const std::string& text) {
-    if (progress_) progress_({"", 0, 0, "", text});
+    if (progress_) progress_({"", 0, 0, "", text, checking_});
   }
   CellProgress cell_progress(const char* stage) {
     return [this, stage](int done, int total, const Cell& cell) {
@@ -90,6 +90,7 @@ class ProfileRun {
   std::vector<ProfileInputs> compared_;  // of the multi-model comparison
   ModelPool pool_;
   MemoryRecorder memory_;
+  bool checking_ = true;  // until the run's folder is made
   std::optional<RunFolder> folder_;
   MachineSpeed machine_{};
   HeadRanking ranking_;
@@ -396,6 +397,7 @@ ProfileResult ProfileRun::run() {
         "install Debian's librsvg2-bin for PNG");
   }
   open_folder();
+  checking_ = false;
   result_.interrupted = true;
   try {
     measure();

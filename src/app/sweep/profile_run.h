@@ -13,8 +13,9 @@ namespace sentinel {
 struct ProfileProgress {
   std::string stage;  // "loading", "ranking heads", "timing", "quality", ...
   int done = 0, total = 0;
-  std::string detail;  // what is measured now
-  std::string notice;  // if not empty: a line for the user, and the stage goes on as it was
+  std::string detail;     // what is measured now
+  std::string notice;     // if not empty: a line for the user, and the stage goes on as it was
+  bool checking = false;  // inputs may still be refused, for which a log gets one line and no more
 };
 using ProfileCallback = std::function<void(const ProfileProgress&)>;
 

@@ -1,5 +1,6 @@
 #include "model/checkpoint/checkpoint.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -65,6 +66,15 @@ class MappedCheckpoint : public Checkpoint {
 };
 
 }  // namespace
+
+Error Checkpoint::not_finite(const std::string& tensor) const {
+  const auto found = std::find_if(tensors().begin(), tensors().end(),
+                                  [&](const CheckpointTensor& t) { return t.name == tensor; });
+  const bool in_file = found != tensors().end() && !found->file.empty();
+  return bad_input(
+      "{}: tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again",
+      in_file ? found->file : origin(), tensor);
+}
 
 std::shared_ptr<const Checkpoint> Checkpoint::open(const std::string& model) {
   return std::make_shared<MappedCheckpoint>(locate_model(model, HubEnvironment::from_process()));

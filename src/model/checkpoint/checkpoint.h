@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "model/weight_views.h"
+#include "sentinel/error.h"
 
 namespace sentinel {
 
@@ -18,6 +19,7 @@ struct CheckpointTensor {
   std::vector<int64_t> shape;
   const std::byte* data = nullptr;
   size_t bytes = 0;
+  std::string file;  // that holds it; empty for a model in memory
 };
 
 class Checkpoint {
@@ -38,6 +40,9 @@ class Checkpoint {
 
   // Lets these tensors' pages leave resident memory (they stay in the page cache).
   virtual void release_pages() const = 0;
+
+  // The error (bad_input) for a tensor that holds NaN or infinity, naming its file.
+  Error not_finite(const std::string& tensor) const;
 };
 
 }  // namespace sentinel

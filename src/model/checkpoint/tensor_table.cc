@@ -99,7 +99,8 @@ std::vector<CheckpointTensor> TensorTable::used() const {
                                                       .dtype = *weight_dtype(slot.entry.dtype),
                                                       .shape = slot.entry.shape,
                                                       .data = slot.entry.data,
-                                                      .bytes = slot.entry.bytes});
+                                                      .bytes = slot.entry.bytes,
+                                                      .file = slot.file});
   }
   std::sort(ordered.begin(), ordered.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });

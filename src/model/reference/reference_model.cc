@@ -32,30 +32,35 @@ struct LayerParameters {
   std::vector<float> up_bias, down_bias;
 };
 
-void check_finite(const std::vector<float>& values, const std::string& name) {
-  for (float v : values) {
-    if (!std::isfinite(v)) {
-      throw bad_input(
-          "tensor \"{}\" holds NaN or infinity; the checkpoint is damaged, get it again", name);
+// Values of a checkpoint's tensors, which must be finite.
+class Reader {
+ public:
+  explicit Reader(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+
+  std::vector<float> vector(const VectorView& view) const {
+    std::vector<float> values = view.to_floats();
+    check_finite(values, view.name);
+    return values;
+  }
+  Matrix matrix(const MatrixView& view) const {
+    Matrix m{std::vector<float>(view.n_out * view.n_in), view.n_out, view.n_in};
+    for (int64_t o = 0; o < view.n_out; ++o) {
+      load_elements(view.data + o * view.out_stride * static_cast<int64_t>(size_of(view.dtype)),
+                    view.dtype, view.in_stride, view.n_in, m.values.data() + o * view.n_in);
+    }
+    check_finite(m.values, view.name);
+    return m;
+  }
+
+ private:
+  void check_finite(const std::vector<float>& values, const std::string& name) const {
+    for (const float v : values) {
+      if (!std::isfinite(v)) throw checkpoint_.not_finite(name);
     }
   }
-}
 
-std::vector<float> read_vector(const VectorView& view) {
-  std::vector<float> values = view.to_floats();
-  check_finite(values, view.name);
-  return values;
-}
-
-Matrix read_matrix(const MatrixView& view) {
-  Matrix m{std::vector<float>(view.n_out * view.n_in), view.n_out, view.n_in};
-  for (int64_t o = 0; o < view.n_out; ++o) {
-    load_elements(view.data + o * view.out_stride * static_cast<int64_t>(size_of(view.dtype)),
-                  view.dtype, view.in_stride, view.n_in, m.values.data() + o * view.n_in);
-  }
-  check_finite(m.values, view.name);
-  return m;
-}
+  const Checkpoint& checkpoint_;
+};
 
 struct Parameters {
   Matrix token_embedding, position_embedding, lm_head;
@@ -63,29 +68,31 @@ struct Parameters {
   std::vector<float> final_norm_weight, final_norm_bias;
   bool tied = true;
 
-  explicit Parameters(const ModelView& view, bool tied_lm_head) : tied(tied_lm_head) {
-    token_embedding = read_matrix(view.token_embedding);
-    position_embedding = read_matrix(view.position_embedding);
-    if (!tied) lm_head = read_matrix(view.lm_head);
+  explicit Parameters(const Checkpoint& checkpoint) : tied(checkpoint.config().tied_lm_head) {
+    const Reader read(checkpoint);
+    const ModelView& view = checkpoint.view();
+    token_embedding = read.matrix(view.token_embedding);
+    position_embedding = read.matrix(view.position_embedding);
+    if (!tied) lm_head = read.matrix(view.lm_head);
     for (const LayerView& l : view.layers) {
       LayerParameters p;
-      p.norm1_weight = read_vector(l.norm1_weight);
-      p.norm1_bias = read_vector(l.norm1_bias);
-      p.norm2_weight = read_vector(l.norm2_weight);
-      p.norm2_bias = read_vector(l.norm2_bias);
+      p.norm1_weight = read.vector(l.norm1_weight);
+      p.norm1_bias = read.vector(l.norm1_bias);
+      p.norm2_weight = read.vector(l.norm2_weight);
+      p.norm2_bias = read.vector(l.norm2_bias);
       for (const HeadView& h : l.heads) {
-        p.heads.push_back({read_matrix(h.q), read_matrix(h.k), read_matrix(h.v), read_matrix(h.o),
-                           read_vector(h.q_bias), read_vector(h.k_bias), read_vector(h.v_bias)});
+        p.heads.push_back({read.matrix(h.q), read.matrix(h.k), read.matrix(h.v), read.matrix(h.o),
+                           read.vector(h.q_bias), read.vector(h.k_bias), read.vector(h.v_bias)});
       }
-      p.o_bias = read_vector(l.o_bias);
-      p.up = read_matrix(l.up);
-      p.up_bias = read_vector(l.up_bias);
-      p.down = read_matrix(l.down);
-      p.down_bias = read_vector(l.down_bias);
+      p.o_bias = read.vector(l.o_bias);
+      p.up = read.matrix(l.up);
+      p.up_bias = read.vector(l.up_bias);
+      p.down = read.matrix(l.down);
+      p.down_bias = read.vector(l.down_bias);
       layers.push_back(std::move(p));
     }
-    final_norm_weight = read_vector(view.final_norm_weight);
-    final_norm_bias = read_vector(view.final_norm_bias);
+    final_norm_weight = read.vector(view.final_norm_weight);
+    final_norm_bias = read.vector(view.final_norm_bias);
   }
   const Matrix& head() const { return tied ? token_embedding : lm_head; }
 };
@@ -146,7 +153,7 @@ class ReferenceModel : public Model {
  public:
   ReferenceModel(std::shared_ptr<const Checkpoint> checkpoint, const ModelOptions& options)
       : checkpoint_(std::move(checkpoint)),
-        parameters_(checkpoint_->view(), checkpoint_->config().tied_lm_head),
+        parameters_(*checkpoint_),
         heads_(checkpoint_->config(), options.agency_options) {
     info_.level = 0;
     info_.threads = 1;
