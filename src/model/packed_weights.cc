@@ -5,8 +5,6 @@
 #include <cmath>
 #include <memory>
 
-#include "base/error.h"
-
 namespace sentinel {
 namespace {
 

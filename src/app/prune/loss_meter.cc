@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/error.h"
 #include "model/packed_matrix.h"
 
 namespace sentinel {

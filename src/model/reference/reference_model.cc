@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/error.h"
 #include "kernels/ref/plain.h"
 #include "model/agency/tracking.h"
 #include "model/first_position.h"
