@@ -249,12 +249,8 @@ struct Pruner::Impl {
     o.protect_first = options.protect_first;
     o.search_tokens = options.search_tokens;
     o.cancel = options.cancel;
-    CalibrationSet some = set;
-    // Refits during the search see a part of the text, about 16k tokens.
-    const size_t window = set.fit.front().size();
-    some.fit = thin(set.fit, std::max<size_t>(1, 16384 / window));
     const SearchOutcome outcome = search_removals(
-        model, some, get_stats(), o, runner, options.stop_rule,
+        model, set.held_out, get_stats(), o, runner, options.stop_rule,
         [&](const SearchProgress& p) { report("search by measured loss", p.done, p.total); });
     plan.dense_loss = outcome.dense_loss;
     plan.steps = outcome.steps;

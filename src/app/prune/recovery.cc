@@ -68,7 +68,7 @@ class Recovery {
     // A whole FFN is better left alone: fitting it to what the stream lost lowers the squared error
     // but not the loss (docs/pruning.md).
     const bool whole = layer.ffn_dim() == model_.base->config().layers[id.layer].ffn_dim;
-    const bool skipped = !attention && (whole || !options_.refit_ffn);
+    const bool skipped = !attention && whole;
     if (skipped) result.losses.emplace_back();
     if (options_.recover != Recover::none && !skipped) {
       Moments fit, held_out;
@@ -77,7 +77,6 @@ class Recovery {
       result.losses.push_back(choose(fit, held_out, map));
       w = std::move(map.w);
       bias = std::move(map.bias);
-      if (attention && options_.keep_moments) result.attention.push_back(std::move(fit));
     }
     runner_.run(pack(layer, id), pruned_, &pruned_, {});
     protect();

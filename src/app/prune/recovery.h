@@ -33,8 +33,6 @@ struct RecoveryOptions {
   // How much of what the stream has lost before a sub-layer its refit tries to give back (0: it
   // only repeats the dense sub-layer's own output).
   double correction = 1;
-  bool refit_ffn = true;              // W_down of the layers that lost neurons; else Wo alone
-  bool keep_moments = false;          // of the attention sub-layers, for a search
   WeightType type = WeightType::f32;  // that both streams are computed with
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -48,7 +46,6 @@ struct SublayerLoss {
 
 struct RecoveryResult {
   std::vector<SublayerLoss> losses;  // [2 * n_layers]
-  std::vector<Moments> attention;    // [n_layers] with keep_moments
 };
 
 using RecoveryProgress = std::function<void(int done, int total)>;

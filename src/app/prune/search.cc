@@ -16,6 +16,8 @@ constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
 constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
 constexpr int64_t kMinTokens = 512, kMaxTokens = 16384;
 
+using Windows = std::vector<std::span<const int32_t>>;
+
 struct Candidate {
   bool heads = true;
   int layer = 0;
@@ -27,7 +29,7 @@ struct Candidate {
 
 class Search {
  public:
-  Search(EditableModel& model, const CalibrationSet& set, const CalibrationStats& stats,
+  Search(EditableModel& model, const Windows& held_out, const CalibrationStats& stats,
          const SearchOptions& options, SublayerRunner& runner, const StopRule& rule)
       : model_(model),
         stats_(stats),
@@ -35,15 +37,10 @@ class Search {
         runner_(runner),
         rule_(rule),
         config_(model.base->config()),
-        fit_(set),
-        meter_(model.base, loss_windows(set), options.protect_first, runner,
+        meter_(model.base, loss_windows(held_out), options.protect_first, runner,
                fast_type(runner.kernels())) {
-    fit_.held_out.clear();
-    per_round_ = options.heads_per_round > 0 ? options.heads_per_round
-                                             : std::max(2, (options.heads + 9) / 10);
     if (options_.neurons > 0) make_paths();
     meter_.set_model(model_);
-    refresh();
     for (int l = 0; l < config_.n_layers; ++l) {
       if (!paths_.empty()) add_ffn_candidate(l);
       if (options_.heads == 0) continue;
@@ -93,7 +90,7 @@ class Search {
   }
 
   // As many tokens as the compute budget allows, about three measurements a step.
-  std::vector<std::span<const int32_t>> loss_windows(const CalibrationSet& set) const {
+  Windows loss_windows(const Windows& held_out) const {
     int64_t tokens = options_.search_tokens;
     if (tokens == 0) {
       const double d = config_.d_model;
@@ -103,8 +100,8 @@ class Search {
       tokens = static_cast<int64_t>(kLossBudgetFlops / (flops * evaluations));
       tokens = std::clamp(tokens, kMinTokens, kMaxTokens);
     }
-    std::vector<std::span<const int32_t>> windows;
-    for (const auto& window : set.held_out) {
+    Windows windows;
+    for (const auto& window : held_out) {
       if (tokens < 2) break;
       windows.push_back(window.first(std::min<size_t>(window.size(), tokens)));
       tokens -= std::ssize(windows.back());
@@ -142,55 +139,6 @@ class Search {
     return removed;
   }
 
-  // Refits on the pruned model's own inputs and makes the candidates anew.
-  void refresh() {
-    check_cancel();
-    since_refresh_ = 0;
-    states_.clear();
-    present_.clear();
-    if (options_.heads == 0) return;
-    std::vector<Moments> moments;
-    if (!options_.refit_heads || outcome_.steps.empty()) {
-      for (size_t l = 0; l < model_.layers.size(); ++l) moments.push_back(present_moments(l));
-    } else {
-      RecoveryOptions recovery;
-      recovery.recover = options_.recover;
-      recovery.protect_first = options_.protect_first;
-      recovery.ridges = {options_.ridge};
-      recovery.type = fast_type(runner_.kernels());
-      recovery.refit_ffn = false;
-      recovery.keep_moments = true;
-      recovery.cancel = options_.cancel;
-      moments = recover(model_, fit_, recovery, runner_).attention;
-      meter_.set_model(model_);
-    }
-    for (size_t l = 0; l < model_.layers.size(); ++l) {
-      states_.emplace_back(moments[l], model_.layers[l].o, config_.d_model, options_.ridge);
-      means_.resize(model_.layers.size());
-      means_[l] = moments[l].mean_x;
-      present_.emplace_back(model_.layers[l].n_heads());
-      std::iota(present_[l].begin(), present_[l].end(), 0);
-      // Without targets in the moments the map lacks the bias.
-      with_bias_.resize(model_.layers.size());
-      with_bias_[l] = moments[l].n_y > 0;
-      base_bias_.resize(model_.layers.size());
-      base_bias_[l] = model_.layers[l].o_bias;
-    }
-    for (Candidate& c : candidates_) c.fresh = false;
-  }
-
-  Moments present_moments(size_t l) const {
-    const std::vector<int>& before = config_.layers[l].head_ids;
-    std::vector<int> features;
-    for (const int id : model_.layers[l].head_ids) {
-      const auto h = std::lower_bound(before.begin(), before.end(), id) - before.begin();
-      for (int e = 0; e < config_.head_dim; ++e) {
-        features.push_back(static_cast<int>(h) * config_.head_dim + e);
-      }
-    }
-    return select_features(stats_.layers[l].attention.unpack(), features);
-  }
-
   // The layer without the candidate's head or neurons, refitted as `recover` says.
   EditableLayer without(const Candidate& c) const {
     if (!c.heads) {
@@ -202,24 +150,12 @@ class Search {
       return layer;
     }
     EditableLayer layer = model_.layers[c.layer];
-    const int64_t block = int64_t{config_.head_dim} * config_.d_model;
-    const std::vector<int>& present = present_[c.layer];
     const int position = position_of(c);
-    std::vector<int> kept(present.size());
+    if (options_.recover == Recover::bias) leave_mean(layer, c);
+    std::vector<int> kept(static_cast<size_t>(layer.n_heads()));
     std::iota(kept.begin(), kept.end(), 0);
     kept.erase(kept.begin() + position);
-    if (options_.recover == Recover::bias && !options_.refit_heads) leave_mean(layer, c);
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
-    if (!options_.refit_heads) return layer;
-    const LinearMap map =
-        states_[c.layer].map_without(present[position] * config_.head_dim, config_.head_dim);
-    for (size_t i = 0; i < kept.size(); ++i) {
-      std::copy_n(map.w.begin() + present[kept[i]] * block, block, layer.o.begin() + i * block);
-    }
-    layer.o_bias = map.bias;
-    if (!with_bias_[c.layer]) {
-      for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += base_bias_[c.layer][o];
-    }
     return layer;
   }
 
@@ -233,12 +169,11 @@ class Search {
   }
 
   void leave_mean(EditableLayer& layer, const Candidate& c) const {
-    const int64_t d = config_.d_model, width = config_.head_dim, position = position_of(c);
-    const int64_t feature = present_[c.layer][position] * width;
-    for (int64_t e = 0; e < width; ++e) {
-      const auto mean = static_cast<float>(means_[c.layer][feature + e]);
-      const float* w = layer.o.data() + (position * width + e) * d;
-      for (int64_t o = 0; o < d; ++o) layer.o_bias[o] += mean * w[o];
+    const int64_t d = config_.d_model, width = config_.head_dim;
+    const float* mean = stats_.layers[c.layer].attention.mean.data() + index_in_source(c) * width;
+    const float* w = layer.o.data() + position_of(c) * width * d;
+    for (int64_t e = 0; e < width; ++e, w += d) {
+      for (int64_t o = 0; o < d; ++o) layer.o_bias[o] += mean[e] * w[o];
     }
   }
 
@@ -294,7 +229,6 @@ class Search {
   }
 
   bool step() {
-    if (options_.refit_heads && since_refresh_ >= per_round_) refresh();
     const int best = best_candidate();
     if (best < 0) return false;
     const Candidate c = candidates_[best];
@@ -318,11 +252,7 @@ class Search {
       other.loss += meter_.loss() - loss_before;
       other.fresh = false;
     }
-    if (c.heads) {
-      ++since_refresh_;
-    } else {
-      add_ffn_candidate(c.layer);
-    }
+    if (!c.heads) add_ffn_candidate(c.layer);
     return true;
   }
 
@@ -330,12 +260,6 @@ class Search {
     const EditableLayer layer = without(c);
     EditableLayer& target = model_.layers[c.layer];
     if (c.heads) {
-      const int position = position_of(c);
-      const int first = present_[c.layer][position] * config_.head_dim;
-      std::vector<int> features(static_cast<size_t>(config_.head_dim));
-      std::iota(features.begin(), features.end(), first);
-      states_[c.layer].remove(features);
-      present_[c.layer].erase(present_[c.layer].begin() + position);
       target = layer;
     } else {
       target.up = layer.up;
@@ -373,14 +297,7 @@ class Search {
   SublayerRunner& runner_;
   const StopRule& rule_;
   const ModelConfig& config_;
-  CalibrationSet fit_;
   LossMeter meter_;
-  int per_round_ = 0, since_refresh_ = 0;
-  std::vector<OptimalRemoval> states_;      // [n_layers] of the heads
-  std::vector<std::vector<int>> present_;   // [n_layers] state's index of each present head
-  std::vector<std::vector<double>> means_;  // [n_layers] of the states' features
-  std::vector<bool> with_bias_;
-  std::vector<std::vector<float>> base_bias_;
   std::vector<FfnPath> paths_;
   std::vector<int> levels_;
   std::vector<Candidate> candidates_;
@@ -392,11 +309,12 @@ class Search {
 
 }  // namespace
 
-SearchOutcome search_removals(EditableModel& model, const CalibrationSet& set,
+SearchOutcome search_removals(EditableModel& model,
+                              const std::vector<std::span<const int32_t>>& held_out,
                               const CalibrationStats& stats, const SearchOptions& options,
                               SublayerRunner& runner, const StopRule& rule,
                               const SearchCallback& progress) {
-  return Search(model, set, stats, options, runner, rule).run(progress);
+  return Search(model, held_out, stats, options, runner, rule).run(progress);
 }
 
 }  // namespace sentinel

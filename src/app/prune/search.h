@@ -22,11 +22,7 @@ struct SearchOptions {
   int round_to = 16;
   Recover recover = Recover::refit;
   bool protect_first = false;
-  double ridge = 1e-3;  // of the refits during the search
-  // Measure a head's loss with the other heads of its layer refitted (else: with its mean left, or
-  // zero for Recover::none), and refit on fresh inputs after every heads_per_round removals.
-  bool refit_heads = false;
-  int heads_per_round = 0;    // 0: a tenth of all
+  double ridge = 1e-3;        // of the refits during the search
   int64_t search_tokens = 0;  // that the loss is measured on; 0: by the model's size
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -48,9 +44,10 @@ struct SearchOutcome {
   int64_t evaluations = 0;
 };
 
-// Searches from `model` on, which is left pruned and roughly refitted. `set.held_out` is what the
-// loss is measured on. `stats` are those of the model as it came.
-SearchOutcome search_removals(EditableModel& model, const CalibrationSet& set,
+// Searches from `model` on, which is left pruned. `held_out` are the windows that the loss is
+// measured on. `stats` are those of the model as it came.
+SearchOutcome search_removals(EditableModel& model,
+                              const std::vector<std::span<const int32_t>>& held_out,
                               const CalibrationStats& stats, const SearchOptions& options,
                               SublayerRunner& runner, const StopRule& rule = nullptr,
                               const SearchCallback& progress = nullptr);
