@@ -10,6 +10,8 @@ namespace sentinel {
 namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
+constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
+constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
 
 struct Rows {
   std::vector<float> fit, held_out;  // weights of the streams' rows
@@ -31,7 +33,7 @@ Rows row_weights(const CalibrationSet& set, const RecoveryOptions& options) {
   for (const auto& window : set.held_out) {
     for (int r = 0; r < std::ssize(window); ++r) add(0, r == 0 ? 0 : 1, r);
   }
-  const double share = options.protect_first ? 0 : options.first_share;
+  const double share = options.protect_first ? 0 : kFirstShare;
   const double total = share / (1 - share) * static_cast<double>(fit_rows);
   for (const float weight : set.first_weights) add(static_cast<float>(total * weight), 0, 0);
   return rows;
@@ -57,11 +59,7 @@ class Recovery {
   void run(int index, RecoveryResult& result) {
     const SublayerId id = sublayer(index);
     EditableLayer& layer = model_.layers[id.layer];
-    {
-      if (options_.correction < 1) before_ = dense_.x;
-      const EditableLayer original = copy_layer(*model_.base, id.layer);
-      runner_.run(pack(original, id), dense_, &dense_, {});
-    }
+    runner_.run(pack(copy_layer(*model_.base, id.layer), id), dense_, &dense_, {});
     const bool attention = id.kind == SublayerKind::attention;
     std::vector<float>& w = attention ? layer.o : layer.down;
     std::vector<float>& bias = attention ? layer.o_bias : layer.down_bias;
@@ -99,11 +97,6 @@ class Recovery {
       const float* goal = dense_.row(block.first_row);
       const float* now = pruned_.row(block.first_row);
       for (size_t i = 0; i < targets.size(); ++i) targets[i] = goal[i] - now[i];
-      if (options_.correction < 1) {
-        const auto left = static_cast<float>(1 - options_.correction);
-        const float* before = before_.data() + block.first_row * d;
-        for (size_t i = 0; i < targets.size(); ++i) targets[i] -= left * (before[i] - now[i]);
-      }
       fit_sums.add(block.x, targets.data(), rows_.fit.data() + block.first_row, block.rows);
       held_sums.add(block.x, targets.data(), rows_.held_out.data() + block.first_row, block.rows);
     });
@@ -122,12 +115,12 @@ class Recovery {
       map = std::move(with_bias);
       return loss;
     }
-    const bool test = held_out.weight > 0 && options_.ridges.size() > 1;
-    const size_t n = test ? options_.ridges.size() : 1;
+    const bool test = held_out.weight > 0;
+    const size_t n = test ? std::size(kRidges) : 1;
     std::vector<LinearMap> candidates(n);
     std::vector<double> errors(n);
     in_parallel(runner_.pool(), n, [&](size_t i) {
-      candidates[i] = ridge_fit(fit, map.w, options_.ridges[i]);
+      candidates[i] = ridge_fit(fit, map.w, kRidges[i]);
       if (test) errors[i] = squared_error(held_out, candidates[i]);
     });
     const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
@@ -138,7 +131,7 @@ class Recovery {
       map = std::move(with_bias);
       return loss;
     }
-    loss.ridge = options_.ridges[best];
+    loss.ridge = kRidges[best];
     map = std::move(candidates[best]);
     loss.refit = squared_error(fit, map);
     return loss;
@@ -157,7 +150,6 @@ class Recovery {
   const WeightType type_;
   Rows rows_;
   Stream dense_, pruned_;
-  std::vector<float> before_;  // the dense stream before the sub-layer
 };
 
 }  // namespace

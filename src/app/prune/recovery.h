@@ -28,11 +28,6 @@ struct RecoveryOptions {
   Recover recover = Recover::refit;
   // Position 0 will be computed with every head and the dense weights: it is left out of the fit.
   bool protect_first = false;
-  double first_share = 0.02;  // of the fit's weight that position 0 gets otherwise
-  std::vector<double> ridges = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
-  // How much of what the stream has lost before a sub-layer its refit tries to give back (0: it
-  // only repeats the dense sub-layer's own output).
-  double correction = 1;
   WeightType type = WeightType::f32;  // that both streams are computed with
   const std::atomic<bool>* cancel = nullptr;
 };

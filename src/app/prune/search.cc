@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "app/prune/ffn_path.h"
 #include "app/prune/loss_meter.h"
 #include "app/prune/parallel.h"
 #include "base/error.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
 constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
+constexpr double kRidge = 1e-3;             // of the neurons' refits
 constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
 constexpr int64_t kMinTokens = 512, kMaxTokens = 16384;
 
@@ -123,7 +125,7 @@ class Search {
       const int n = model_.layers[l].ffn_dim();
       const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
       paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
-                           options_.ridge, batch, step, levels);
+                           kRidge, batch, step, levels);
     });
   }
 

@@ -3,14 +3,12 @@
 // only grow as others go, so a candidate is measured again only when its last value would win.
 #pragma once
 
+#include <atomic>
 #include <functional>
-#include <memory>
-#include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "app/prune/calibration.h"
-#include "app/prune/ffn_path.h"
 #include "app/prune/prune_plan.h"
 #include "app/prune/recovery.h"
 
@@ -22,7 +20,6 @@ struct SearchOptions {
   int round_to = 16;
   Recover recover = Recover::refit;
   bool protect_first = false;
-  double ridge = 1e-3;        // of the refits during the search
   int64_t search_tokens = 0;  // that the loss is measured on; 0: by the model's size
   const std::atomic<bool>* cancel = nullptr;
 };
