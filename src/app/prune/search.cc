@@ -141,7 +141,8 @@ class Search {
     return removed;
   }
 
-  // The layer without the candidate's head or neurons, refitted as `recover` says.
+  // The layer without the candidate: neurons leave a refit of the others behind, a head its mean
+  // with Recover::bias, else nothing (to refit while searching orders worse: docs/pruning.md).
   EditableLayer without(const Candidate& c) const {
     if (!c.heads) {
       EditableLayer layer = copy_layer(*model_.base, c.layer);
@@ -152,11 +153,10 @@ class Search {
       return layer;
     }
     EditableLayer layer = model_.layers[c.layer];
-    const int position = position_of(c);
     if (options_.recover == Recover::bias) leave_mean(layer, c);
     std::vector<int> kept(static_cast<size_t>(layer.n_heads()));
     std::iota(kept.begin(), kept.end(), 0);
-    kept.erase(kept.begin() + position);
+    kept.erase(kept.begin() + position_of(c));
     layer.keep_heads(kept, config_.head_dim, config_.d_model);
     return layer;
   }
