@@ -33,18 +33,13 @@ class HeadSums {
     }
   }
 
-  void add(const FeatureBlock& block) {
-    for (int r = 0; r < block.rows; ++r) {
-      if (block.positions[r] == 0) continue;
-      const double log_n = std::log(block.positions[r] + 1.0);
-      for (int h = 0; h < n_heads_; ++h) {
-        const double entropy = block.entropy[int64_t{r} * n_heads_ + h];
-        entropy_[h] += entropy;
-        utilization_[h] += std::clamp(1 - entropy / log_n, 0.0, 1.0);
-        output_[h] += norm(grams_[h], block.x + int64_t{r} * block.features + h * d_);
-      }
-      ++rows_;
-    }
+  void add(const FeatureBlock& block, ThreadPool& pool) {
+    pool.run([&](int thread) {
+      const Range mine = share(n_heads_, thread, pool.size());
+      for (auto h = mine.begin; h < mine.end; ++h) add_head(block, h);
+    });
+    rows_ += std::count_if(block.positions, block.positions + block.rows,
+                           [](int position) { return position > 0; });
   }
 
   void finish(LayerStats& stats) const {
@@ -57,6 +52,16 @@ class HeadSums {
   }
 
  private:
+  void add_head(const FeatureBlock& block, int64_t h) {
+    for (int r = 0; r < block.rows; ++r) {
+      if (block.positions[r] == 0) continue;
+      const double entropy = block.entropy[int64_t{r} * n_heads_ + h];
+      entropy_[h] += entropy;
+      utilization_[h] += std::clamp(1 - entropy / std::log(block.positions[r] + 1.0), 0.0, 1.0);
+      output_[h] += norm(grams_[h], block.x + int64_t{r} * block.features + h * d_);
+    }
+  }
+
   // |Wo c| from Wo' Wo.
   double norm(const std::vector<float>& gram, const float* c) const {
     float sum = 0;
@@ -111,9 +116,8 @@ std::string model_fingerprint(const Checkpoint& checkpoint) {
 }
 
 CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
-                               const std::vector<std::span<const int32_t>>& windows,
-                               const StatsOptions& options, SublayerRunner& runner,
-                               const StatsProgress& progress) {
+                               const TokenWindows& windows, const StatsOptions& options,
+                               SublayerRunner& runner, const StatsProgress& progress) {
   const ModelConfig& config = checkpoint->config();
   const int n_sublayers = 2 * config.n_layers;
   CalibrationStats stats;
@@ -143,7 +147,7 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
         weights.resize(static_cast<size_t>(block.rows));
         for (int r = 0; r < block.rows; ++r) weights[r] = block.positions[r] == 0 ? 0 : 1;
         sums.add(block.x, nullptr, weights.data(), block.rows);
-        if (attention && block.features > 0) heads.add(block);
+        if (attention && block.features > 0) heads.add(block, runner.pool());
       });
       LayerStats& out = stats.layers.back();
       (attention ? out.attention : out.ffn) = PackedMoments::pack(sums.finish());

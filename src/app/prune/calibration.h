@@ -56,9 +56,8 @@ std::string model_fingerprint(const Checkpoint& checkpoint);
 
 // Error (interrupted). model_sha256 and text_sha256 are the caller's to fill in.
 CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
-                               const std::vector<std::span<const int32_t>>& windows,
-                               const StatsOptions& options, SublayerRunner& runner,
-                               const StatsProgress& progress = nullptr);
+                               const TokenWindows& windows, const StatsOptions& options,
+                               SublayerRunner& runner, const StatsProgress& progress = nullptr);
 
 // A safetensors file with the fingerprints in a folder's config.json (checkpoint/writer.h).
 // `folder` must not exist.

@@ -98,7 +98,7 @@ HeadReport report_heads(const RankingInput& input,
   ThreadPool pool(input.model->info().threads);
   SublayerRunner runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool);
   const auto window = static_cast<size_t>(input.checkpoint->config().context_length);
-  std::vector<std::span<const int32_t>> windows;
+  TokenWindows windows;
   for (size_t begin = 0; begin < input.calibration.size(); begin += window) {
     windows.push_back(
         input.calibration.subspan(begin, std::min(window, input.calibration.size() - begin)));

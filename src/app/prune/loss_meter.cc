@@ -13,16 +13,44 @@ namespace {
 constexpr int kLogitRows = 96;
 constexpr int kOverread = 31;  // rows that kernels may read behind an operand's last
 
+// Rows of lm_head.
+std::vector<float> rows_of(const MatrixView& matrix, std::span<const int32_t> rows) {
+  std::vector<float> out(rows.size() * static_cast<size_t>(matrix.n_in));
+  float* to = out.data();
+  for (const int32_t row : rows) {
+    load_elements(
+        matrix.data + row * matrix.out_stride * static_cast<int64_t>(size_of(matrix.dtype)),
+        matrix.dtype, matrix.in_stride, matrix.n_in, to);
+    to += matrix.n_in;
+  }
+  return out;
+}
+
 }  // namespace
 
-LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
-                     std::vector<std::span<const int32_t>> windows, bool protect_first,
-                     SublayerRunner& runner, WeightType type)
+TokenWindows first_tokens(const TokenWindows& windows, int64_t tokens) {
+  TokenWindows first;
+  for (const auto& window : windows) {
+    const auto length = static_cast<size_t>(std::min<int64_t>(std::ssize(window), tokens));
+    if (length < 2) continue;
+    first.push_back(window.first(length));
+    tokens -= std::ssize(first.back());
+  }
+  return first;
+}
+
+double loss_flops(const ModelConfig& config, std::span<const int32_t> vocabulary) {
+  const double d = config.d_model;
+  const double logits = vocabulary.empty() ? config.vocab_size : double(vocabulary.size());
+  return config.n_layers * (4 * d * d + 2 * d * config.ffn_dim) + 2 * d * logits;
+}
+
+LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base, TokenWindows windows,
+                     SublayerRunner& runner, const LossMeterOptions& options)
     : base_(std::move(base)),
       windows_(std::move(windows)),
-      protect_first_(protect_first),
       runner_(runner),
-      type_(type),
+      options_(options),
       n_sublayers_(2 * base_->config().n_layers) {
   for (const auto& window : windows_) tokens_ += std::ssize(window) - 1;
   norm_weight_ = base_->view().final_norm_weight.to_floats();
@@ -31,7 +59,7 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
   const EditableModel dense(base_);
   set_model(dense);
   dense_loss_ = loss_;
-  if (!protect_first_) return;
+  if (!options_.protect_first) return;
   // The dense run's position-0 rows, before every sub-layer and at the end.
   Stream stream = streams_.back();
   runner_.run(*packed_.back(), stream, &stream, {});
@@ -47,8 +75,21 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base,
 }
 
 void LossMeter::pack_lm_head() {
-  const MatrixView* const view = &base_->view().lm_head;
-  lm_head_ = packed_shape(type_, view->n_out, view->n_in);
+  const MatrixView& whole = base_->view().lm_head;
+  std::vector<float> some;
+  MatrixView rows = whole;
+  if (!options_.vocabulary.empty()) {
+    some = rows_of(whole, options_.vocabulary);
+    rows = {reinterpret_cast<const std::byte*>(some.data()),
+            DType::f32,
+            n_logits(),
+            whole.n_in,
+            whole.n_in,
+            1,
+            whole.name};
+  }
+  const MatrixView* const view = &rows;
+  lm_head_ = packed_shape(options_.type, view->n_out, view->n_in);
   // Tile loads may read, and ignore, up to 1 KiB behind a panel.
   lm_head_memory_ = AlignedBuffer(static_cast<size_t>(lm_head_.bytes()) + 1024);
   lm_head_.data = lm_head_memory_.data();
@@ -57,7 +98,7 @@ void LossMeter::pack_lm_head() {
     std::vector<float> scratch;
     const Range mine = share(lm_head_.panels, thread, runner_.pool().size());
     for (int64_t p = mine.begin; p < mine.end; ++p) {
-      const PanelTask task{{&view, 1}, p * kPanel,        view->n_in, type_,
+      const PanelTask task{{&view, 1}, p * kPanel,        view->n_in, options_.type,
                            lm_head_.k, lm_head_.panel(p), 0,          nullptr};
       scratch.resize(static_cast<size_t>(pack_scratch(task)));
       if (pack_panel(task, runner_.kernels(), scratch.data())) finite = false;
@@ -69,7 +110,12 @@ void LossMeter::pack_lm_head() {
 
 std::shared_ptr<PackedSublayer> LossMeter::pack(int index, const EditableLayer& layer) const {
   return std::make_shared<PackedSublayer>(*base_, layer, sublayer(index), runner_.kernels(),
-                                          runner_.pool(), type_);
+                                          runner_.pool(), options_.type);
+}
+
+int LossMeter::n_logits() const {
+  return options_.vocabulary.empty() ? base_->config().vocab_size
+                                     : static_cast<int>(options_.vocabulary.size());
 }
 
 void LossMeter::set_model(const EditableModel& model) {
@@ -111,11 +157,17 @@ double LossMeter::run_from(int first, Stream stream, const PackedSublayer* chang
 }
 
 double LossMeter::head_loss(const Stream& stream) {
+  const auto logit_of = [&](int32_t token) {
+    const auto all = options_.vocabulary;
+    return all.empty() ? token
+                       : static_cast<int32_t>(std::lower_bound(all.begin(), all.end(), token) -
+                                              all.begin());
+  };
   std::vector<Scored> scored;
   int64_t row = 0;
   for (const auto& window : windows_) {
     for (int r = 0; r + 1 < std::ssize(window); ++r) {
-      scored.push_back({stream.row(row + r), window[r + 1]});
+      scored.push_back({stream.row(row + r), logit_of(window[r + 1])});
     }
     row += std::ssize(window);
   }
@@ -130,12 +182,12 @@ double LossMeter::head_loss(const Stream& stream) {
 double LossMeter::sum_losses(std::span<const Scored> scored) const {
   const ModelConfig& config = base_->config();
   const KernelTable& kernels = runner_.kernels();
-  const int vocab = config.vocab_size, d = config.d_model;
+  const int vocab = n_logits(), d = config.d_model;
   const int64_t stride = operand_width(d);
   std::vector<float> normed(static_cast<size_t>((kLogitRows + kOverread) * stride));
   std::vector<float> logits(static_cast<size_t>(int64_t{kLogitRows} * vocab));
   Operand operand{};
-  operand.stride = stride * kernels.input_bytes[static_cast<int>(type_)];
+  operand.stride = stride * kernels.input_bytes[static_cast<int>(options_.type)];
   AlignedBuffer space(static_cast<size_t>((kLogitRows + kOverread) * operand.stride));
   operand.data = space.data();
   const Segment whole{0, 0, static_cast<int32_t>(lm_head_.k)};
@@ -152,13 +204,13 @@ double LossMeter::sum_losses(std::span<const Scored> scored) const {
     args.panel_stride = lm_head_.panel_stride;
     args.segments = &whole;
     args.n_segments = 1;
-    args.x = to_operand(kernels, type_, normed.data(), stride, static_cast<int>(rows), d, nullptr,
-                        -1, operand);
+    args.x = to_operand(kernels, options_.type, normed.data(), stride, static_cast<int>(rows), d,
+                        nullptr, -1, operand);
     args.rows = static_cast<int>(rows);
     args.y = logits.data();
     args.y_stride = args.n_out = vocab;
     args.epilogue = Epilogue::store;
-    kernels.linear[static_cast<int>(type_)](args, 0, lm_head_.panels);
+    kernels.linear[static_cast<int>(options_.type)](args, 0, lm_head_.panels);
     for (size_t r = 0; r < rows; ++r) {
       float* row = logits.data() + r * vocab;
       const SoftmaxSums sums = kernels.softmax(row, vocab, vocab, 1);

@@ -12,12 +12,26 @@
 
 namespace sentinel {
 
+// The first `tokens` of the windows, the last one cut; windows of fewer than 2 tokens are left out.
+TokenWindows first_tokens(const TokenWindows& windows, int64_t tokens);
+
+struct LossMeterOptions {
+  bool protect_first = false;         // position 0 with all heads and the weights of `base`
+  WeightType type = WeightType::f32;  // of the weights that are multiplied
+  // Token ids, ascending, all that the windows hold among them: the softmax is over these alone.
+  // Empty: over the whole vocabulary.
+  std::span<const int32_t> vocabulary;
+};
+
+// About the floating-point operations per token of one measurement: half of the layers, and lm_head
+// for such a vocabulary.
+double loss_flops(const ModelConfig& config, std::span<const int32_t> vocabulary);
+
 class LossMeter {
  public:
-  // windows: at least 2 tokens each; they outlive this object. With protect_first, position 0 is
-  // computed with all heads and the weights of `base`. Weights of `type` are multiplied.
-  LossMeter(std::shared_ptr<const Checkpoint> base, std::vector<std::span<const int32_t>> windows,
-            bool protect_first, SublayerRunner& runner, WeightType type = WeightType::f32);
+  // windows: at least 2 tokens each. What they and the vocabulary point to outlives this object.
+  LossMeter(std::shared_ptr<const Checkpoint> base, TokenWindows windows, SublayerRunner& runner,
+            const LossMeterOptions& options = {});
 
   double dense_loss() const { return dense_loss_; }
   int64_t tokens() const { return tokens_; }
@@ -30,6 +44,7 @@ class LossMeter {
 
  private:
   void pack_lm_head();
+  int n_logits() const;
   std::shared_ptr<PackedSublayer> pack(int index, const EditableLayer& layer) const;
   // Runs sub-layers from `first` on, starting with `stream`; keeps the streams if asked to.
   double run_from(int first, Stream stream, const PackedSublayer* changed, bool keep);
@@ -42,10 +57,9 @@ class LossMeter {
   void protect(int next, Stream& stream) const;
 
   std::shared_ptr<const Checkpoint> base_;
-  std::vector<std::span<const int32_t>> windows_;
-  const bool protect_first_;
+  const TokenWindows windows_;
   SublayerRunner& runner_;
-  const WeightType type_;
+  const LossMeterOptions options_;
   const int n_sublayers_;
   int64_t tokens_ = 0;
   std::vector<std::shared_ptr<PackedSublayer>> packed_;

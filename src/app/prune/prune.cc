@@ -46,9 +46,9 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
 }
 
 // One window in eight, at least one, measures; the others fit.
-CalibrationSet cut(std::span<const int32_t> tokens, int window) {
+CalibrationSet cut(std::span<const int32_t> tokens, int window, int vocab_size) {
   const auto size = static_cast<size_t>(window);
-  std::vector<std::span<const int32_t>> windows;
+  TokenWindows windows;
   for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
     windows.push_back(tokens.subspan(begin, size));
   }
@@ -58,6 +58,9 @@ CalibrationSet cut(std::span<const int32_t> tokens, int window) {
   }
   std::map<int32_t, int64_t> counts;
   for (const int32_t token : tokens) ++counts[token];
+  if (2 * std::ssize(counts) <= vocab_size) {
+    for (const auto& [token, count] : counts) set.vocabulary.push_back(token);
+  }
   std::vector<std::pair<int64_t, int32_t>> order;
   for (const auto& [token, count] : counts) order.emplace_back(-count, token);
   std::sort(order.begin(), order.end());
@@ -72,10 +75,9 @@ CalibrationSet cut(std::span<const int32_t> tokens, int window) {
 }
 
 // Every n-th window so that about `windows` remain.
-std::vector<std::span<const int32_t>> thin(const std::vector<std::span<const int32_t>>& all,
-                                           size_t windows) {
+TokenWindows thin(const TokenWindows& all, size_t windows) {
   const size_t step = std::max<size_t>(1, all.size() / std::max<size_t>(windows, 1));
-  std::vector<std::span<const int32_t>> some;
+  TokenWindows some;
   for (size_t i = 0; i < all.size() && some.size() < windows; i += step) some.push_back(all[i]);
   return some;
 }
@@ -125,7 +127,7 @@ struct Pruner::Impl {
     }
     int window = options.window ? options.window : config.context_length;
     window = std::min<int>(window, static_cast<int>(tokens.size() / 2));
-    set = cut(tokens, window);
+    set = cut(tokens, window, config.vocab_size);
     model_sha256 = model_fingerprint(*checkpoint);
   }
 
@@ -140,15 +142,15 @@ struct Pruner::Impl {
                                                               : FfnStrategy::obs;
   }
 
-  // An order of features needs fewer tokens than their refit: 16 for each feature are plenty.
-  std::vector<std::span<const int32_t>> stats_windows() const {
+  // An order of features needs fewer tokens than their refit: 8 for each feature are plenty.
+  TokenWindows stats_windows() const {
     if (options.all_stats) return set.fit;
     size_t widest = 0;
     for (const auto& layer : checkpoint->config().layers) {
       widest = std::max({widest, static_cast<size_t>(layer.ffn_dim),
                          static_cast<size_t>(layer.n_heads * checkpoint->config().head_dim)});
     }
-    return thin(set.fit, std::max<size_t>(32768, 16 * widest) / set.fit.front().size() + 1);
+    return thin(set.fit, std::max<size_t>(32768, 8 * widest) / set.fit.front().size() + 1);
   }
 
   const CalibrationStats& get_stats() {
@@ -250,7 +252,7 @@ struct Pruner::Impl {
     o.search_tokens = options.search_tokens;
     o.cancel = options.cancel;
     const SearchOutcome outcome = search_removals(
-        model, set.held_out, get_stats(), o, runner, options.stop_rule,
+        model, set, get_stats(), o, runner, options.stop_rule,
         [&](const SearchProgress& p) { report("search by measured loss", p.done, p.total); });
     plan.dense_loss = outcome.dense_loss;
     plan.steps = outcome.steps;
@@ -344,8 +346,9 @@ PruneResult Pruner::apply_within(const PrunePlan& plan, double max_increase) {
   constexpr size_t kTokens = 8192;
   Impl& s = *impl_;
   const auto windows = thin(s.set.held_out, kTokens / s.set.held_out.front().size() + 1);
-  LossMeter meter(s.checkpoint, windows, s.options.protect_first, s.runner,
-                  fast_type(s.runner.kernels()));
+  LossMeter meter(
+      s.checkpoint, windows, s.runner,
+      {.protect_first = s.options.protect_first, .type = fast_type(s.runner.kernels())});
   const auto within = [&](const PruneResult& result) {
     meter.set_model(*result.model);
     return 100 * std::expm1(meter.loss() - meter.dense_loss()) <= max_increase;

@@ -97,26 +97,6 @@ TEST(Editable, UneditedCopyIsTheModelItself) {
   EXPECT_EQ(max_difference(logits_of(copy), logits_of(mini())), 0);
 }
 
-TEST(Editable, SublayersInTurnAreTheModel) {
-  ThreadPool pool(2);
-  SublayerRunner runner(select_kernels(detect_cpu_features(), ""), pool);
-  const auto window = std::span(tokens()).first(200);
-  LossMeter meter(mini(), {window}, false, runner);
-  const auto model = Model::create(mini(), {});
-  double nll = 0;
-  model->new_session(1, 256)->prefill(0, window.first(199),
-                                      [&](int first, int rows, const float* logits) {
-                                        for (int r = 0; r < rows; ++r) {
-                                          const float* row = logits + int64_t{r} * 4096;
-                                          double sum = 0;
-                                          for (int i = 0; i < 4096; ++i)
-                                            sum += std::exp(double{row[i]});
-                                          nll += std::log(sum) - row[window[first + r + 1]];
-                                        }
-                                      });
-  EXPECT_NEAR(meter.dense_loss(), nll / 199, 1e-5);
-}
-
 TEST(Prune, CalibrationLossOfRefitBelowBiasBelowNone) {
   const PruneResult result = pruned_by_hand(Recover::refit);
   ASSERT_EQ(result.losses.size(), 16u);
@@ -193,10 +173,10 @@ double loss_after(const char* strategy, Recover recover, int heads) {
   const PruneResult result = p.apply(p.make_plan());
   ThreadPool pool(1);
   SublayerRunner runner(select_kernels(detect_cpu_features(), ""), pool);
-  std::vector<std::span<const int32_t>> windows;  // that no calibration has seen
+  TokenWindows windows;  // that no calibration has seen
   for (int i = 0; i < 4; ++i)
     windows.push_back(std::span(tokens()).last(512).subspan(i * 128, 128));
-  LossMeter meter(mini(), windows, true, runner);
+  LossMeter meter(mini(), windows, runner, {.protect_first = true});
   meter.set_model(*result.model);
   return meter.loss();
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/prune/panels.h"
 #include "app/prune/parallel.h"
+#include "app/prune/step_search.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
 constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
+constexpr int64_t kMaxFeatureBytes = 640 << 20;  // kept, not computed twice
 constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
 
 struct Rows {
@@ -44,11 +47,12 @@ class Recovery {
   Recovery(EditableModel& model, const CalibrationSet& set, const RecoveryOptions& options,
            SublayerRunner& runner)
       : model_(model),
+        set_(set),
         options_(options),
         runner_(runner),
         type_(options.type),
         rows_(row_weights(set, options)) {
-    std::vector<std::span<const int32_t>> sequences = set.fit;
+    TokenWindows sequences = set.fit;
     sequences.insert(sequences.end(), set.held_out.begin(), set.held_out.end());
     for (const int32_t& token : set.first_tokens) sequences.emplace_back(&token, 1);
     dense_ = embed(*model.base, sequences);
@@ -58,31 +62,64 @@ class Recovery {
 
   void run(int index, RecoveryResult& result) {
     const SublayerId id = sublayer(index);
-    EditableLayer& layer = model_.layers[id.layer];
+    const EditableLayer& layer = model_.layers[id.layer];
     runner_.run(pack(copy_layer(*model_.base, id.layer), id), dense_, &dense_, {});
-    const bool attention = id.kind == SublayerKind::attention;
-    std::vector<float>& w = attention ? layer.o : layer.down;
-    std::vector<float>& bias = attention ? layer.o_bias : layer.down_bias;
-    // A whole FFN is better left alone: fitting it to what the stream lost lowers the squared error
-    // but not the loss (docs/pruning.md).
-    const bool whole = layer.ffn_dim() == model_.base->config().layers[id.layer].ffn_dim;
-    const bool skipped = !attention && whole;
-    if (skipped) result.losses.emplace_back();
-    if (options_.recover != Recover::none && !skipped) {
+    // Before the first cut there is nothing to give back.
+    cut_ = cut_ || is_cut(id);
+    SublayerLoss loss;
+    // Whole FFNs take up what others have lost by as much as the loss falls, not for a bias alone.
+    const bool gives =
+        options_.recover == Recover::refit || id.kind == SublayerKind::attention || is_cut(id);
+    if (cut_ && gives) {
       Moments fit, held_out;
       measure(id, layer, fit, held_out);
-      LinearMap map{w, bias};
-      result.losses.push_back(choose(fit, held_out, map));
-      w = std::move(map.w);
-      bias = std::move(map.bias);
+      LinearMap map = output_map(layer, id.kind);
+      loss = choose(fit, held_out, map);
+      put(index, std::move(map), loss);
     }
-    runner_.run(pack(layer, id), pruned_, &pruned_, {});
+    result.losses.push_back(loss);
+    if (features_.empty()) {
+      runner_.run(pack(layer, id), pruned_, &pruned_, {});
+    } else {
+      add_output(output_map(layer, id.kind));
+    }
     protect();
+  }
+
+  // The last look at every step.
+  void revise(int index, RecoveryResult& result) {
+    if (!steps_) return;
+    steps_->revise(index);
+    result.losses[index].step = steps_->step(index);
   }
 
  private:
   PackedSublayer pack(const EditableLayer& layer, SublayerId id) const {
     return {*model_.base, layer, id, runner_.kernels(), runner_.pool(), type_};
+  }
+
+  bool is_cut(SublayerId id) const {
+    const EditableLayer& layer = model_.layers[id.layer];
+    const LayerConfig& before = model_.base->config().layers[id.layer];
+    return id.kind == SublayerKind::attention ? layer.n_heads() < before.n_heads
+                                              : layer.ffn_dim() < before.ffn_dim;
+  }
+
+  // A refit goes as far as the loss falls; without held-out windows all the way.
+  void put(int index, LinearMap map, SublayerLoss& loss) {
+    if (options_.recover == Recover::bias || set_.held_out.empty()) {
+      set_output_map(model_.layers[index / 2], sublayer(index).kind, std::move(map));
+      return;
+    }
+    if (!steps_) {
+      steps_ =
+          std::make_unique<StepSearch>(model_, set_.held_out, runner_,
+                                       LossMeterOptions{.protect_first = options_.protect_first,
+                                                        .type = type_,
+                                                        .vocabulary = set_.vocabulary});
+    }
+    steps_->take(index, std::move(map));
+    loss.step = steps_->step(index);
   }
 
   // The target of a sub-layer is what brings the pruned stream to the dense one.
@@ -92,7 +129,14 @@ class Recovery {
     MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     std::vector<float> targets;
+    const int64_t count = pruned_.rows() * packed.features();
+    const bool keep = type_ == WeightType::f32 && count * 4 <= kMaxFeatureBytes;
+    features_.resize(keep ? static_cast<size_t>(count) : 0);
     runner_.run(packed, pruned_, nullptr, [&](const FeatureBlock& block) {
+      if (keep) {
+        std::copy_n(block.x, int64_t{block.rows} * block.features,
+                    features_.data() + block.first_row * block.features);
+      }
       targets.resize(static_cast<size_t>(block.rows) * d);
       const float* goal = dense_.row(block.first_row);
       const float* now = pruned_.row(block.first_row);
@@ -102,6 +146,31 @@ class Recovery {
     });
     fit = fit_sums.finish();
     held_out = held_sums.finish();
+  }
+
+  // What the sub-layer adds to the stream, from the features that were kept.
+  void add_output(const LinearMap& map) {
+    const int64_t d = pruned_.d_model, n = std::ssize(map.w) / d,
+                  panels = (d + kPanel - 1) / kPanel;
+    std::vector<float> packed(static_cast<size_t>(panels * n * kPanel), 0.0F);
+    for (int64_t k = 0; k < n; ++k) {
+      for (int64_t o = 0; o < d; ++o) {
+        packed[(o / kPanel * n + k) * kPanel + o % kPanel] = map.w[k * d + o];
+      }
+    }
+    std::vector<float> bias(static_cast<size_t>(panels * kPanel), 0.0F);
+    std::copy(map.bias.begin(), map.bias.end(), bias.begin());
+    const Segment whole{0, 0, static_cast<int32_t>(n)};
+    runner_.pool().run([&](int thread) {
+      const Range mine = share(pruned_.rows(), thread, runner_.pool().size());
+      LinearArgs args =
+          f32_product(packed.data(), n * kPanel, whole, features_.data() + mine.begin * n, n,
+                      static_cast<int>(mine.size()), pruned_.row(mine.begin), d, d);
+      args.bias = bias.data();
+      args.epilogue = Epilogue::add;
+      run_f32(runner_.kernels(), args, 0, panels);
+    });
+    features_.clear();
   }
 
   // Puts the best map in place of `map`.
@@ -145,11 +214,15 @@ class Recovery {
   }
 
   EditableModel& model_;
+  const CalibrationSet& set_;
   const RecoveryOptions& options_;
   SublayerRunner& runner_;
   const WeightType type_;
   Rows rows_;
   Stream dense_, pruned_;
+  std::vector<float> features_;  // [rows, features] of the sub-layer at hand, if they are kept
+  bool cut_ = false;             // whether a sub-layer so far has lost something
+  std::unique_ptr<StepSearch> steps_;
 };
 
 }  // namespace
@@ -169,12 +242,20 @@ RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,
   RecoveryResult result;
   if (options.recover == Recover::none) return result;
   Recovery recovery(model, calibration, options, runner);
-  const int total = 2 * static_cast<int>(model.layers.size());
-  for (int i = 0; i < total; ++i) {
+  const int n = 2 * static_cast<int>(model.layers.size());
+  const auto advance = [&](int done) {
+    if (progress) progress(done, 2 * n);
     if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+  };
+  for (int i = 0; i < n; ++i) {
+    advance(i);
     recovery.run(i, result);
-    if (progress) progress(i + 1, total);
   }
+  for (int i = 0; i < n; ++i) {
+    advance(n + i);
+    recovery.revise(i, result);
+  }
+  advance(2 * n);
   return result;
 }
 

@@ -19,9 +19,12 @@ Recover parse_recover(std::string_view name);  // Error (usage)
 
 // Token sequences cut from the calibration text.
 struct CalibrationSet {
-  std::vector<std::span<const int32_t>> fit, held_out;  // windows
-  std::vector<int32_t> first_tokens;                    // each a sequence of its own
-  std::vector<float> first_weights;                     // [first_tokens], sum 1
+  TokenWindows fit, held_out;
+  std::vector<int32_t> first_tokens;  // each a sequence of its own
+  std::vector<float> first_weights;   // [first_tokens], sum 1
+  // All token ids, ascending; empty if they are more than half of the model's vocabulary: then
+  // leaving the others out of a softmax saves little.
+  std::vector<int32_t> vocabulary;
 };
 
 struct RecoveryOptions {
@@ -32,11 +35,13 @@ struct RecoveryOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-// Mean squared error of a sub-layer's output against the dense stream, on the calibration windows.
+// Mean squared error of a sub-layer's output against the dense stream, on the calibration windows:
+// as it was, with the best bias, with the best refit.
 struct SublayerLoss {
   double none = 0, bias = 0, refit = 0;  // what was not computed stays 0
   double target = 0;                     // E|y - E y|^2
   double ridge = 0;  // chosen on the held-out windows; infinite: bias was better
+  double step = 1;   // 0 to 1: how far from "none" to the refit it went (StepSearch)
 };
 
 struct RecoveryResult {

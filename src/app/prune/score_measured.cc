@@ -13,9 +13,9 @@ namespace {
 
 constexpr double kRidge = 1e-3;
 
-std::vector<std::span<const int32_t>> windows_of(const RankingInput& input) {
+TokenWindows windows_of(const RankingInput& input) {
   const auto size = static_cast<size_t>(input.checkpoint->config().context_length);
-  std::vector<std::span<const int32_t>> windows;
+  TokenWindows windows;
   for (size_t begin = 0; begin + 2 <= input.calibration.size(); begin += size) {
     windows.push_back(
         input.calibration.subspan(begin, std::min(size, input.calibration.size() - begin)));
@@ -46,7 +46,7 @@ std::vector<int> all_but(int n, int head) {
 template <typename Edit>
 HeadScores losses_without(const RankingInput& input, Tools& tools, const Edit& edit) {
   const ModelConfig& config = input.checkpoint->config();
-  LossMeter meter(input.checkpoint, windows_of(input), false, tools.runner);
+  LossMeter meter(input.checkpoint, windows_of(input), tools.runner);
   HeadScores scores;
   for (int l = 0; l < config.n_layers; ++l) {
     auto& row = scores.emplace_back();

@@ -13,12 +13,11 @@ namespace sentinel {
 namespace {
 
 constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
-constexpr double kLossBudgetFlops = 40e12;  // of all loss measurements together
+constexpr int kCoarseFfnLevels = 8;         // where measurements are dear
+constexpr double kLossBudgetFlops = 28e12;  // of all loss measurements together
 constexpr double kRidge = 1e-3;             // of the neurons' refits
 constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
 constexpr int64_t kMinTokens = 512, kMaxTokens = 16384;
-
-using Windows = std::vector<std::span<const int32_t>>;
 
 struct Candidate {
   bool heads = true;
@@ -31,7 +30,7 @@ struct Candidate {
 
 class Search {
  public:
-  Search(EditableModel& model, const Windows& held_out, const CalibrationStats& stats,
+  Search(EditableModel& model, const CalibrationSet& calibration, const CalibrationStats& stats,
          const SearchOptions& options, SublayerRunner& runner, const StopRule& rule)
       : model_(model),
         stats_(stats),
@@ -39,8 +38,12 @@ class Search {
         runner_(runner),
         rule_(rule),
         config_(model.base->config()),
-        meter_(model.base, loss_windows(held_out), options.protect_first, runner,
-               fast_type(runner.kernels())) {
+        flops_(loss_flops(config_, calibration.vocabulary)),
+        ffn_levels_(affordable_tokens(kFfnLevels) < kMinTokens ? kCoarseFfnLevels : kFfnLevels),
+        meter_(model.base, loss_windows(calibration), runner,
+               {.protect_first = options.protect_first,
+                .type = fast_type(runner.kernels()),
+                .vocabulary = calibration.vocabulary}) {
     if (options_.neurons > 0) make_paths();
     meter_.set_model(model_);
     for (int l = 0; l < config_.n_layers; ++l) {
@@ -83,36 +86,29 @@ class Search {
     if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
   }
 
-  int ffn_step() const {
+  int ffn_step(int levels) const {
     const int blocks = std::max(1, config_.ffn_dim / options_.round_to);
-    return std::max(1, blocks / kFfnLevels) * options_.round_to;
+    return std::max(1, blocks / levels) * options_.round_to;
   }
-  int64_t total_steps() const {
-    return options_.heads + (options_.neurons + ffn_step() - 1) / ffn_step();
+  int64_t total_steps(int levels) const {
+    return options_.heads + (options_.neurons + ffn_step(levels) - 1) / ffn_step(levels);
   }
 
-  // As many tokens as the compute budget allows, about three measurements a step.
-  Windows loss_windows(const Windows& held_out) const {
-    int64_t tokens = options_.search_tokens;
-    if (tokens == 0) {
-      const double d = config_.d_model;
-      const double flops = config_.n_layers * (4 * d * d + 2 * d * config_.ffn_dim) +
-                           2 * d * config_.vocab_size;  // half the layers, x 2
-      const auto evaluations = static_cast<double>(3 * total_steps() + config_.total_heads());
-      tokens = static_cast<int64_t>(kLossBudgetFlops / (flops * evaluations));
-      tokens = std::clamp(tokens, kMinTokens, kMaxTokens);
-    }
-    Windows windows;
-    for (const auto& window : held_out) {
-      if (tokens < 2) break;
-      windows.push_back(window.first(std::min<size_t>(window.size(), tokens)));
-      tokens -= std::ssize(windows.back());
-    }
-    return windows;
+  // About three measurements a step, and one of every head.
+  int64_t affordable_tokens(int levels) const {
+    const auto measurements = static_cast<double>(3 * total_steps(levels) + config_.total_heads());
+    return static_cast<int64_t>(kLossBudgetFlops / (flops_ * measurements));
+  }
+
+  TokenWindows loss_windows(const CalibrationSet& calibration) const {
+    const int64_t tokens = options_.search_tokens > 0
+                               ? options_.search_tokens
+                               : std::clamp(affordable_tokens(ffn_levels_), kMinTokens, kMaxTokens);
+    return first_tokens(calibration.held_out, tokens);
   }
 
   void make_paths() {
-    const int step = ffn_step();
+    const int step = ffn_step(ffn_levels_);
     // Some layers lose far more than the average, hardly one all of a small share.
     int64_t total = 0;
     for (const auto& layer : model_.layers) total += layer.ffn_dim();
@@ -187,7 +183,8 @@ class Search {
     c.fresh = true;
     ++outcome_.evaluations;
     if (progress_) {
-      progress_({std::ssize(outcome_.steps), total_steps(), meter_.loss(), meter_.dense_loss()});
+      progress_({std::ssize(outcome_.steps), total_steps(ffn_levels_), meter_.loss(),
+                 meter_.dense_loss()});
     }
   }
 
@@ -299,6 +296,8 @@ class Search {
   SublayerRunner& runner_;
   const StopRule& rule_;
   const ModelConfig& config_;
+  const double flops_;  // of a measured token
+  const int ffn_levels_;
   LossMeter meter_;
   std::vector<FfnPath> paths_;
   std::vector<int> levels_;
@@ -311,12 +310,11 @@ class Search {
 
 }  // namespace
 
-SearchOutcome search_removals(EditableModel& model,
-                              const std::vector<std::span<const int32_t>>& held_out,
+SearchOutcome search_removals(EditableModel& model, const CalibrationSet& calibration,
                               const CalibrationStats& stats, const SearchOptions& options,
                               SublayerRunner& runner, const StopRule& rule,
                               const SearchCallback& progress) {
-  return Search(model, held_out, stats, options, runner, rule).run(progress);
+  return Search(model, calibration, stats, options, runner, rule).run(progress);
 }
 
 }  // namespace sentinel

@@ -41,10 +41,9 @@ struct SearchOutcome {
   int64_t evaluations = 0;
 };
 
-// Searches from `model` on, which is left pruned. `held_out` are the windows that the loss is
-// measured on. `stats` are those of the model as it came.
-SearchOutcome search_removals(EditableModel& model,
-                              const std::vector<std::span<const int32_t>>& held_out,
+// Searches from `model` on, which is left pruned; the loss is measured on held-out windows. `stats`
+// are those of the model as it came.
+SearchOutcome search_removals(EditableModel& model, const CalibrationSet& calibration,
                               const CalibrationStats& stats, const SearchOptions& options,
                               SublayerRunner& runner, const StopRule& rule = nullptr,
                               const SearchCallback& progress = nullptr);

@@ -25,6 +25,8 @@ inline SublayerId sublayer(int index) {
   return {index / 2, index % 2 == 0 ? SublayerKind::attention : SublayerKind::ffn};
 }
 
+using TokenWindows = std::vector<std::span<const int32_t>>;  // token sequences
+
 // The residual stream of many token sequences, one after the other.
 struct Stream {
   int d_model = 0;

@@ -355,7 +355,8 @@ json to_json(const PruneRunResult& result) {
                       {"bias", loss.bias},
                       {"refit", loss.refit},
                       {"target", loss.target},
-                      {"ridge", loss.ridge}});
+                      {"ridge", loss.ridge},
+                      {"step", loss.step}});
   }
   if (!losses.empty()) out["calibration_losses"] = std::move(losses);
   return out;

@@ -33,6 +33,8 @@ std::shared_ptr<const Checkpoint> RecoveredModels::without(
                   layer.o.begin() + to * block);
     }
     layer.o_bias = refitted.o_bias;
+    layer.down = refitted.down;
+    layer.down_bias = refitted.down_bias;
   }
   return as_checkpoint(std::move(whole));
 }

@@ -22,8 +22,8 @@ struct RecoveredModels {
   const std::atomic<bool>* cancel = nullptr;
 
   // A checkpoint of the source's shape whose heads are the source's, except that Wo of those that
-  // are not in `removed`, and the biases, are what the recovery leaves. With `removed` closed it
-  // computes what `sentinel prune` would have written. Error as Pruner.
+  // are not in `removed`, W_down and the biases are what the recovery leaves. With `removed`
+  // closed it computes what `sentinel prune` would have written. Error as Pruner.
   std::shared_ptr<const Checkpoint> without(const std::vector<HeadId>& removed) const;
 };
 
