@@ -27,7 +27,7 @@ if(SENTINEL_STATIC)
               $<TARGET_OBJECTS:sentinel_model> $<TARGET_OBJECTS:sentinel_kernels>
               $<TARGET_OBJECTS:sentinel_base>)
   target_link_libraries(sentinel_static PRIVATE Threads::Threads fmt::fmt OpenSSL::Crypto
-                        PkgConfig::PCRE2)
+                        PkgConfig::PCRE2 $<TARGET_NAME_IF_EXISTS:PkgConfig::OPENBLAS>)
   set_target_properties(sentinel_static PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME static)
   list(APPEND libraries sentinel_static)
 endif()
@@ -58,6 +58,9 @@ configure_package_config_file(cmake/sentinelConfig.cmake.in sentinelConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(sentinelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 file(RELATIVE_PATH path_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+if(OPENBLAS_FOUND)
+  set(blas openblas)
+endif()
 configure_file(cmake/sentinel.pc.in sentinel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sentinelConfig.cmake
               ${PROJECT_BINARY_DIR}/sentinelConfigVersion.cmake
