@@ -39,6 +39,15 @@ TokenWindows first_tokens(const TokenWindows& windows, int64_t tokens) {
   return first;
 }
 
+TokenWindows spread_tokens(const TokenWindows& windows, int64_t tokens) {
+  if (windows.empty()) return {};
+  const auto count = static_cast<size_t>(tokens) / windows.front().size() + 1;
+  const size_t stride = std::max<size_t>(1, windows.size() / count);
+  TokenWindows some;
+  for (size_t i = 0; i < windows.size(); i += stride) some.push_back(windows[i]);
+  return first_tokens(some, tokens);
+}
+
 double loss_flops(const ModelConfig& config, std::span<const int32_t> vocabulary) {
   const double d = config.d_model;
   const double logits = vocabulary.empty() ? config.vocab_size : double(vocabulary.size());

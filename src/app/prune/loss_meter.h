@@ -14,6 +14,8 @@ namespace sentinel {
 
 // The first `tokens` of the windows, the last one cut; windows of fewer than 2 tokens are left out.
 TokenWindows first_tokens(const TokenWindows& windows, int64_t tokens);
+// The same of every n-th window, so that they come from all over the text.
+TokenWindows spread_tokens(const TokenWindows& windows, int64_t tokens);
 
 struct LossMeterOptions {
   bool protect_first = false;         // position 0 with all heads and the weights of `base`

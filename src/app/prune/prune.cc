@@ -13,6 +13,9 @@ namespace {
 
 constexpr int kFirstTokens = 1024;  // most frequent ones, as sequences of length 1
 constexpr int kMinWindow = 16;
+constexpr size_t kCalibrationWindows = 16;   // that a ranking is measured on
+constexpr double kMaxAblationFlops = 10e12;  // of a ranking that is only one of several
+constexpr int64_t kTrialTokens = 16384;      // of a recovery that only compares plans
 
 void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
   for (const auto& [name, value] :
@@ -180,31 +183,32 @@ struct Pruner::Impl {
     return options.ffn >= 100 ? total_neurons() : n / options.round_to * options.round_to;
   }
 
-  void static_heads(PrunePlan& plan) {
+  HeadRanking rank(const std::string& name) {
     RankingInput input;
     input.checkpoint = checkpoint;
     input.seed = options.seed;
     input.cancel = options.cancel;
     std::unique_ptr<Model> model;
     std::vector<int32_t> text;
-    const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
+    const RankingStrategy& strategy = find_ranking_strategy(name);
     if (strategy.calibrates) {
       ModelOptions o;
       o.threads = options.threads;
       o.isa = options.isa;
       model = Model::create(checkpoint, o);
       input.model = model.get();
-      const auto windows = thin(set.fit, 16);
+      const auto windows = thin(set.fit, kCalibrationWindows);
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;
-      report("ranking heads by " + options.strategy, 0, 1);
+      report("ranking heads by " + name, 0, 1);
     }
-    const HeadRanking ranking = rank_heads(strategy, input);
+    return rank_heads(strategy, input);
+  }
+
+  void static_heads(PrunePlan& plan) {
+    const HeadRanking ranking = rank(options.strategy);
     plan.head_scores = ranking.scores;
-    for (int i = 0; i < head_goal(); ++i) {
-      plan.layers[ranking.order[i].layer].heads.push_back(ranking.order[i].head);
-    }
-    for (LayerCut& cut : plan.layers) std::sort(cut.heads.begin(), cut.heads.end());
+    take_heads(ranking.order, plan);
   }
 
   // Blocks of round_to neurons of one layer, cheapest first, compete by their mean score.
@@ -260,6 +264,68 @@ struct Pruner::Impl {
       if (heads) plan.layers[l].heads = outcome.cuts[l].heads;
       if (neurons) plan.layers[l].neurons = outcome.cuts[l].neurons;
     }
+    if (heads && !options.stop_rule && options.recover == Recover::refit) {
+      try_single_losses(plan, outcome.first_losses);
+    }
+  }
+
+  // The search measures models that have not recovered, and so spares heads that only make up for
+  // what a refit gives back. Heads that are cheap alone get their chance: those of the search's
+  // first measurements, and of the ranking by ablation where that is affordable.
+  void try_single_losses(PrunePlan& plan, const HeadScores& first_losses) {
+    std::vector<HeadScores> rankings = {first_losses};
+    const double tokens = double(kCalibrationWindows) * double(set.fit.front().size());
+    if (tokens * total_heads() * loss_flops(checkpoint->config(), {}) <= kMaxAblationFlops) {
+      rankings.push_back(rank("ablation").scores);
+    }
+    const auto n = std::ssize(rankings) + 1;
+    report("comparing plans after recovery", 0, n);
+    double least = recovered_loss(plan);
+    for (const HeadScores& scores : rankings) {
+      report("comparing plans after recovery", &scores - rankings.data() + 1, n);
+      PrunePlan other = plan;
+      other.steps.clear();
+      other.head_scores = scores;
+      take_heads(removal_order(scores), other);
+      const double loss = recovered_loss(other);
+      if (loss >= least) continue;
+      least = loss;
+      plan = std::move(other);
+    }
+  }
+
+  // The first of the order, as many as are to go.
+  void take_heads(const std::vector<HeadId>& order, PrunePlan& plan) const {
+    for (LayerCut& cut : plan.layers) cut.heads.clear();
+    for (int i = 0; i < head_goal(); ++i)
+      plan.layers[order[i].layer].heads.push_back(order[i].head);
+    for (LayerCut& cut : plan.layers) std::sort(cut.heads.begin(), cut.heads.end());
+  }
+
+  // On held-out windows, after a quick recovery.
+  double recovered_loss(const PrunePlan& plan) {
+    EditableModel model(checkpoint);
+    remove(model, plan.layers);
+    CalibrationSet some = set;
+    some.fit = spread_tokens(set.fit, kTrialTokens);
+    some.held_out = spread_tokens(set.held_out, kTrialTokens / 8);
+    RecoveryOptions o = recovery_options();
+    o.revise = false;
+    recover(model, some, o, runner);
+    LossMeter meter(
+        checkpoint, spread_tokens(set.held_out, kTrialTokens), runner,
+        {.protect_first = o.protect_first, .type = o.type, .vocabulary = set.vocabulary});
+    meter.set_model(model);
+    return meter.loss();
+  }
+
+  RecoveryOptions recovery_options() const {
+    RecoveryOptions o;
+    o.recover = options.recover;
+    o.protect_first = options.protect_first;
+    o.type = fast_type(runner.kernels());
+    o.cancel = options.cancel;
+    return o;
   }
 
   std::shared_ptr<const Checkpoint> checkpoint;
@@ -328,13 +394,8 @@ PruneResult Pruner::apply(PrunePlan plan) {
   Impl& s = *impl_;
   auto model = std::make_shared<EditableModel>(s.checkpoint);
   remove(*model, plan.layers);
-  RecoveryOptions o;
-  o.recover = s.options.recover;
-  o.protect_first = s.options.protect_first;
-  o.type = fast_type(s.runner.kernels());
-  o.cancel = s.options.cancel;
   PruneResult result;
-  result.losses = recover(*model, s.set, o, s.runner, [&](int done, int total) {
+  result.losses = recover(*model, s.set, s.recovery_options(), s.runner, [&](int done, int total) {
                     s.report("recovery", done, total);
                   }).losses;
   result.plan = std::move(plan);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
 constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
-constexpr int64_t kMaxFeatureBytes = 640 << 20;  // kept, not computed twice
+constexpr int64_t kMaxFeatureBytes = 640 << 20;         // kept, not computed twice
 constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
 
 struct Rows {
@@ -109,6 +109,7 @@ class Recovery {
   void put(int index, LinearMap map, SublayerLoss& loss) {
     if (options_.recover == Recover::bias || set_.held_out.empty()) {
       set_output_map(model_.layers[index / 2], sublayer(index).kind, std::move(map));
+      loss.step = 1;
       return;
     }
     if (!steps_) {
@@ -251,7 +252,7 @@ RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,
     advance(i);
     recovery.run(i, result);
   }
-  for (int i = 0; i < n; ++i) {
+  for (int i = 0; options.revise && i < n; ++i) {
     advance(n + i);
     recovery.revise(i, result);
   }

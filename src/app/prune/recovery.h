@@ -31,6 +31,7 @@ struct RecoveryOptions {
   Recover recover = Recover::refit;
   // Position 0 will be computed with every head and the dense weights: it is left out of the fit.
   bool protect_first = false;
+  bool revise = true;                 // look at every step again at the end
   WeightType type = WeightType::f32;  // that both streams are computed with
   const std::atomic<bool>* cancel = nullptr;
 };
@@ -41,7 +42,7 @@ struct SublayerLoss {
   double none = 0, bias = 0, refit = 0;  // what was not computed stays 0
   double target = 0;                     // E|y - E y|^2
   double ridge = 0;  // chosen on the held-out windows; infinite: bias was better
-  double step = 1;   // 0 to 1: how far from "none" to the refit it went (StepSearch)
+  double step = 0;   // 0 to 1: how far it went from "none" to the best that was asked for
 };
 
 struct RecoveryResult {

@@ -45,6 +45,9 @@ class Search {
                 .type = fast_type(runner.kernels()),
                 .vocabulary = calibration.vocabulary}) {
     if (options_.neurons > 0) make_paths();
+    for (const LayerConfig& layer : config_.layers) {
+      outcome_.first_losses.emplace_back(static_cast<size_t>(layer.n_heads), HUGE_VAL);
+    }
     meter_.set_model(model_);
     for (int l = 0; l < config_.n_layers; ++l) {
       if (!paths_.empty()) add_ffn_candidate(l);
@@ -181,6 +184,9 @@ class Search {
     check_cancel();
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
+    if (c.heads && outcome_.steps.empty()) {
+      outcome_.first_losses[c.layer][index_in_source(c)] = c.loss;
+    }
     ++outcome_.evaluations;
     if (progress_) {
       progress_({std::ssize(outcome_.steps), total_steps(ffn_levels_), meter_.loss(),

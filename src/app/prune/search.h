@@ -10,6 +10,7 @@
 
 #include "app/prune/calibration.h"
 #include "app/prune/prune_plan.h"
+#include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
 
 namespace sentinel {
@@ -38,6 +39,7 @@ struct SearchOutcome {
   std::vector<LayerCut> cuts;  // beyond those already made in the model
   std::vector<PruneStep> steps;
   double dense_loss = 0;
+  HeadScores first_losses;  // of the model without each head alone
   int64_t evaluations = 0;
 };
 

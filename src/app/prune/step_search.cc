@@ -19,23 +19,13 @@ double vertex(double centre, double reach, double left, double middle, double ri
   return centre + reach * (left - right) / (2 * curvature);
 }
 
-// Every n-th window, so that the tokens come from all over the text.
-TokenWindows spread(const TokenWindows& all, int64_t tokens) {
-  if (all.empty()) return {};
-  const auto count = static_cast<size_t>(tokens) / all.front().size() + 1;
-  const size_t stride = std::max<size_t>(1, all.size() / count);
-  TokenWindows some;
-  for (size_t i = 0; i < all.size(); i += stride) some.push_back(all[i]);
-  return first_tokens(some, tokens);
-}
-
 TokenWindows loss_windows(const EditableModel& model, const TokenWindows& held_out,
                           const LossMeterOptions& options) {
   const ModelConfig& config = model.base->config();
   const double measurements = 2.0 * config.n_layers * kMeasurements;
   const auto tokens =
       static_cast<int64_t>(kBudgetFlops / (measurements * loss_flops(config, options.vocabulary)));
-  return spread(held_out, std::clamp(tokens, kMinTokens, kMaxTokens));
+  return spread_tokens(held_out, std::clamp(tokens, kMinTokens, kMaxTokens));
 }
 
 void blend(std::vector<float>& to, const std::vector<float>& from, double step) {

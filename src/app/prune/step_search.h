@@ -24,8 +24,7 @@ class StepSearch {
   // Moves the sub-layer towards `refit` by the step, 0 to 1, that leaves the lowest loss among
   // those measured: never a higher one than before.
   void take(int index, LinearMap refit);
-  // The same for every sub-layer that has a refit, from the step that it has taken: what lies
-  // behind it has changed since.
+  // The same from the step that it has taken, if it has one: what lies behind it has changed since.
   void revise(int index);
 
   double step(int index) const { return steps_[index]; }
