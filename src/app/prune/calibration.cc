@@ -138,7 +138,7 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
     }
     const PackedSublayer packed(*checkpoint, layer, id, runner.kernels(), runner.pool(),
                                 options.type);
-    if (!attention && !options.ffn) {
+    if (attention ? !options.attention : !options.ffn) {
       runner.run(packed, stream, &stream, {});
     } else {
       MomentAccumulator sums(packed.features(), 0, runner.kernels(), runner.pool());

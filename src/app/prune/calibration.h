@@ -28,7 +28,7 @@ struct PackedMoments {
 };
 
 struct LayerStats {
-  PackedMoments attention;          // [n_heads * head_dim]
+  PackedMoments attention;          // [n_heads * head_dim]; n is 0 if it was not kept
   PackedMoments ffn;                // [ffn_dim]; n is 0 if it was not kept
   std::vector<double> entropy;      // [n_heads] mean nats of the rows that see n >= 2 keys
   std::vector<double> utilization;  // [n_heads] mean of 1 - H / ln n
@@ -46,7 +46,8 @@ struct CalibrationStats {
 using StatsProgress = std::function<void(int done, int total)>;
 
 struct StatsOptions {
-  bool ffn = true;                    // FFN moments too
+  bool attention = true;              // what LayerStats says of the heads
+  bool ffn = true;                    // FFN moments
   WeightType type = WeightType::f32;  // that the stream is computed with
   const std::atomic<bool>* cancel = nullptr;
 };

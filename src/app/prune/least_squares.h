@@ -15,9 +15,19 @@ double squared_error(const Moments& moments, const LinearMap& map);
 // The best bias for given weights: b = E y - W E x. w [n_x, n_y].
 LinearMap with_best_bias(const Moments& moments, std::vector<float> w);
 
-// argmin over W, b of E|y - W x - b|^2 + ridge * mean(diag xx) * |W - w0|^2. Its error on the
-// moments never exceeds that of w0 with its best bias.
-LinearMap ridge_fit(const Moments& moments, const std::vector<float>& w0, double ridge);
+// argmin over W, b of E|y - W x - b|^2 + ridge * mean(diag xx) * |W - w0|^2, for one ridge after
+// the other. Its error on the moments never exceeds that of w0 with its best bias.
+class RidgeFit {
+ public:
+  RidgeFit(const Moments& moments, const std::vector<float>& w0);  // the moments outlive it
+  ~RidgeFit();
+  LinearMap operator()(double ridge) const;
+
+ private:
+  struct System;
+  const Moments& moments_;
+  std::unique_ptr<const System> system_;
+};
 
 // Removal of features one group after the other, each followed by the best refit of the rest
 // (optimal brain surgeon; formulas in docs/pruning.md). Starts from the best refit of all features.

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "kernels/registry.h"
+#include "model/checkpoint/edited_checkpoint.h"
 
 namespace sentinel {
 namespace {
@@ -114,8 +115,9 @@ TEST(LeastSquares, RefitNeverLosesToBiasNorBiasToNothing) {
     const double bias = squared_error(m, with_best_bias(m, w));
     EXPECT_LE(bias, none * (1 + 1e-9));
     double before = bias;
+    const RidgeFit fit(m, w);
     for (const double ridge : {1.0, 1e-1, 1e-2, 1e-4}) {  // less ridge, less error
-      const double refit = squared_error(m, ridge_fit(m, w, ridge));
+      const double refit = squared_error(m, fit(ridge));
       EXPECT_LE(refit, before * (1 + 1e-6)) << "ridge " << ridge;
       before = refit;
     }
@@ -127,7 +129,7 @@ TEST(LeastSquares, NoFeaturesLeaveTheMean) {
   ThreadPool pool(1);
   const Data d = correlated(100, 16, 8, 3);
   const Moments m = select_features(moments_of(d, pool), {});
-  const LinearMap map = ridge_fit(m, {}, 1e-2);
+  const LinearMap map = RidgeFit(m, {})(1e-2);
   ASSERT_EQ(map.bias.size(), 8u);
   for (int o = 0; o < 8; ++o) EXPECT_NEAR(map.bias[o], m.mean_y[o], 1e-5);
 }
@@ -162,7 +164,7 @@ TEST(OptimalRemoval, ClosedFormEqualsRefitOfWhatIsLeft) {
   const Moments left = select_features(m, kept);
   std::vector<float> w;
   for (const int j : kept) w.insert(w.end(), d.w0.begin() + j * 12, d.w0.begin() + (j + 1) * 12);
-  const LinearMap refit = ridge_fit(left, w, 1e-9);
+  const LinearMap refit = RidgeFit(left, w)(1e-9);
   const LinearMap updated = removal.map();
   for (size_t i = 0; i < kept.size(); ++i) {
     if (kept[i] == 20) continue;
@@ -183,6 +185,24 @@ TEST(OptimalRemoval, SingleCostsAreWhatRemovingOneCosts) {
   const std::vector<double> single = removal.single_costs();
   for (int j = 0; j < 24; ++j) {
     EXPECT_NEAR(single[j], removal.cost(j, 1), 1e-6 * (1 + single[j]));
+  }
+}
+
+// More features than are inverted at a time.
+TEST(OptimalRemoval, CostsOfManyFeaturesAreTheGrowthOfTheError) {
+  ThreadPool pool(2);
+  const Data d = correlated(1200, 200, 4, 11);
+  const Moments m = moments_of(d, pool);
+  const OptimalRemoval removal(m, d.w0, 4, 1e-9);
+  const double before = squared_error(m, removal.map());
+  const std::vector<double> costs = removal.single_costs();
+  for (const int gone : {0, 127, 128, 199}) {
+    const std::vector<int> kept = all_but(200, {{gone}});
+    const Moments left = select_features(m, kept);
+    std::vector<float> w;
+    for (const int j : kept) w.insert(w.end(), d.w0.begin() + j * 4, d.w0.begin() + (j + 1) * 4);
+    const double after = squared_error(left, RidgeFit(left, w)(1e-9));
+    EXPECT_NEAR(costs[gone], after - before, 1e-3 * (1 + costs[gone])) << gone;
   }
 }
 

@@ -6,25 +6,15 @@
 #include <cmath>
 
 #include "app/prune/step_search.h"
-#include "base/files.h"
+#include "app/prune/test_model.h"
 #include "kernels/registry.h"
 #include "model/model.h"
-#include "model/tokenizer/tokenizer.h"
 
 namespace sentinel {
 namespace {
 
-std::shared_ptr<const Checkpoint> mini() {
-  static const auto checkpoint =
-      Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini");
-  return checkpoint;
-}
-
 const std::vector<int32_t>& tokens() {
-  static const auto ids =
-      Tokenizer::load(mini()->folder())
-          ->encode(read_file(std::string(SENTINEL_SOURCE_DIR) + "/texts/calibration.txt")
-                       .substr(0, 2000));
+  static const std::vector<int32_t> ids = calibration_tokens(2000);
   return ids;
 }
 

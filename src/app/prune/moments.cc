@@ -10,7 +10,8 @@
 namespace sentinel {
 namespace {
 
-constexpr int kBlock = 1024;  // rows whose products are summed in f32
+constexpr int kBlock = 1024;          // rows whose products are summed in f32
+constexpr int kStride = kBlock + 16;  // of transposed rows: a power of two would share cache sets
 constexpr int kTaskRows = 96;
 
 }  // namespace
@@ -26,7 +27,7 @@ MomentAccumulator::MomentAccumulator(int n_x, int n_y, const KernelTable& kernel
       squares_(static_cast<size_t>(columns_)),
       products_(static_cast<size_t>(round_up(n_x, kPanel) * columns_)),
       panels_(static_cast<size_t>(columns_) * kBlock),
-      transposed_(static_cast<size_t>(round_up(n_x, kPanel)) * kBlock) {}
+      transposed_(static_cast<size_t>(round_up(n_x, kPanel)) * kStride) {}
 
 // The mean of the first rows: products of what is left of them lose no digits to a large mean.
 void MomentAccumulator::set_shift(const float* z, int n, int64_t begin, int rows) {
@@ -67,20 +68,28 @@ void MomentAccumulator::add(const float* x, const float* y, const float* weights
   }
 }
 
-// Columns [16 p, 16 p + width) of the chosen rows; z has the given stride.
+// Columns [16 p, 16 p + width) of the chosen rows; z has the given stride. Sums over a block are in
+// f32, like its products.
 void MomentAccumulator::add_panel(const float* z, int64_t stride, int width, int64_t p,
                                   const std::vector<std::pair<int, float>>& chosen) {
   float* to = panels_.data() + (p * kBlock + pending_) * kPanel;
   const float* shift = shift_.data() + p * kPanel;
-  double sums[kPanel] = {}, squares[kPanel] = {};
-  for (const auto& [row, root] : chosen) {
-    const float* from = z + row * stride;
-    for (int c = 0; c < width; ++c) {
+  float sums[kPanel] = {}, squares[kPanel] = {};
+  const auto add_row = [&](const float* from, float root, int n) {
+    for (int c = 0; c < n; ++c) {
       to[c] = root * (from[c] - shift[c]);
-      sums[c] += double{root} * to[c];
-      squares[c] += double{to[c]} * to[c];
+      sums[c] += root * to[c];
+      squares[c] += to[c] * to[c];
     }
     to += kPanel;
+  };
+  for (const auto& [row, root] : chosen) {
+    const float* from = z + row * stride;
+    if (width == kPanel) {
+      add_row(from, root, kPanel);  // of a length that the compiler knows
+    } else {
+      add_row(from, root, width);
+    }
   }
   for (int c = 0; c < width; ++c) {
     sum_[p * kPanel + c] += sums[c];
@@ -99,7 +108,7 @@ void MomentAccumulator::flush() {
     for (int64_t p; (p = next_panel.fetch_add(1)) < x_panels;) {
       for (int k = 0; k < rows; ++k) {
         const float* from = panels_.data() + (p * kBlock + k) * kPanel;
-        for (int c = 0; c < kPanel; ++c) transposed_[(p * kPanel + c) * kBlock + k] = from[c];
+        for (int c = 0; c < kPanel; ++c) transposed_[(p * kPanel + c) * kStride + k] = from[c];
       }
     }
   });
@@ -110,7 +119,7 @@ void MomentAccumulator::flush() {
       const int64_t first = task * kTaskRows;
       const auto count = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
       const LinearArgs args = f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
-                                          transposed_.data() + first * kBlock, kBlock, count,
+                                          transposed_.data() + first * kStride, kStride, count,
                                           block.data(), columns_, columns_);
       const int64_t begin = first / kPanel;  // columns left of the diagonal follow by symmetry
       run_f32(kernels_, args, begin, n_panels);

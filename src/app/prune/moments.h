@@ -46,7 +46,7 @@ class MomentAccumulator {
   double weight_ = 0;
   int pending_ = 0;                // rows in the block
   std::vector<float> panels_;      // [columns / 16][kBlock][16] sqrt(weight) * (z - shift)
-  std::vector<float> transposed_;  // [n_x_padded, kBlock]
+  std::vector<float> transposed_;  // [n_x_padded][kStride], kBlock of them used
 };
 
 // y = W x + b as a sub-layer stores it: row j of w [n_x, n_y] belongs to feature j.

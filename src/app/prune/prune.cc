@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "app/prune/head_choice.h"
 #include "app/prune/loss_meter.h"
 #include "base/error.h"
 #include "kernels/registry.h"
@@ -13,9 +14,8 @@ namespace {
 
 constexpr int kFirstTokens = 1024;  // most frequent ones, as sequences of length 1
 constexpr int kMinWindow = 16;
-constexpr size_t kCalibrationWindows = 16;   // that a ranking is measured on
-constexpr double kMaxAblationFlops = 10e12;  // of a ranking that is only one of several
-constexpr int64_t kTrialTokens = 16384;      // of a recovery that only compares plans
+constexpr int64_t kMinStatsTokens = 12288, kStatsTokensPerFeature = 4;
+constexpr int64_t kRankingTokens = 8192;  // that a ranking is measured on
 
 void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
   for (const auto& [name, value] :
@@ -77,30 +77,15 @@ CalibrationSet cut(std::span<const int32_t> tokens, int window, int vocab_size) 
   return set;
 }
 
-// Every n-th window so that about `windows` remain.
-TokenWindows thin(const TokenWindows& all, size_t windows) {
-  const size_t step = std::max<size_t>(1, all.size() / std::max<size_t>(windows, 1));
-  TokenWindows some;
-  for (size_t i = 0; i < all.size() && some.size() < windows; i += step) some.push_back(all[i]);
-  return some;
-}
-
 void remove(EditableModel& model, const std::vector<LayerCut>& cuts) {
   const ModelConfig& config = model.base->config();
-  const auto others = [](const std::vector<int>& removed, int n) {
-    std::vector<int> kept;
-    for (int i = 0; i < n; ++i) {
-      if (!std::binary_search(removed.begin(), removed.end(), i)) kept.push_back(i);
-    }
-    return kept;
-  };
   for (size_t l = 0; l < cuts.size(); ++l) {
     EditableLayer& layer = model.layers[l];
     if (!cuts[l].heads.empty()) {
-      layer.keep_heads(others(cuts[l].heads, layer.n_heads()), config.head_dim, config.d_model);
+      layer.keep_heads(all_but(layer.n_heads(), cuts[l].heads), config.head_dim, config.d_model);
     }
     if (!cuts[l].neurons.empty()) {
-      layer.keep_neurons(others(cuts[l].neurons, layer.ffn_dim()), config.d_model);
+      layer.keep_neurons(all_but(layer.ffn_dim(), cuts[l].neurons), config.d_model);
     }
   }
 }
@@ -145,15 +130,15 @@ struct Pruner::Impl {
                                                               : FfnStrategy::obs;
   }
 
-  // An order of features needs fewer tokens than their refit: 8 for each feature are plenty.
+  // An order of features needs fewer tokens than their refit.
   TokenWindows stats_windows() const {
     if (options.all_stats) return set.fit;
-    size_t widest = 0;
+    int64_t widest = 0;
     for (const auto& layer : checkpoint->config().layers) {
-      widest = std::max({widest, static_cast<size_t>(layer.ffn_dim),
-                         static_cast<size_t>(layer.n_heads * checkpoint->config().head_dim)});
+      widest = std::max<int64_t>(
+          {widest, layer.ffn_dim, int64_t{layer.n_heads} * checkpoint->config().head_dim});
     }
-    return thin(set.fit, std::max<size_t>(32768, 8 * widest) / set.fit.front().size() + 1);
+    return spread_tokens(set.fit, std::max(kMinStatsTokens, kStatsTokensPerFeature * widest));
   }
 
   const CalibrationStats& get_stats() {
@@ -161,6 +146,7 @@ struct Pruner::Impl {
       StatsOptions o;
       o.cancel = options.cancel;
       o.ffn = need_ffn;
+      o.attention = need_attention;
       if (!options.all_stats) o.type = fast_type(runner.kernels());
       stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
@@ -168,7 +154,22 @@ struct Pruner::Impl {
       stats->model_sha256 = model_sha256;
       stats->text_sha256 = text_sha256;
     }
+    check_holds(*stats);
     return *stats;
+  }
+
+  // Statistics from a file may have been collected for less.
+  void check_holds(const CalibrationStats& some) const {
+    for (size_t l = 0; l < some.layers.size(); ++l) {
+      const LayerConfig& layer = checkpoint->config().layers[l];
+      const bool ffn = some.layers[l].ffn.n == layer.ffn_dim;
+      const bool attention =
+          some.layers[l].attention.n == layer.n_heads * checkpoint->config().head_dim;
+      if ((ffn || !need_ffn) && (attention || !need_attention)) continue;
+      throw usage_error(
+          "--stats: nothing on the {} of layer {}; collect them again with --save_stats",
+          ffn ? "heads" : "neurons", l);
+    }
   }
 
   int total_heads() const { return checkpoint->config().total_heads(); }
@@ -197,7 +198,7 @@ struct Pruner::Impl {
       o.isa = options.isa;
       model = Model::create(checkpoint, o);
       input.model = model.get();
-      const auto windows = thin(set.fit, kCalibrationWindows);
+      const auto windows = spread_tokens(set.fit, kRankingTokens);
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;
       report("ranking heads by " + name, 0, 1);
@@ -206,9 +207,8 @@ struct Pruner::Impl {
   }
 
   void static_heads(PrunePlan& plan) {
-    const HeadRanking ranking = rank(options.strategy);
-    plan.head_scores = ranking.scores;
-    take_heads(ranking.order, plan);
+    plan.head_scores = rank(options.strategy).scores;
+    take_heads(plan.head_scores, plan);
   }
 
   // Blocks of round_to neurons of one layer, cheapest first, compete by their mean score.
@@ -255,8 +255,10 @@ struct Pruner::Impl {
     o.protect_first = options.protect_first;
     o.search_tokens = options.search_tokens;
     o.cancel = options.cancel;
+    const CalibrationStats& needed = get_stats();
+    if (neurons) report("ordering neurons", 0, 1);
     const SearchOutcome outcome = search_removals(
-        model, set, get_stats(), o, runner, options.stop_rule,
+        model, set, needed, o, runner, options.stop_rule,
         [&](const SearchProgress& p) { report("search by measured loss", p.done, p.total); });
     plan.dense_loss = outcome.dense_loss;
     plan.steps = outcome.steps;
@@ -264,59 +266,20 @@ struct Pruner::Impl {
       if (heads) plan.layers[l].heads = outcome.cuts[l].heads;
       if (neurons) plan.layers[l].neurons = outcome.cuts[l].neurons;
     }
-    if (heads && !options.stop_rule && options.recover == Recover::refit) {
-      try_single_losses(plan, outcome.first_losses);
-    }
   }
 
-  // The search measures models that have not recovered, and so spares heads that only make up for
-  // what a refit gives back. Heads that are cheap alone get their chance: those of the search's
-  // first measurements, and of the ranking by ablation where that is affordable.
-  void try_single_losses(PrunePlan& plan, const HeadScores& first_losses) {
-    std::vector<HeadScores> rankings = {first_losses};
-    const double tokens = double(kCalibrationWindows) * double(set.fit.front().size());
-    if (tokens * total_heads() * loss_flops(checkpoint->config(), {}) <= kMaxAblationFlops) {
-      rankings.push_back(rank("ablation").scores);
-    }
-    const auto n = std::ssize(rankings) + 1;
-    report("comparing plans after recovery", 0, n);
-    double least = recovered_loss(plan);
-    for (const HeadScores& scores : rankings) {
-      report("comparing plans after recovery", &scores - rankings.data() + 1, n);
-      PrunePlan other = plan;
-      other.steps.clear();
-      other.head_scores = scores;
-      take_heads(removal_order(scores), other);
-      const double loss = recovered_loss(other);
-      if (loss >= least) continue;
-      least = loss;
-      plan = std::move(other);
-    }
+  // Heads before a refit, without a search of theirs.
+  void choose(PrunePlan& plan) {
+    const HeadChoiceOptions o{head_goal(), options.search_tokens, recovery_options()};
+    plan.head_scores = choose_heads(checkpoint, set, o, runner, [&](const HeadChoiceProgress& p) {
+      report(p.comparing ? "comparing plans after recovery" : "measuring heads", p.done, p.total);
+    });
+    take_heads(plan.head_scores, plan);
   }
 
-  // The first of the order, as many as are to go.
-  void take_heads(const std::vector<HeadId>& order, PrunePlan& plan) const {
-    for (LayerCut& cut : plan.layers) cut.heads.clear();
-    for (int i = 0; i < head_goal(); ++i)
-      plan.layers[order[i].layer].heads.push_back(order[i].head);
-    for (LayerCut& cut : plan.layers) std::sort(cut.heads.begin(), cut.heads.end());
-  }
-
-  // On held-out windows, after a quick recovery.
-  double recovered_loss(const PrunePlan& plan) {
-    EditableModel model(checkpoint);
-    remove(model, plan.layers);
-    CalibrationSet some = set;
-    some.fit = spread_tokens(set.fit, kTrialTokens);
-    some.held_out = spread_tokens(set.held_out, kTrialTokens / 8);
-    RecoveryOptions o = recovery_options();
-    o.revise = false;
-    recover(model, some, o, runner);
-    LossMeter meter(
-        checkpoint, spread_tokens(set.held_out, kTrialTokens), runner,
-        {.protect_first = o.protect_first, .type = o.type, .vocabulary = set.vocabulary});
-    meter.set_model(model);
-    return meter.loss();
+  void take_heads(const HeadScores& scores, PrunePlan& plan) const {
+    auto heads = lowest_heads(scores, head_goal());
+    for (size_t l = 0; l < heads.size(); ++l) plan.layers[l].heads = std::move(heads[l]);
   }
 
   RecoveryOptions recovery_options() const {
@@ -337,7 +300,7 @@ struct Pruner::Impl {
   SublayerRunner runner;
   CalibrationSet set;
   std::optional<CalibrationStats> stats;
-  bool need_ffn = true;
+  bool need_ffn = true, need_attention = true;
 };
 
 Pruner::Pruner(std::shared_ptr<const Checkpoint> checkpoint, std::span<const int32_t> tokens,
@@ -358,7 +321,10 @@ void Pruner::use_stats(CalibrationStats stats) {
   impl_->stats = std::move(stats);
 }
 
-const CalibrationStats& Pruner::stats() { return impl_->get_stats(); }
+const CalibrationStats& Pruner::stats() {
+  impl_->need_ffn = impl_->need_attention = true;
+  return impl_->get_stats();
+}
 
 PrunePlan Pruner::make_plan() {
   Impl& s = *impl_;
@@ -376,11 +342,16 @@ PrunePlan Pruner::make_plan() {
     const bool search = static_cast<bool>(s.options.stop_rule);
     const bool heads = search || s.head_goal() > 0, neurons = search || s.neuron_goal() > 0;
     const bool measured_heads = heads && s.options.strategy == "obs";
+    const bool chosen_heads = measured_heads && !search && s.options.recover == Recover::refit;
     const bool measured_neurons = neurons && s.ffn_strategy() == FfnStrategy::obs;
-    s.need_ffn = neurons;
+    s.need_ffn = s.options.all_stats || neurons;
+    // A search leaves heads' means behind.
+    s.need_attention = s.options.all_stats || s.options.recover == Recover::bias;
     if (heads && !measured_heads) s.static_heads(plan);
     if (neurons && !measured_neurons) s.static_neurons(plan, s.ffn_strategy());
-    if (measured_heads || measured_neurons) s.search(plan, measured_heads, measured_neurons);
+    if (chosen_heads) s.choose(plan);
+    const bool searched_heads = measured_heads && !chosen_heads;
+    if (searched_heads || measured_neurons) s.search(plan, searched_heads, measured_neurons);
   }
   plan.model_sha256 = s.model_sha256;
   plan.recover = to_string(s.options.recover);
@@ -404,11 +375,10 @@ PruneResult Pruner::apply(PrunePlan plan) {
 }
 
 PruneResult Pruner::apply_within(const PrunePlan& plan, double max_increase) {
-  constexpr size_t kTokens = 8192;
+  constexpr int64_t kTokens = 8192;
   Impl& s = *impl_;
-  const auto windows = thin(s.set.held_out, kTokens / s.set.held_out.front().size() + 1);
   LossMeter meter(
-      s.checkpoint, windows, s.runner,
+      s.checkpoint, spread_tokens(s.set.held_out, kTokens), s.runner,
       {.protect_first = s.options.protect_first, .type = fast_type(s.runner.kernels())});
   const auto within = [&](const PruneResult& result) {
     meter.set_model(*result.model);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
 constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
-constexpr int64_t kMaxFeatureBytes = 640 << 20;         // kept, not computed twice
+constexpr int64_t kMaxFeatureBytes = 768 << 20;         // kept, not computed twice
+constexpr int64_t kHeldOutTokens = 4096;                // that a ridge is chosen on
 constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
 
 struct Rows {
@@ -21,19 +22,20 @@ struct Rows {
   std::vector<int> positions;
 };
 
-Rows row_weights(const CalibrationSet& set, const RecoveryOptions& options) {
+Rows row_weights(const CalibrationSet& set, const TokenWindows& held_out,
+                 const RecoveryOptions& options) {
   Rows rows;
   int64_t fit_rows = 0;
   for (const auto& window : set.fit) fit_rows += std::ssize(window) - 1;
-  const auto add = [&](float fit, float held_out, int position) {
-    rows.fit.push_back(fit);
-    rows.held_out.push_back(held_out);
+  const auto add = [&](float fit_weight, float held_out_weight, int position) {
+    rows.fit.push_back(fit_weight);
+    rows.held_out.push_back(held_out_weight);
     rows.positions.push_back(position);
   };
   for (const auto& window : set.fit) {
     for (int r = 0; r < std::ssize(window); ++r) add(r == 0 ? 0 : 1, 0, r);
   }
-  for (const auto& window : set.held_out) {
+  for (const auto& window : held_out) {
     for (int r = 0; r < std::ssize(window); ++r) add(0, r == 0 ? 0 : 1, r);
   }
   const double share = options.protect_first ? 0 : kFirstShare;
@@ -46,14 +48,11 @@ class Recovery {
  public:
   Recovery(EditableModel& model, const CalibrationSet& set, const RecoveryOptions& options,
            SublayerRunner& runner)
-      : model_(model),
-        set_(set),
-        options_(options),
-        runner_(runner),
-        type_(options.type),
-        rows_(row_weights(set, options)) {
+      : model_(model), set_(set), options_(options), runner_(runner), type_(options.type) {
+    const TokenWindows held_out = spread_tokens(set.held_out, kHeldOutTokens);
+    rows_ = row_weights(set, held_out, options);
     TokenWindows sequences = set.fit;
-    sequences.insert(sequences.end(), set.held_out.begin(), set.held_out.end());
+    sequences.insert(sequences.end(), held_out.begin(), held_out.end());
     for (const int32_t& token : set.first_tokens) sequences.emplace_back(&token, 1);
     dense_ = embed(*model.base, sequences);
     pruned_ = embed(*model.base, model.position_embedding, sequences);
@@ -78,11 +77,10 @@ class Recovery {
       put(index, std::move(map), loss);
     }
     result.losses.push_back(loss);
-    if (features_.empty()) {
-      runner_.run(pack(layer, id), pruned_, &pruned_, {});
-    } else {
-      add_output(output_map(layer, id.kind));
-    }
+    if (kept_rows_ > 0) add_output(output_map(layer, id.kind));
+    if (kept_rows_ < pruned_.rows())
+      runner_.run(pack(layer, id), pruned_, &pruned_, {}, kept_rows_);
+    kept_rows_ = 0;
     protect();
   }
 
@@ -130,13 +128,15 @@ class Recovery {
     MomentAccumulator fit_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     MomentAccumulator held_sums(packed.features(), d, runner_.kernels(), runner_.pool());
     std::vector<float> targets;
-    const int64_t count = pruned_.rows() * packed.features();
-    const bool keep = type_ == WeightType::f32 && count * 4 <= kMaxFeatureBytes;
-    features_.resize(keep ? static_cast<size_t>(count) : 0);
+    const bool keep = type_ == WeightType::f32 && packed.features() > 0;
+    const int64_t room =
+        keep ? std::min(kMaxFeatureBytes / (4 * packed.features()), pruned_.rows()) : 0;
+    features_.resize(static_cast<size_t>(room * packed.features()));
     runner_.run(packed, pruned_, nullptr, [&](const FeatureBlock& block) {
-      if (keep) {
+      if (block.first_row == kept_rows_ && kept_rows_ + block.rows <= room) {
         std::copy_n(block.x, int64_t{block.rows} * block.features,
                     features_.data() + block.first_row * block.features);
+        kept_rows_ += block.rows;
       }
       targets.resize(static_cast<size_t>(block.rows) * d);
       const float* goal = dense_.row(block.first_row);
@@ -149,7 +149,7 @@ class Recovery {
     held_out = held_sums.finish();
   }
 
-  // What the sub-layer adds to the stream, from the features that were kept.
+  // What the sub-layer adds to the first rows of the stream, from the features that were kept.
   void add_output(const LinearMap& map) {
     const int64_t d = pruned_.d_model, n = std::ssize(map.w) / d,
                   panels = (d + kPanel - 1) / kPanel;
@@ -163,7 +163,7 @@ class Recovery {
     std::copy(map.bias.begin(), map.bias.end(), bias.begin());
     const Segment whole{0, 0, static_cast<int32_t>(n)};
     runner_.pool().run([&](int thread) {
-      const Range mine = share(pruned_.rows(), thread, runner_.pool().size());
+      const Range mine = share(kept_rows_, thread, runner_.pool().size());
       LinearArgs args =
           f32_product(packed.data(), n * kPanel, whole, features_.data() + mine.begin * n, n,
                       static_cast<int>(mine.size()), pruned_.row(mine.begin), d, d);
@@ -171,7 +171,6 @@ class Recovery {
       args.epilogue = Epilogue::add;
       run_f32(runner_.kernels(), args, 0, panels);
     });
-    features_.clear();
   }
 
   // Puts the best map in place of `map`.
@@ -189,8 +188,9 @@ class Recovery {
     const size_t n = test ? std::size(kRidges) : 1;
     std::vector<LinearMap> candidates(n);
     std::vector<double> errors(n);
+    const RidgeFit ridge_fit(fit, map.w);
     in_parallel(runner_.pool(), n, [&](size_t i) {
-      candidates[i] = ridge_fit(fit, map.w, kRidges[i]);
+      candidates[i] = ridge_fit(kRidges[i]);
       if (test) errors[i] = squared_error(held_out, candidates[i]);
     });
     const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
@@ -221,8 +221,9 @@ class Recovery {
   const WeightType type_;
   Rows rows_;
   Stream dense_, pruned_;
-  std::vector<float> features_;  // [rows, features] of the sub-layer at hand, if they are kept
-  bool cut_ = false;             // whether a sub-layer so far has lost something
+  std::vector<float> features_;  // [kept_rows, features] of the sub-layer at hand
+  int64_t kept_rows_ = 0;
+  bool cut_ = false;  // whether a sub-layer so far has lost something
   std::unique_ptr<StepSearch> steps_;
 };
 

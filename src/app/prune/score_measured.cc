@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "app/prune/calibration.h"
+#include "app/prune/head_choice.h"
 #include "app/prune/least_squares.h"
 #include "app/prune/loss_meter.h"
 #include "app/prune/ranking.h"
@@ -34,32 +35,6 @@ struct Tools {
   SublayerRunner runner;
 };
 
-std::vector<int> all_but(int n, int head) {
-  std::vector<int> kept;
-  for (int h = 0; h < n; ++h) {
-    if (h != head) kept.push_back(h);
-  }
-  return kept;
-}
-
-// Calls loss(layer, head, edited layer) for the model without each head, one at a time.
-template <typename Edit>
-HeadScores losses_without(const RankingInput& input, Tools& tools, const Edit& edit) {
-  const ModelConfig& config = input.checkpoint->config();
-  LossMeter meter(input.checkpoint, windows_of(input), tools.runner);
-  HeadScores scores;
-  for (int l = 0; l < config.n_layers; ++l) {
-    auto& row = scores.emplace_back();
-    for (int h = 0; h < config.layers[l].n_heads; ++h) {
-      if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
-      EditableLayer layer = copy_layer(*input.checkpoint, l);
-      edit(l, h, layer);
-      row.push_back(meter.loss_with(2 * l, layer) - meter.dense_loss());
-    }
-  }
-  return scores;
-}
-
 }  // namespace
 
 HeadScores score_entropy(const RankingInput& input) {
@@ -77,10 +52,7 @@ HeadScores score_entropy(const RankingInput& input) {
 
 HeadScores score_ablation(const RankingInput& input) {
   Tools tools(input);
-  const ModelConfig& config = input.checkpoint->config();
-  return losses_without(input, tools, [&](int, int head, EditableLayer& layer) {
-    layer.keep_heads(all_but(layer.n_heads(), head), config.head_dim, config.d_model);
-  });
+  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, {}, input.cancel);
 }
 
 HeadScores score_obs(const RankingInput& input) {
@@ -94,15 +66,24 @@ HeadScores score_obs(const RankingInput& input) {
                         config.d_model, kRidge);
   }
   const int64_t block = int64_t{config.head_dim} * config.d_model;
-  return losses_without(input, tools, [&](int l, int head, EditableLayer& layer) {
-    const LinearMap map = states[l].map_without(head * config.head_dim, config.head_dim);
-    const std::vector<int> kept = all_but(layer.n_heads(), head);
-    layer.keep_heads(kept, config.head_dim, config.d_model);
-    for (size_t i = 0; i < kept.size(); ++i) {
-      std::copy_n(map.w.begin() + kept[i] * block, block, layer.o.begin() + i * block);
+  LossMeter meter(input.checkpoint, windows_of(input), tools.runner);
+  HeadScores scores;
+  for (int l = 0; l < config.n_layers; ++l) {
+    auto& row = scores.emplace_back();
+    for (int h = 0; h < config.layers[l].n_heads; ++h) {
+      if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      const LinearMap map = states[l].map_without(h * config.head_dim, config.head_dim);
+      EditableLayer layer = copy_layer(*input.checkpoint, l);
+      const std::vector<int> kept = all_but(layer.n_heads(), {{h}});
+      layer.keep_heads(kept, config.head_dim, config.d_model);
+      for (size_t i = 0; i < kept.size(); ++i) {
+        std::copy_n(map.w.begin() + kept[i] * block, block, layer.o.begin() + i * block);
+      }
+      for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += map.bias[o];
+      row.push_back(meter.loss_with(2 * l, layer) - meter.dense_loss());
     }
-    for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += map.bias[o];
-  });
+  }
+  return scores;
 }
 
 }  // namespace sentinel

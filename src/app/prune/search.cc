@@ -12,11 +12,12 @@
 namespace sentinel {
 namespace {
 
-constexpr int kFfnLevels = 16;              // steps that take away a whole FFN
-constexpr int kCoarseFfnLevels = 8;         // where measurements are dear
-constexpr double kLossBudgetFlops = 28e12;  // of all loss measurements together
-constexpr double kRidge = 1e-3;             // of the neurons' refits
-constexpr int kMeasuresPerStep = 6;         // of candidates that were measured before
+constexpr int kFfnLevels = 16;               // steps that take away a whole FFN
+constexpr int kCoarseFfnLevels = 8;          // where measurements are dear
+constexpr double kBudgetFlops = 28e12;       // of all loss measurements together
+constexpr double kNeuronBudgetFlops = 6e12;  // where no heads are searched
+constexpr double kRidge = 1e-3;              // of the neurons' refits
+constexpr int kMeasuresPerStep = 6;          // of candidates that were measured before
 constexpr int64_t kMinTokens = 512, kMaxTokens = 16384;
 
 struct Candidate {
@@ -45,9 +46,6 @@ class Search {
                 .type = fast_type(runner.kernels()),
                 .vocabulary = calibration.vocabulary}) {
     if (options_.neurons > 0) make_paths();
-    for (const LayerConfig& layer : config_.layers) {
-      outcome_.first_losses.emplace_back(static_cast<size_t>(layer.n_heads), HUGE_VAL);
-    }
     meter_.set_model(model_);
     for (int l = 0; l < config_.n_layers; ++l) {
       if (!paths_.empty()) add_ffn_candidate(l);
@@ -99,8 +97,10 @@ class Search {
 
   // About three measurements a step, and one of every head.
   int64_t affordable_tokens(int levels) const {
-    const auto measurements = static_cast<double>(3 * total_steps(levels) + config_.total_heads());
-    return static_cast<int64_t>(kLossBudgetFlops / (flops_ * measurements));
+    const bool heads = options_.heads > 0;
+    const int64_t measurements = 3 * total_steps(levels) + (heads ? config_.total_heads() : 0);
+    return static_cast<int64_t>((heads ? kBudgetFlops : kNeuronBudgetFlops) /
+                                (flops_ * static_cast<double>(measurements)));
   }
 
   TokenWindows loss_windows(const CalibrationSet& calibration) const {
@@ -184,9 +184,6 @@ class Search {
     check_cancel();
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
-    if (c.heads && outcome_.steps.empty()) {
-      outcome_.first_losses[c.layer][index_in_source(c)] = c.loss;
-    }
     ++outcome_.evaluations;
     if (progress_) {
       progress_({std::ssize(outcome_.steps), total_steps(ffn_levels_), meter_.loss(),

@@ -10,7 +10,6 @@
 
 #include "app/prune/calibration.h"
 #include "app/prune/prune_plan.h"
-#include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
 
 namespace sentinel {
@@ -39,7 +38,6 @@ struct SearchOutcome {
   std::vector<LayerCut> cuts;  // beyond those already made in the model
   std::vector<PruneStep> steps;
   double dense_loss = 0;
-  HeadScores first_losses;  // of the model without each head alone
   int64_t evaluations = 0;
 };
 

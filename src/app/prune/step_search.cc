@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kBudgetFlops = 4e12;  // of all measurements together
 constexpr int kMeasurements = 7;       // of a sub-layer, about
-constexpr int64_t kMinTokens = 512, kMaxTokens = 8192;
+constexpr int64_t kMinTokens = 256, kMaxTokens = 8192;
 constexpr double kSame = 0.04;  // steps that differ by less have the same loss
 
 // The least loss of a parabola through three points, the middle one at `centre`.
@@ -19,13 +19,10 @@ double vertex(double centre, double reach, double left, double middle, double ri
   return centre + reach * (left - right) / (2 * curvature);
 }
 
-TokenWindows loss_windows(const EditableModel& model, const TokenWindows& held_out,
-                          const LossMeterOptions& options) {
-  const ModelConfig& config = model.base->config();
+int64_t affordable_tokens(const ModelConfig& config, const LossMeterOptions& options) {
   const double measurements = 2.0 * config.n_layers * kMeasurements;
-  const auto tokens =
-      static_cast<int64_t>(kBudgetFlops / (measurements * loss_flops(config, options.vocabulary)));
-  return spread_tokens(held_out, std::clamp(tokens, kMinTokens, kMaxTokens));
+  return static_cast<int64_t>(kBudgetFlops /
+                              (measurements * loss_flops(config, options.vocabulary)));
 }
 
 void blend(std::vector<float>& to, const std::vector<float>& from, double step) {
@@ -50,7 +47,10 @@ void set_output_map(EditableLayer& layer, SublayerKind kind, LinearMap map) {
 StepSearch::StepSearch(EditableModel& model, const TokenWindows& held_out, SublayerRunner& runner,
                        LossMeterOptions options)
     : model_(model),
-      meter_(model.base, loss_windows(model, held_out, options), runner, options),
+      affordable_tokens_(affordable_tokens(model.base->config(), options)),
+      meter_(model.base,
+             spread_tokens(held_out, std::clamp(affordable_tokens_, kMinTokens, kMaxTokens)),
+             runner, options),
       from_(2 * model.layers.size()),
       refits_(2 * model.layers.size()),
       steps_(2 * model.layers.size(), 0.0) {
@@ -106,6 +106,7 @@ void StepSearch::take(int index, LinearMap refit) {
 }
 
 void StepSearch::revise(int index) {
+  if (affordable_tokens_ < kMinTokens) return;
   if (!refits_[index].bias.empty()) go(index, {steps_[index], meter_.loss()}, 0.25);
 }
 

@@ -25,6 +25,7 @@ class StepSearch {
   // those measured: never a higher one than before.
   void take(int index, LinearMap refit);
   // The same from the step that it has taken, if it has one: what lies behind it has changed since.
+  // Does nothing where the model is so large that the first look has taken the whole budget.
   void revise(int index);
 
   double step(int index) const { return steps_[index]; }
@@ -40,6 +41,7 @@ class StepSearch {
   void go(int index, Point known, double reach);
 
   EditableModel& model_;
+  const int64_t affordable_tokens_;  // of one measurement
   LossMeter meter_;
   std::vector<LinearMap> from_, refits_;  // [2 * n_layers]; empty where nothing is refitted
   std::vector<double> steps_;

@@ -170,7 +170,7 @@ WeightType fast_type(const KernelTable& kernels) {
 }
 
 void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Stream* out,
-                         const FeatureSink& sink) {
+                         const FeatureSink& sink, int64_t first_row) {
   const int d = in.d_model;
   const std::vector<Batch> list = batches(in.lengths);
   int max_rows = 1, max_sequences = 1, max_length = 1;
@@ -196,6 +196,10 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
   std::vector<RowGroup> groups;
   int64_t row = 0;
   for (const Batch& b : list) {
+    if (row < first_row) {
+      row += b.rows;
+      continue;
+    }
     KvCache& cache = b.sequences == 1 ? long_cache : short_cache;
     groups.clear();
     if (b.sequences == 1) {

@@ -82,7 +82,9 @@ class SublayerRunner {
   SublayerRunner(const KernelTable& kernels, ThreadPool& pool) : kernels_(kernels), pool_(pool) {}
 
   // out = in + sublayer(in); out may be &in or null (only features wanted). `sink` may be empty.
-  void run(const PackedSublayer& sublayer, const Stream& in, Stream* out, const FeatureSink& sink);
+  // Rows before `first_row`, the end of a FeatureBlock, are left out.
+  void run(const PackedSublayer& sublayer, const Stream& in, Stream* out, const FeatureSink& sink,
+           int64_t first_row = 0);
 
   const KernelTable& kernels() const { return kernels_; }
   ThreadPool& pool() { return pool_; }

@@ -149,6 +149,14 @@ void EditableLayer::keep_neurons(std::span<const int> kept, int d_model) {
   keep(up_bias, kept, 1);
 }
 
+std::vector<int> all_but(int n, std::span<const int> removed) {
+  std::vector<int> kept;
+  for (int i = 0; i < n; ++i) {
+    if (!std::binary_search(removed.begin(), removed.end(), i)) kept.push_back(i);
+  }
+  return kept;
+}
+
 EditableLayer copy_layer(const Checkpoint& checkpoint, int index) {
   const LayerView& view = checkpoint.view().layers[index];
   EditableLayer layer;

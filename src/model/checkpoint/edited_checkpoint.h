@@ -41,6 +41,9 @@ struct EditableModel {
   void round_to(DType type);
 };
 
+// The indices in [0, n) that are not among the ascending `removed`.
+std::vector<int> all_but(int n, std::span<const int> removed);
+
 EditableLayer copy_layer(const Checkpoint& checkpoint, int layer);
 
 // Views of a layer's own matrices (norms are taken from `norms`); valid as long as `layer`.

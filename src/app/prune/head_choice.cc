@@ -1,0 +1,132 @@
+#include "app/prune/head_choice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+
+namespace sentinel {
+namespace {
+
+constexpr double kBudgetFlops = 6e12;  // of measuring every head once
+constexpr int64_t kMinTokens = 384, kMaxTokens = 8192;
+constexpr int64_t kTrialTokens = 16384;  // of a recovery that only compares
+
+using RemovedHeads = std::vector<std::vector<int>>;
+
+HeadScores mean(const HeadScores& a, const HeadScores& b) {
+  HeadScores out = a;
+  for (size_t l = 0; l < a.size(); ++l) {
+    for (size_t h = 0; h < a[l].size(); ++h) out[l][h] = (a[l][h] + b[l][h]) / 2;
+  }
+  return out;
+}
+
+// On held-out windows, after a quick recovery.
+double recovered_loss(const std::shared_ptr<const Checkpoint>& checkpoint,
+                      const CalibrationSet& calibration, const RemovedHeads& removed,
+                      RecoveryOptions options, SublayerRunner& runner) {
+  const ModelConfig& config = checkpoint->config();
+  EditableModel model(checkpoint);
+  for (size_t l = 0; l < removed.size(); ++l) {
+    EditableLayer& layer = model.layers[l];
+    layer.keep_heads(all_but(layer.n_heads(), removed[l]), config.head_dim, config.d_model);
+  }
+  CalibrationSet some = calibration;
+  some.fit = spread_tokens(calibration.fit, kTrialTokens);
+  some.held_out = spread_tokens(calibration.held_out, kTrialTokens / 8);
+  options.revise = false;
+  recover(model, some, options, runner);
+  LossMeter meter(checkpoint, spread_tokens(calibration.held_out, kTrialTokens), runner,
+                  {.protect_first = options.protect_first,
+                   .type = options.type,
+                   .vocabulary = calibration.vocabulary});
+  meter.set_model(model);
+  return meter.loss();
+}
+
+int64_t affordable_tokens(const Checkpoint& checkpoint, const CalibrationSet& calibration) {
+  const ModelConfig& config = checkpoint.config();
+  return static_cast<int64_t>(kBudgetFlops /
+                              (config.total_heads() * loss_flops(config, calibration.vocabulary)));
+}
+
+}  // namespace
+
+std::vector<std::vector<int>> lowest_heads(const HeadScores& scores, int count) {
+  RemovedHeads heads(scores.size());
+  const std::vector<HeadId> order = removal_order(scores);
+  for (int i = 0; i < count; ++i) heads[order[i].layer].push_back(order[i].head);
+  for (auto& of_layer : heads) std::sort(of_layer.begin(), of_layer.end());
+  return heads;
+}
+
+HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
+                                const TokenWindows& windows, SublayerRunner& runner,
+                                const LossMeterOptions& options, const std::atomic<bool>* cancel,
+                                const std::function<void(int)>& progress) {
+  const ModelConfig& config = checkpoint->config();
+  LossMeter meter(checkpoint, windows, runner, options);
+  HeadScores scores;
+  int done = 0;
+  for (int l = 0; l < config.n_layers; ++l) {
+    auto& row = scores.emplace_back();
+    EditableLayer dense = copy_layer(*checkpoint, l);
+    dense.up = dense.down = {};  // copies of the layer need no FFN
+    for (int h = 0; h < config.layers[l].n_heads; ++h) {
+      if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      if (progress) progress(done++);
+      EditableLayer without = dense;
+      without.keep_heads(all_but(dense.n_heads(), {{h}}), config.head_dim, config.d_model);
+      row.push_back(meter.loss_with(2 * l, without) - meter.dense_loss());
+    }
+  }
+  return scores;
+}
+
+HeadScores choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
+                        const CalibrationSet& calibration, const HeadChoiceOptions& options,
+                        SublayerRunner& runner,
+                        const std::function<void(const HeadChoiceProgress&)>& progress) {
+  const RecoveryOptions& recovery = options.recovery;
+  const int n_heads = checkpoint->config().total_heads();
+  const int64_t affordable = affordable_tokens(*checkpoint, calibration);
+  const bool compare = affordable >= kMaxTokens;
+  const int64_t tokens = options.search_tokens > 0 ? options.search_tokens
+                                                   : std::clamp(affordable, kMinTokens, kMaxTokens);
+  int measured = 0;
+  const auto measure = [&](const TokenWindows& windows, bool protect_first) {
+    const auto scores = losses_without_heads(
+        checkpoint, spread_tokens(windows, tokens), runner,
+        {.protect_first = protect_first,
+         .type = recovery.type,
+         .vocabulary = calibration.vocabulary},
+        recovery.cancel, [&](int done) {
+          if (progress) progress({false, measured + done, compare ? 2 * n_heads : n_heads});
+        });
+    measured += n_heads;
+    return scores;
+  };
+  const HeadScores held_out = measure(calibration.held_out, recovery.protect_first);
+  if (!compare) return held_out;
+  const HeadScores fit = measure(calibration.fit, false);
+  std::map<RemovedHeads, HeadScores> choices;
+  for (const HeadScores& scores : {mean(held_out, fit), held_out, fit}) {
+    choices.try_emplace(lowest_heads(scores, options.count), scores);
+  }
+  double least = HUGE_VAL;
+  HeadScores best;
+  int compared = 0;
+  for (const auto& [heads, scores] : choices) {
+    if (choices.size() == 1) return scores;
+    if (progress) progress({true, compared++, static_cast<int>(choices.size())});
+    const double loss = recovered_loss(checkpoint, calibration, heads, recovery, runner);
+    if (loss >= least) continue;
+    least = loss;
+    best = scores;
+  }
+  return best;
+}
+
+}  // namespace sentinel
