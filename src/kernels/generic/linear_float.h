@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMaxSegments = 128;
 constexpr int kPrefetchBytes = 2048;
+constexpr int kFewTiles = 3;  // of rows: memory sets the pace, if it is kept busy
 
 // The weights of one panel: kBytes for each input, kStep inputs interleaved.
 struct F32Weights {
@@ -137,9 +138,17 @@ inline void finish_tile(const LinearArgs& a, int row, const int64_t* panels,
   }
 }
 
+// The panels that come next, one part of which every tile of the rows asks for while it multiplies:
+// else memory would wait while the second tile takes the weights from the cache.
+struct NextPanels {
+  const int64_t* panels = nullptr;
+  int part = 0, parts = 1;
+};
+
 // R x P tile of accumulators over all segments; `panels` are P panel indices.
-template <typename W, int R, int P>
-[[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels) {
+template <typename W, int R, int P, bool kAhead>
+[[gnu::noinline]] void gemm_tile(const LinearArgs& a, int row, const int64_t* panels,
+                                 NextPanels next) {
   Vec16 acc[R][P];
   for (auto& lane : acc) {
     for (Vec16& v : lane) v = Vec16::zero();
@@ -153,35 +162,56 @@ template <typename W, int R, int P>
     for (int g = 0; g < (R + 2) / 3; ++g) x[g] = row_floats(a, row + 3 * g) + segment.x_offset;
     const std::byte* w[P];
     for (int p = 0; p < P; ++p) w[p] = base[p] + segment.weight_offset;
+    const std::byte* ahead[P] = {};
+    const int64_t ahead_bytes = kAhead ? W::kBytes / next.parts : 0;  // for each input
+    for (int p = 0; kAhead && p < P; ++p) {
+      ahead[p] = panel_weights(a, next.panels[p]) + segment.weight_offset +
+                 next.part * segment.k * ahead_bytes;
+    }
+    const auto step = [&](int k) {
+      for (int p = 0; kAhead && p < P; ++p) prefetch(ahead[p] + k * ahead_bytes);
+      gemm_step<W>(x, ld, w, k, acc);
+    };
     if constexpr (W::kStep == 1) {
       // A loop's own instructions cost products where another thread has half of the issue slots.
 #pragma GCC unroll 4
-      for (int k = 0; k < segment.k; ++k) gemm_step<W>(x, ld, w, k, acc);
+      for (int k = 0; k < segment.k; ++k) step(k);
     } else {
-      for (int k = 0; k < segment.k; k += W::kStep) gemm_step<W>(x, ld, w, k, acc);
+      for (int k = 0; k < segment.k; k += W::kStep) step(k);
     }
   }
   finish_tile(a, row, panels, acc);
 }
 
-// All rows of one block against P panels.
+// All rows of one block against P panels; `next` are those that follow.
 template <typename W, int P>
-inline void gemm_rows(const LinearArgs& a, int row, int end, const int64_t* panels) {
-  even_tiles<kTileRows>(row, end, [&]<int R>(int first) { gemm_tile<W, R, P>(a, first, panels); });
+inline void gemm_rows(const LinearArgs& a, int row, int end, const int64_t* panels,
+                      const int64_t* next) {
+  const int tiles = (end - row + kTileRows - 1) / kTileRows;
+  if (tiles == 1 || tiles > kFewTiles) {
+    even_tiles<kTileRows>(
+        row, end, [&]<int R>(int first) { gemm_tile<W, R, P, false>(a, first, panels, {}); });
+    return;
+  }
+  int part = 0;
+  even_tiles<kTileRows>(row, end, [&]<int R>(int first) {
+    gemm_tile<W, R, P, true>(a, first, panels, {next, part++, tiles});
+  });
 }
 
 template <typename W>
 inline void gemm_panels(const LinearArgs& a, int row, int end, int64_t panel_begin,
                         int64_t panel_end) {
   int64_t i = panel_begin;
+  const auto panel = [&](int64_t n) { return panel_index(a, n < panel_end ? n : panel_end - 1); };
   for (; i + kTilePanels <= panel_end; i += kTilePanels) {
-    int64_t panels[kTilePanels];
-    for (int p = 0; p < kTilePanels; ++p) panels[p] = panel_index(a, i + p);
-    gemm_rows<W, kTilePanels>(a, row, end, panels);
+    int64_t panels[2 * kTilePanels];
+    for (int p = 0; p < 2 * kTilePanels; ++p) panels[p] = panel(i + p);
+    gemm_rows<W, kTilePanels>(a, row, end, panels, panels + kTilePanels);
   }
   for (; i < panel_end; ++i) {
-    const int64_t panel = panel_index(a, i);
-    gemm_rows<W, 1>(a, row, end, &panel);
+    const int64_t panels[] = {panel(i), panel(i + 1)};
+    gemm_rows<W, 1>(a, row, end, panels, panels + 1);
   }
 }
 
