@@ -1,8 +1,6 @@
 #include "app/prune/head_choice.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "base/error.h"
 
@@ -12,8 +10,7 @@ namespace {
 constexpr double kBudgetFlops = 6e12;  // of measuring every head once
 constexpr int64_t kMinTokens = 384, kMaxTokens = 8192;
 constexpr int64_t kTrialTokens = 16384;  // of a recovery that only compares
-
-using RemovedHeads = std::vector<std::vector<int>>;
+constexpr double kSame = 0.002;          // nats: losses that say nothing of another text
 
 HeadScores mean(const HeadScores& a, const HeadScores& b) {
   HeadScores out = a;
@@ -23,27 +20,45 @@ HeadScores mean(const HeadScores& a, const HeadScores& b) {
   return out;
 }
 
-// On held-out windows, after a quick recovery.
-double recovered_loss(const std::shared_ptr<const Checkpoint>& checkpoint,
-                      const CalibrationSet& calibration, const RemovedHeads& removed,
-                      RecoveryOptions options, SublayerRunner& runner) {
+struct Trial {
+  HeadChoice choice;
+  double loss = 0, loss_before = 0;  // after and before recovery
+};
+
+// Measures on held-out windows; the recovery is a quick one.
+void run_trial(const std::shared_ptr<const Checkpoint>& checkpoint,
+               const CalibrationSet& calibration, RecoveryOptions options, SublayerRunner& runner,
+               Trial& trial) {
   const ModelConfig& config = checkpoint->config();
   EditableModel model(checkpoint);
-  for (size_t l = 0; l < removed.size(); ++l) {
+  for (size_t l = 0; l < model.layers.size(); ++l) {
     EditableLayer& layer = model.layers[l];
-    layer.keep_heads(all_but(layer.n_heads(), removed[l]), config.head_dim, config.d_model);
+    layer.keep_heads(all_but(layer.n_heads(), trial.choice.heads[l]), config.head_dim,
+                     config.d_model);
   }
-  CalibrationSet some = calibration;
-  some.fit = spread_tokens(calibration.fit, kTrialTokens);
-  some.held_out = spread_tokens(calibration.held_out, kTrialTokens / 8);
-  options.revise = false;
-  recover(model, some, options, runner);
   LossMeter meter(checkpoint, spread_tokens(calibration.held_out, kTrialTokens), runner,
                   {.protect_first = options.protect_first,
                    .type = options.type,
                    .vocabulary = calibration.vocabulary});
   meter.set_model(model);
-  return meter.loss();
+  trial.loss_before = meter.loss();
+  CalibrationSet some = calibration;
+  some.fit = spread_tokens(calibration.fit, kTrialTokens);
+  some.held_out = spread_tokens(calibration.held_out, kTrialTokens / 8);
+  options.revise = false;
+  recover(model, some, options, runner);
+  meter.set_model(model);
+  trial.loss = meter.loss();
+}
+
+const Trial& best_of(const std::vector<Trial>& trials) {
+  const auto least = std::min_element(trials.begin(), trials.end(), [](auto& a, auto& b) {
+                       return a.loss < b.loss;
+                     })->loss;
+  return *std::min_element(trials.begin(), trials.end(), [&](auto& a, auto& b) {
+    const bool a_worse = a.loss > least + kSame, b_worse = b.loss > least + kSame;
+    return a_worse != b_worse ? b_worse : a.loss_before < b.loss_before;
+  });
 }
 
 int64_t affordable_tokens(const Checkpoint& checkpoint, const CalibrationSet& calibration) {
@@ -54,7 +69,7 @@ int64_t affordable_tokens(const Checkpoint& checkpoint, const CalibrationSet& ca
 
 }  // namespace
 
-std::vector<std::vector<int>> lowest_heads(const HeadScores& scores, int count) {
+RemovedHeads lowest_heads(const HeadScores& scores, int count) {
   RemovedHeads heads(scores.size());
   const std::vector<HeadId> order = removal_order(scores);
   for (int i = 0; i < count; ++i) heads[order[i].layer].push_back(order[i].head);
@@ -85,7 +100,7 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
   return scores;
 }
 
-HeadScores choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
+HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
                         const CalibrationSet& calibration, const HeadChoiceOptions& options,
                         SublayerRunner& runner,
                         const std::function<void(const HeadChoiceProgress&)>& progress) {
@@ -109,24 +124,25 @@ HeadScores choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
     return scores;
   };
   const HeadScores held_out = measure(calibration.held_out, recovery.protect_first);
-  if (!compare) return held_out;
+  if (!compare) return {lowest_heads(held_out, options.count), held_out};
   const HeadScores fit = measure(calibration.fit, false);
-  std::map<RemovedHeads, HeadScores> choices;
+  std::vector<Trial> trials;
+  const auto add = [&](RemovedHeads heads, const HeadScores& scores) {
+    for (const Trial& trial : trials) {
+      if (trial.choice.heads == heads) return;
+    }
+    trials.push_back({{std::move(heads), scores}});
+  };
   for (const HeadScores& scores : {mean(held_out, fit), held_out, fit}) {
-    choices.try_emplace(lowest_heads(scores, options.count), scores);
+    add(lowest_heads(scores, options.count), scores);
   }
-  double least = HUGE_VAL;
-  HeadScores best;
-  int compared = 0;
-  for (const auto& [heads, scores] : choices) {
-    if (choices.size() == 1) return scores;
-    if (progress) progress({true, compared++, static_cast<int>(choices.size())});
-    const double loss = recovered_loss(checkpoint, calibration, heads, recovery, runner);
-    if (loss >= least) continue;
-    least = loss;
-    best = scores;
+  if (options.search) add(options.search(), {});
+  if (trials.size() == 1) return trials.front().choice;
+  for (size_t i = 0; i < trials.size(); ++i) {
+    if (progress) progress({true, static_cast<int>(i), static_cast<int>(trials.size())});
+    run_trial(checkpoint, calibration, recovery, runner, trials[i]);
   }
-  return best;
+  return best_of(trials).choice;
 }
 
 }  // namespace sentinel

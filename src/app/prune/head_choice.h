@@ -1,6 +1,6 @@
-// Which heads go where a refit follows: those whose removal alone raises the loss least. A refit
-// gives back most of what heads leave behind, and so changes what a search that goes step by step
-// would have to measure: on its own it orders worse (docs/pruning.md).
+// Which heads go where a refit follows. A refit gives back most of what heads leave behind, which
+// changes what counts: the heads whose removal alone raises the loss least are often a better
+// choice than those of a search that goes step by step (docs/pruning.md).
 #pragma once
 
 #include <functional>
@@ -19,10 +19,20 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
                                 const LossMeterOptions& options, const std::atomic<bool>* cancel,
                                 const std::function<void(int done)>& progress = nullptr);
 
+// [n_layers] heads that go, ascending.
+using RemovedHeads = std::vector<std::vector<int>>;
+
 struct HeadChoiceOptions {
   int count = 0;              // heads that go
   int64_t search_tokens = 0;  // that each loss is measured on; 0: by the model's size
   RecoveryOptions recovery;   // the one that follows
+  // The choice of a search, asked for where it can be compared. May be empty.
+  std::function<RemovedHeads()> search;
+};
+
+struct HeadChoice {
+  RemovedHeads heads;
+  HeadScores scores;  // the order that they are first in; empty: the search's
 };
 
 struct HeadChoiceProgress {
@@ -30,15 +40,17 @@ struct HeadChoiceProgress {
   int done = 0, total = 0;
 };
 
-// Scores whose lowest are to go. Measured on held-out and on other windows; where these
-// disagree, and that is affordable, the choices of both and of their mean recover on a part of the
-// calibration text, and the one of the lowest loss is taken.
-HeadScores choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
+// Losses are measured on held-out and on other windows. Where comparing is affordable, the heads
+// that each of these orders, their mean and the search would remove are compared by their losses on
+// held-out windows, after recovery on a part of the calibration text. Among those that are as good,
+// it takes the ones with the lowest loss before recovery: they lean least on what a refit learns
+// from that text.
+HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
                         const CalibrationSet& calibration, const HeadChoiceOptions& options,
                         SublayerRunner& runner,
                         const std::function<void(const HeadChoiceProgress&)>& progress = nullptr);
 
 // The `count` first heads of the scores' order, ascending in each layer.
-std::vector<std::vector<int>> lowest_heads(const HeadScores& scores, int count);
+RemovedHeads lowest_heads(const HeadScores& scores, int count);
 
 }  // namespace sentinel

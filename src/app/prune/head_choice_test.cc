@@ -44,28 +44,35 @@ TEST_F(HeadChoiceTest, LossesAreThoseOfTheModelWithoutTheHead) {
   }
 }
 
-TEST_F(HeadChoiceTest, TakesOneOfTheMeasuredOrdersAndComparesOnlyWhatDiffers) {
-  HeadChoiceOptions options{.count = 30, .search_tokens = 64, .recovery = {}};
+TEST_F(HeadChoiceTest, ComparesTheOrdersAndTheSearchWhereTheyDiffer) {
+  HeadChoiceOptions options{.count = 3, .search_tokens = 32, .recovery = {}, .search = nullptr};
   options.recovery.type = fast_type(runner_.kernels());
+  RemovedHeads searched(8);
+  searched[7] = {5, 6, 7};
+  options.search = [&] { return searched; };
   int compared = 0;
-  const HeadScores scores =
-      choose_heads(mini(), set_, options, runner_, [&](const HeadChoiceProgress& p) {
-        if (p.comparing) compared = p.total;
-      });
-  const LossMeterOptions meter{.type = options.recovery.type};
-  const HeadScores held_out = losses_without_heads(mini(), set_.held_out, runner_, meter, nullptr),
-                   fit = losses_without_heads(mini(), spread_tokens(set_.fit, 64), runner_, meter,
-                                              nullptr);
-  EXPECT_NE(lowest_heads(held_out, 30), lowest_heads(fit, 30));
-  EXPECT_GE(compared, 2);
-  if (scores != held_out && scores != fit) {
-    EXPECT_DOUBLE_EQ(scores[2][3], (held_out[2][3] + fit[2][3]) / 2);
-  }
-  // Without heads to remove there is nothing to compare.
-  options.count = compared = 0;
-  choose_heads(mini(), set_, options, runner_, [&](const HeadChoiceProgress& p) {
+  const auto count = [&](const HeadChoiceProgress& p) {
     if (p.comparing) compared = p.total;
-  });
+  };
+  const HeadChoice choice = choose_heads(mini(), set_, options, runner_, count);
+  const LossMeterOptions meter{.type = options.recovery.type};
+  const auto lowest = [&](const TokenWindows& windows) {
+    return lowest_heads(
+        losses_without_heads(mini(), spread_tokens(windows, 32), runner_, meter, nullptr), 3);
+  };
+  const RemovedHeads held_out = lowest(set_.held_out), fit = lowest(set_.fit);
+  EXPECT_NE(held_out, fit);
+  EXPECT_GE(compared, 3);
+  EXPECT_LE(compared, 4);
+  if (choice.scores.empty()) {
+    EXPECT_EQ(choice.heads, searched);
+  } else {
+    EXPECT_EQ(choice.heads, lowest_heads(choice.scores, 3));
+  }
+  // Nothing is left to compare when all agree.
+  options.count = compared = 0;
+  options.search = [] { return RemovedHeads(8); };
+  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, RemovedHeads(8));
   EXPECT_EQ(compared, 0);
 }
 

@@ -268,13 +268,24 @@ struct Pruner::Impl {
     }
   }
 
-  // Heads before a refit, without a search of theirs.
+  // Heads before a refit.
   void choose(PrunePlan& plan) {
-    const HeadChoiceOptions o{head_goal(), options.search_tokens, recovery_options()};
-    plan.head_scores = choose_heads(checkpoint, set, o, runner, [&](const HeadChoiceProgress& p) {
+    HeadChoiceOptions o{head_goal(), options.search_tokens, recovery_options(), nullptr};
+    o.search = [&] {
+      PrunePlan searched;
+      searched.layers.resize(plan.layers.size());
+      search(searched, true, false);
+      RemovedHeads heads;
+      for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
+      return heads;
+    };
+    HeadChoice choice = choose_heads(checkpoint, set, o, runner, [&](const HeadChoiceProgress& p) {
       report(p.comparing ? "comparing plans after recovery" : "measuring heads", p.done, p.total);
     });
-    take_heads(plan.head_scores, plan);
+    plan.head_scores = std::move(choice.scores);
+    for (size_t l = 0; l < choice.heads.size(); ++l) {
+      plan.layers[l].heads = std::move(choice.heads[l]);
+    }
   }
 
   void take_heads(const HeadScores& scores, PrunePlan& plan) const {

@@ -195,8 +195,6 @@ TEST(Prune, SearchIsDeterministicAcrossRuns) {
     EXPECT_EQ(first.heads_removed(), 6);
     EXPECT_GT(first.dense_loss, 0);
     EXPECT_FALSE(first.steps.empty());
-    // Before a refit heads are ranked once, else searched.
-    EXPECT_EQ(first.head_scores.empty(), recover == Recover::none);
   }
 }
 
