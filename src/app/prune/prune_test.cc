@@ -255,6 +255,16 @@ TEST(Stats, ReloadAndAreCheckedAgainstModelAndText) {
   EXPECT_THROW(load(stats.model_sha256, "text"), Error);
 }
 
+TEST(Stats, OfHeadsAloneCannotChooseNeurons) {
+  CalibrationStats of_heads = pruner(quick()).stats();
+  for (LayerStats& layer : of_heads.layers) layer.ffn = {};
+  PruneOptions options = quick();
+  options.ffn = 10;
+  Pruner p = pruner(options);
+  p.use_stats(of_heads);
+  EXPECT_THROW(p.make_plan(), Error);
+}
+
 TEST(Prune, RefusesNonsense) {
   const auto refuses = [](auto change) {
     PruneOptions options = quick();
