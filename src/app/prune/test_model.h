@@ -9,6 +9,10 @@
 #include "model/checkpoint/checkpoint.h"
 #include "model/tokenizer/tokenizer.h"
 
+#ifndef SENTINEL_SOURCE_DIR  // which the build sets for tests
+#define SENTINEL_SOURCE_DIR "."
+#endif
+
 namespace sentinel {
 
 inline std::shared_ptr<const Checkpoint> mini() {
