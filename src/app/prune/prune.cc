@@ -14,7 +14,9 @@ namespace {
 
 constexpr int kFirstTokens = 1024;  // most frequent ones, as sequences of length 1
 constexpr int kMinWindow = 16;
-constexpr int64_t kMinStatsTokens = 12288, kStatsTokensPerFeature = 4;
+// Of statistics that only order neurons: as many tokens as the budget allows, within these bounds.
+constexpr double kStatsFlops = 3.5e12;
+constexpr int64_t kStatsTokensPerFeature = 4, kMaxStatsTokens = 32768;
 constexpr int64_t kRankingTokens = 8192;  // that a ranking is measured on
 
 void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
@@ -130,15 +132,21 @@ struct Pruner::Impl {
                                                               : FfnStrategy::obs;
   }
 
-  // An order of features needs fewer tokens than their refit.
+  // An order of features needs fewer tokens than their refit; with too few it prunes worse.
   TokenWindows stats_windows() const {
     if (options.all_stats) return set.fit;
     int64_t widest = 0;
+    double flops = 0;  // of a token: its way through the model, and the products of its features
+    const double d = checkpoint->config().d_model;
     for (const auto& layer : checkpoint->config().layers) {
-      widest = std::max<int64_t>(
-          {widest, layer.ffn_dim, int64_t{layer.n_heads} * checkpoint->config().head_dim});
+      const int64_t contexts = int64_t{layer.n_heads} * checkpoint->config().head_dim;
+      const double ffn = layer.ffn_dim;
+      widest = std::max<int64_t>({widest, layer.ffn_dim, contexts});
+      flops += 8 * d * double(contexts) + 4 * d * ffn + ffn * ffn;
     }
-    return spread_tokens(set.fit, std::max(kMinStatsTokens, kStatsTokensPerFeature * widest));
+    const auto affordable = static_cast<int64_t>(kStatsFlops / flops);
+    return spread_tokens(
+        set.fit, std::max(std::min(affordable, kMaxStatsTokens), kStatsTokensPerFeature * widest));
   }
 
   const CalibrationStats& get_stats() {
