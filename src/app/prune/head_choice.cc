@@ -79,10 +79,9 @@ RemovedHeads lowest_heads(const HeadScores& scores, int count) {
 
 HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
                                 const TokenWindows& windows, SublayerRunner& runner,
-                                const LossMeterOptions& options, const std::atomic<bool>* cancel,
-                                const std::function<void(int)>& progress) {
+                                const HeadLossOptions& options) {
   const ModelConfig& config = checkpoint->config();
-  LossMeter meter(checkpoint, windows, runner, options);
+  LossMeter meter(checkpoint, windows, runner, options.meter);
   HeadScores scores;
   int done = 0;
   for (int l = 0; l < config.n_layers; ++l) {
@@ -90,10 +89,11 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
     EditableLayer dense = copy_layer(*checkpoint, l);
     dense.up = dense.down = {};  // copies of the layer need no FFN
     for (int h = 0; h < config.layers[l].n_heads; ++h) {
-      if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
-      if (progress) progress(done++);
+      if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      if (options.progress) options.progress(done++);
       EditableLayer without = dense;
       without.keep_heads(all_but(dense.n_heads(), {{h}}), config.head_dim, config.d_model);
+      if (options.edit) options.edit(l, h, without);
       row.push_back(meter.loss_with(2 * l, without) - meter.dense_loss());
     }
   }
@@ -112,14 +112,15 @@ HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
                                                    : std::clamp(affordable, kMinTokens, kMaxTokens);
   int measured = 0;
   const auto measure = [&](const TokenWindows& windows, bool protect_first) {
-    const auto scores = losses_without_heads(
-        checkpoint, spread_tokens(windows, tokens), runner,
-        {.protect_first = protect_first,
-         .type = recovery.type,
-         .vocabulary = calibration.vocabulary},
-        recovery.cancel, [&](int done) {
-          if (progress) progress({false, measured + done, compare ? 2 * n_heads : n_heads});
-        });
+    HeadLossOptions o;
+    o.meter = {.protect_first = protect_first,
+               .type = recovery.type,
+               .vocabulary = calibration.vocabulary};
+    o.cancel = recovery.cancel;
+    o.progress = [&](int done) {
+      if (progress) progress({false, measured + done, compare ? 2 * n_heads : n_heads});
+    };
+    auto scores = losses_without_heads(checkpoint, spread_tokens(windows, tokens), runner, o);
     measured += n_heads;
     return scores;
   };

@@ -12,12 +12,19 @@
 
 namespace sentinel {
 
+struct HeadLossOptions {
+  LossMeterOptions meter;
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(int done)> progress;
+  // Changes the attention of a layer that has just lost the head; may be empty.
+  std::function<void(int layer, int head, EditableLayer& without)> edit;
+};
+
 // Loss (nats per token) of the dense model without each head, one at a time, beyond its own.
 // Error (interrupted).
 HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
                                 const TokenWindows& windows, SublayerRunner& runner,
-                                const LossMeterOptions& options, const std::atomic<bool>* cancel,
-                                const std::function<void(int done)>& progress = nullptr);
+                                const HeadLossOptions& options = {});
 
 // [n_layers] heads that go, ascending.
 using RemovedHeads = std::vector<std::vector<int>>;

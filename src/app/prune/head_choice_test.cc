@@ -33,7 +33,7 @@ TEST(LowestHeads, AreAscendingInEachLayer) {
 }
 
 TEST_F(HeadChoiceTest, LossesAreThoseOfTheModelWithoutTheHead) {
-  const HeadScores losses = losses_without_heads(mini(), set_.fit, runner_, {}, nullptr);
+  const HeadScores losses = losses_without_heads(mini(), set_.fit, runner_);
   LossMeter meter(mini(), set_.fit, runner_);
   for (const auto& [layer, head] : {std::pair{0, 0}, {3, 5}, {7, 7}}) {
     EditableModel model(mini());
@@ -55,10 +55,11 @@ TEST_F(HeadChoiceTest, ComparesTheOrdersAndTheSearchWhereTheyDiffer) {
     if (p.comparing) compared = p.total;
   };
   const HeadChoice choice = choose_heads(mini(), set_, options, runner_, count);
-  const LossMeterOptions meter{.type = options.recovery.type};
+  HeadLossOptions measured;
+  measured.meter.type = options.recovery.type;
   const auto lowest = [&](const TokenWindows& windows) {
-    return lowest_heads(
-        losses_without_heads(mini(), spread_tokens(windows, 32), runner_, meter, nullptr), 3);
+    return lowest_heads(losses_without_heads(mini(), spread_tokens(windows, 32), runner_, measured),
+                        3);
   };
   const RemovedHeads held_out = lowest(set_.held_out), fit = lowest(set_.fit);
   EXPECT_NE(held_out, fit);

@@ -150,6 +150,7 @@ struct Pruner::Impl {
   }
 
   const CalibrationStats& get_stats() {
+    if (!need_ffn && !need_attention) return no_stats;
     if (!stats) {
       StatsOptions o;
       o.cancel = options.cancel;
@@ -319,6 +320,7 @@ struct Pruner::Impl {
   SublayerRunner runner;
   CalibrationSet set;
   std::optional<CalibrationStats> stats;
+  const CalibrationStats no_stats;
   bool need_ffn = true, need_attention = true;
 };
 

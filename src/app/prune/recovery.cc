@@ -78,8 +78,9 @@ class Recovery {
     }
     result.losses.push_back(loss);
     if (kept_rows_ > 0) add_output(output_map(layer, id.kind));
-    if (kept_rows_ < pruned_.rows())
+    if (kept_rows_ < pruned_.rows()) {
       runner_.run(pack(layer, id), pruned_, &pruned_, {}, kept_rows_);
+    }
     kept_rows_ = 0;
     protect();
   }

@@ -4,7 +4,6 @@
 #include "app/prune/calibration.h"
 #include "app/prune/head_choice.h"
 #include "app/prune/least_squares.h"
-#include "app/prune/loss_meter.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
 #include "kernels/registry.h"
@@ -52,7 +51,9 @@ HeadScores score_entropy(const RankingInput& input) {
 
 HeadScores score_ablation(const RankingInput& input) {
   Tools tools(input);
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, {}, input.cancel);
+  HeadLossOptions options;
+  options.cancel = input.cancel;
+  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, options);
 }
 
 HeadScores score_obs(const RankingInput& input) {
@@ -66,24 +67,17 @@ HeadScores score_obs(const RankingInput& input) {
                         config.d_model, kRidge);
   }
   const int64_t block = int64_t{config.head_dim} * config.d_model;
-  LossMeter meter(input.checkpoint, windows_of(input), tools.runner);
-  HeadScores scores;
-  for (int l = 0; l < config.n_layers; ++l) {
-    auto& row = scores.emplace_back();
-    for (int h = 0; h < config.layers[l].n_heads; ++h) {
-      if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
-      const LinearMap map = states[l].map_without(h * config.head_dim, config.head_dim);
-      EditableLayer layer = copy_layer(*input.checkpoint, l);
-      const std::vector<int> kept = all_but(layer.n_heads(), {{h}});
-      layer.keep_heads(kept, config.head_dim, config.d_model);
-      for (size_t i = 0; i < kept.size(); ++i) {
-        std::copy_n(map.w.begin() + kept[i] * block, block, layer.o.begin() + i * block);
-      }
-      for (size_t o = 0; o < layer.o_bias.size(); ++o) layer.o_bias[o] += map.bias[o];
-      row.push_back(meter.loss_with(2 * l, layer) - meter.dense_loss());
+  HeadLossOptions options;
+  options.cancel = input.cancel;
+  options.edit = [&](int l, int h, EditableLayer& without) {
+    const LinearMap map = states[l].map_without(h * config.head_dim, config.head_dim);
+    const std::vector<int> kept = all_but(without.n_heads() + 1, {{h}});
+    for (size_t i = 0; i < kept.size(); ++i) {
+      std::copy_n(map.w.begin() + kept[i] * block, block, without.o.begin() + i * block);
     }
-  }
-  return scores;
+    for (size_t o = 0; o < without.o_bias.size(); ++o) without.o_bias[o] += map.bias[o];
+  };
+  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, options);
 }
 
 }  // namespace sentinel
