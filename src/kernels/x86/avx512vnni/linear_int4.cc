@@ -1,15 +1,14 @@
 // y = x W + b for int4 panels (layout: ref/linear_low.h): 64 bytes give two rows of 64 nibbles
 // w + 8, each one VPDPBUSD. A group of 32 inputs shares a weight scale; its accumulator starts at
-// -8 * (sum of its inputs), which undoes the offset.
+// -8 * (sum of its inputs), which undoes the offset. Many rows run over panels expanded to int8.
 #include "kernels/x86/avx512/vec16.h"
 //
-#include "kernels/x86/avx512/quick.h"
+#include "kernels/x86/avx512/expand_int4.h"
+#include "kernels/x86/avx512vnni/int8_dot.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
 namespace {
-
-constexpr int kStepBytes = 576;
 
 inline __m512i quad_at(const std::byte* p) {
   int word;
@@ -73,9 +72,48 @@ template <int R>
   }
 }
 
+// All rows over an expanded piece of P panels. The activation needs the whole sum.
+template <int P>
+void run_piece(const LinearArgs& a, const Int4Piece& piece, const int64_t* indices, bool first,
+               bool last) {
+  LinearArgs part = a;
+  part.segments = piece.segments;
+  part.n_segments = piece.n;
+  if (!first) {
+    part.epilogue = Epilogue::add;
+  } else if (!last && a.epilogue != Epilogue::add) {
+    part.epilogue = Epilogue::store;
+  }
+  DotPanels<P> panels{};
+  for (int p = 0; p < P; ++p) {
+    panels.weights[p] = piece.weights[p];
+    panels.scales[p] = piece.scales[p];
+    panels.column[p] = indices[p] * kPanel;
+    panels.bias[p] = first && a.bias ? a.bias + panels.column[p] : nullptr;
+  }
+  dot_rows<Int8Dot>(part, 0, a.rows, panels);
+  if (!last || part.epilogue == a.epilogue) return;
+  for (int row = 0; row < a.rows; ++row) {
+    for (int p = 0; p < P; ++p) {
+      const int64_t left = a.n_out - panels.column[p];
+      const int n = left < kPanel ? static_cast<int>(left) : kPanel;
+      float* y = a.y + row * a.y_stride + panels.column[p];
+      quick_activate(a.epilogue, Vec16::load_n(y, n)).store_n(y, n);
+    }
+  }
+}
+
 }  // namespace
 
 void linear_int4_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
+  if (a.rows > kDirectInt4Rows) {
+    for_each_pair(a, begin, end, [&]<int P>(const int64_t* panels) {
+      for_each_piece<P>(a, panels, [&](const Int4Piece& piece, bool first, bool last) {
+        run_piece<P>(a, piece, panels, first, last);
+      });
+    });
+    return;
+  }
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
     int row = 0;

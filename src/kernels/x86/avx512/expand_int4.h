@@ -1,0 +1,130 @@
+// int4 panels for the products of int8: two panels at a time are expanded with one scale an output
+// (the step of that rounding is 1/127 of the row's largest weight, far below int4's own), a piece of
+// K after the other, and all rows run over the expanded piece while it is in L1 and L2.
+#pragma once
+
+#include "kernels/x86/avx512/vec16.h"
+//
+#include "kernels/generic/activation.h"
+
+namespace sentinel {
+namespace {
+
+constexpr int kDirectInt4Rows = 16;  // expanding costs as much: fewer use the nibbles directly
+constexpr int kPieceK = 1024;        // two panels of int8: 32 KiB
+constexpr int kPieceSegments = 64;
+constexpr int kStepBytes = 576;
+
+struct Int4Piece {
+  alignas(64) std::byte weights[2][kPieceK * kPanel + 1024];
+  alignas(64) float scales[2][kPanel];
+  Segment segments[kPieceSegments];  // weight_offset: into weights[p]
+  Segment sources[kPieceSegments];   // weight_offset: into the int4 panel
+  int n = 0;
+};
+
+// The next segments of up to kPieceK inputs from (index, done) on.
+inline void take_segments(const LinearArgs& a, int& index, int& done, Int4Piece& piece) {
+  int total = 0;
+  piece.n = 0;
+  while (index < a.n_segments && piece.n < kPieceSegments && total < kPieceK) {
+    const Segment& s = a.segments[index];
+    const int left = s.k - done, room = kPieceK - total;
+    const int take = left < room ? left : room;
+    piece.sources[piece.n] = {s.weight_offset + int64_t{done} / kInt4Step * kStepBytes,
+                              s.x_offset + done, take};
+    piece.segments[piece.n++] = {int64_t{total} * kPanel, s.x_offset + done, take};
+    total += take;
+    done += take;
+    if (done == s.k) {
+      ++index;
+      done = 0;
+    }
+  }
+}
+
+inline __m512 group_scale(const std::byte* step, int group) {
+  const auto* p = reinterpret_cast<const __m256i*>(step + 512 + 32 * group);
+  return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
+// 16 columns x 4 inputs of nibbles (one per byte) times ratio, as bytes w + 128.
+inline __m512i expand_quad(__m512i nibbles, __m512 ratio) {
+  __m512i out = _mm512_setzero_si512();
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const __m512i q = _mm512_and_si512(_mm512_srli_epi32(nibbles, 8 * j), _mm512_set1_epi32(0xff));
+    const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(q, _mm512_set1_epi32(8)));
+    const __m512i rounded =
+        _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value, ratio)), _mm512_set1_epi32(128));
+    out = _mm512_or_si512(out, _mm512_slli_epi32(rounded, 8 * j));
+  }
+  return out;
+}
+
+inline void expand_panel(const std::byte* panel, Int4Piece& piece, int p) {
+  __m512 widest = _mm512_setzero_ps();
+  for (int s = 0; s < piece.n; ++s) {
+    const std::byte* step = panel + piece.sources[s].weight_offset;
+    for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
+      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
+        widest = _mm512_max_ps(widest, _mm512_abs_ps(group_scale(step, g)));
+      }
+    }
+  }
+  // A nibble reaches -8: the widest weight of a row is at most 8 * its widest group scale.
+  const __m512 scale = _mm512_mul_ps(widest, _mm512_set1_ps(8.0F / 127));
+  const __mmask16 used = _mm512_cmp_ps_mask(scale, _mm512_setzero_ps(), _CMP_GT_OQ);
+  const __m512 inverse = _mm512_maskz_div_ps(used, _mm512_set1_ps(1), scale);
+  _mm512_store_ps(piece.scales[p], scale);
+  const __m512i nibble = _mm512_set1_epi8(0x0f);
+  for (int s = 0; s < piece.n; ++s) {
+    const std::byte* step = panel + piece.sources[s].weight_offset;
+    std::byte* out = piece.weights[p] + piece.segments[s].weight_offset;
+    for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
+      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
+        const __m512 ratio = _mm512_mul_ps(group_scale(step, g), inverse);
+        for (int j = 0; j < 4; ++j, out += 128) {
+          const __m512i both = _mm512_loadu_si512(step + 256 * g + 64 * j);
+          const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+          _mm512_storeu_si512(out, expand_quad(_mm512_and_si512(both, nibble), ratio));
+          _mm512_storeu_si512(out + 64, expand_quad(high, ratio));
+        }
+      }
+    }
+  }
+}
+
+// Calls run(piece, first, last) for every piece of K of P panels.
+template <int P, typename Run>
+inline void for_each_piece(const LinearArgs& a, const int64_t* panels, const Run& run) {
+  Int4Piece piece;
+  int index = 0, done = 0;
+  bool first = true, last = false;
+  while (!last) {
+    take_segments(a, index, done, piece);
+    for (int p = 0; p < P; ++p) {
+      expand_panel(a.weights + panels[p] * a.panel_stride, piece, p);
+    }
+    last = index >= a.n_segments;
+    run(piece, first, last);
+    first = false;
+  }
+}
+
+// Calls group.operator()<P>(panels) for panels [begin, end), two at a time.
+template <typename Group>
+inline void for_each_pair(const LinearArgs& a, int64_t begin, int64_t end, const Group& group) {
+  int64_t i = begin;
+  for (; i + 2 <= end; i += 2) {
+    const int64_t panels[2] = {panel_index(a, i), panel_index(a, i + 1)};
+    group.template operator()<2>(panels);
+  }
+  if (i < end) {
+    const int64_t panel = panel_index(a, i);
+    group.template operator()<1>(&panel);
+  }
+}
+
+}  // namespace
+}  // namespace sentinel
