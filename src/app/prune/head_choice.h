@@ -1,6 +1,6 @@
-// Which heads go where a refit follows. A refit gives back most of what heads leave behind, which
-// changes what counts: the heads whose removal alone raises the loss least are often a better
-// choice than those of a search that goes step by step (docs/pruning.md).
+// Losses without single heads, and which heads go where a refit follows. A refit gives back most of
+// what heads leave behind, which changes what counts: the heads whose removal alone raises the loss
+// least are often a better choice than those of a search that goes step by step (docs/pruning.md).
 #pragma once
 
 #include <functional>
@@ -30,32 +30,32 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
 using RemovedHeads = std::vector<std::vector<int>>;
 
 struct HeadChoiceOptions {
-  int count = 0;              // heads that go
-  int64_t search_tokens = 0;  // that each loss is measured on; 0: by the model's size
-  RecoveryOptions recovery;   // the one that follows
-  // The choice of a search, asked for where it can be compared. May be empty.
+  int count = 0;             // heads that go
+  HeadScores scores;         // one order of them
+  RecoveryOptions recovery;  // that follows
+  // The choice of a search. May be empty.
   std::function<RemovedHeads()> search;
 };
 
 struct HeadChoice {
   RemovedHeads heads;
-  HeadScores scores;  // the order that they are first in; empty: the search's
+  bool searched = false;  // else the lowest of the scores
 };
 
-struct HeadChoiceProgress {
-  bool comparing = false;  // else measuring heads
-  int done = 0, total = 0;
-};
+using HeadChoiceProgress = std::function<void(int done, int total)>;
 
-// Losses are measured on held-out and on other windows. Where comparing is affordable, the heads
-// that each of these orders, their mean and the search would remove are compared by their losses on
-// held-out windows, after recovery on a part of the calibration text. Among those that are as good,
-// it takes the ones with the lowest loss before recovery: they lean least on what a refit learns
-// from that text.
+// The lowest heads of the scores or those of the search, compared by their losses on held-out
+// windows, after recovery on a part of the calibration text. If both are as good, it takes the one
+// with the lower loss before recovery: it leans less on what a refit learns from that text.
 HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
                         const CalibrationSet& calibration, const HeadChoiceOptions& options,
-                        SublayerRunner& runner,
-                        const std::function<void(const HeadChoiceProgress&)>& progress = nullptr);
+                        SublayerRunner& runner, const HeadChoiceProgress& progress = nullptr);
+
+// The tokens to measure the loss without each head on, so that all of it takes about a minute of
+// two cores: fewer for large models. Fewer than kHeadLossTokens: searches and comparisons of
+// choices are too dear for this model, too.
+constexpr int64_t kHeadLossTokens = 8192;
+int64_t head_loss_tokens(const ModelConfig& config, std::span<const int32_t> vocabulary);
 
 // The `count` first heads of the scores' order, ascending in each layer.
 RemovedHeads lowest_heads(const HeadScores& scores, int count);

@@ -44,37 +44,41 @@ TEST_F(HeadChoiceTest, LossesAreThoseOfTheModelWithoutTheHead) {
   }
 }
 
-TEST_F(HeadChoiceTest, ComparesTheOrdersAndTheSearchWhereTheyDiffer) {
-  HeadChoiceOptions options{.count = 3, .search_tokens = 32, .recovery = {}, .search = nullptr};
+TEST_F(HeadChoiceTest, TakesTheBetterOfTheLowestAndTheSearch) {
+  HeadChoiceOptions options{.count = 3,
+                            .scores = HeadScores(8, std::vector<double>(8)),
+                            .recovery = {},
+                            .search = nullptr};
   options.recovery.type = fast_type(runner_.kernels());
-  RemovedHeads searched(8);
-  searched[7] = {5, 6, 7};
-  options.search = [&] { return searched; };
+  options.scores[7] = {0, 0, 0, 0, 0, -3, -2, -1};
+  RemovedHeads late(8), early(8);
+  late[7] = {5, 6, 7};
+  early[0] = {0, 1, 2, 3, 4, 5, 6, 7};  // a whole layer: worse on any text
   int compared = 0;
-  const auto count = [&](const HeadChoiceProgress& p) {
-    if (p.comparing) compared = p.total;
-  };
-  const HeadChoice choice = choose_heads(mini(), set_, options, runner_, count);
-  HeadLossOptions measured;
-  measured.meter.type = options.recovery.type;
-  const auto lowest = [&](const TokenWindows& windows) {
-    return lowest_heads(losses_without_heads(mini(), spread_tokens(windows, 32), runner_, measured),
-                        3);
-  };
-  const RemovedHeads held_out = lowest(set_.held_out), fit = lowest(set_.fit);
-  EXPECT_NE(held_out, fit);
-  EXPECT_GE(compared, 3);
-  EXPECT_LE(compared, 4);
-  if (choice.scores.empty()) {
-    EXPECT_EQ(choice.heads, searched);
-  } else {
-    EXPECT_EQ(choice.heads, lowest_heads(choice.scores, 3));
-  }
-  // Nothing is left to compare when all agree.
-  options.count = compared = 0;
-  options.search = [] { return RemovedHeads(8); };
-  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, RemovedHeads(8));
-  EXPECT_EQ(compared, 0);
+  const auto count = [&](int, int) { ++compared; };
+  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, late);
+  options.search = [&] { return late; };
+  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, late);
+  EXPECT_EQ(compared, 0) << "nothing to compare";
+  options.search = [&] { return early; };
+  HeadChoice choice = choose_heads(mini(), set_, options, runner_, count);
+  EXPECT_EQ(choice.heads, late);
+  EXPECT_FALSE(choice.searched);
+  EXPECT_EQ(compared, 2);
+  options.count = 8;
+  options.scores[0].assign(8, -9);
+  options.search = [&] { return late; };
+  choice = choose_heads(mini(), set_, options, runner_, count);
+  EXPECT_EQ(choice.heads, late);
+  EXPECT_TRUE(choice.searched);
+}
+
+TEST(HeadLossTokens, AreFewerForLargeModels) {
+  ModelConfig config = mini()->config();
+  EXPECT_EQ(head_loss_tokens(config, {}), kHeadLossTokens);
+  config.d_model *= 16;
+  EXPECT_LT(head_loss_tokens(config, {}), kHeadLossTokens);
+  EXPECT_GT(head_loss_tokens(config, {}), 0);
 }
 
 }  // namespace

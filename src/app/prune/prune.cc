@@ -17,7 +17,6 @@ constexpr int kMinWindow = 16;
 // Of statistics that only order neurons: as many tokens as the budget allows, within these bounds.
 constexpr double kStatsFlops = 3.5e12;
 constexpr int64_t kStatsTokensPerFeature = 4, kMaxStatsTokens = 32768;
-constexpr int64_t kRankingTokens = 8192;  // that a ranking is measured on
 
 void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
   for (const auto& [name, value] :
@@ -193,6 +192,12 @@ struct Pruner::Impl {
     return options.ffn >= 100 ? total_neurons() : n / options.round_to * options.round_to;
   }
 
+  int64_t ranking_tokens(const std::string& strategy) const {
+    if (strategy != "ablation") return kHeadLossTokens;
+    return options.search_tokens > 0 ? options.search_tokens
+                                     : head_loss_tokens(checkpoint->config(), set.vocabulary);
+  }
+
   HeadRanking rank(const std::string& name) {
     RankingInput input;
     input.checkpoint = checkpoint;
@@ -207,9 +212,13 @@ struct Pruner::Impl {
       o.isa = options.isa;
       model = Model::create(checkpoint, o);
       input.model = model.get();
-      const auto windows = spread_tokens(set.fit, kRankingTokens);
+      const auto windows = spread_tokens(set.fit, ranking_tokens(name));
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;
+      input.vocabulary = set.vocabulary;
+      input.progress = [&](int done, int total) {
+        report("ranking heads by " + name, done, total);
+      };
       report("ranking heads by " + name, 0, 1);
     }
     return rank_heads(strategy, input);
@@ -279,19 +288,21 @@ struct Pruner::Impl {
 
   // Heads before a refit.
   void choose(PrunePlan& plan) {
-    HeadChoiceOptions o{head_goal(), options.search_tokens, recovery_options(), nullptr};
-    o.search = [&] {
-      PrunePlan searched;
-      searched.layers.resize(plan.layers.size());
-      search(searched, true, false);
-      RemovedHeads heads;
-      for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
-      return heads;
-    };
-    HeadChoice choice = choose_heads(checkpoint, set, o, runner, [&](const HeadChoiceProgress& p) {
-      report(p.comparing ? "comparing plans after recovery" : "measuring heads", p.done, p.total);
+    HeadChoiceOptions o{head_goal(), rank("ablation").scores, recovery_options(), nullptr};
+    if (head_loss_tokens(checkpoint->config(), set.vocabulary) == kHeadLossTokens) {
+      o.search = [&] {
+        PrunePlan searched;
+        searched.layers.resize(plan.layers.size());
+        search(searched, true, false);
+        RemovedHeads heads;
+        for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
+        return heads;
+      };
+    }
+    HeadChoice choice = choose_heads(checkpoint, set, o, runner, [&](int done, int total) {
+      report("comparing plans after recovery", done, total);
     });
-    plan.head_scores = std::move(choice.scores);
+    if (!choice.searched) plan.head_scores = std::move(o.scores);
     for (size_t l = 0; l < choice.heads.size(); ++l) {
       plan.layers[l].heads = std::move(choice.heads[l]);
     }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,9 @@ struct RankingInput {
   std::span<const int32_t> calibration;  // token ids; only strategies that calibrate use them
   uint64_t seed = 0;                     // only `random` uses it
   const std::atomic<bool>* cancel = nullptr;  // may be null; set: Error (interrupted)
+  // Losses are those of a softmax over these ids (LossMeterOptions); empty: over all.
+  std::span<const int32_t> vocabulary = {};
+  std::function<void(int done, int total)> progress = nullptr;  // heads measured so far
 };
 
 struct RankingStrategy {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
 constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
-constexpr int64_t kMaxFeatureBytes = 768 << 20;         // kept, not computed twice
+constexpr int64_t kMaxFeatureBytes = 512 << 20;         // kept, not computed twice
 constexpr int64_t kHeldOutTokens = 4096;                // that a ridge is chosen on
 constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
 

@@ -34,6 +34,18 @@ struct Tools {
   SublayerRunner runner;
 };
 
+HeadLossOptions loss_options(const RankingInput& input) {
+  HeadLossOptions options;
+  options.meter.vocabulary = input.vocabulary;
+  options.cancel = input.cancel;
+  if (input.progress) {
+    options.progress = [&input, total = input.checkpoint->config().total_heads()](int done) {
+      input.progress(done, total);
+    };
+  }
+  return options;
+}
+
 }  // namespace
 
 HeadScores score_entropy(const RankingInput& input) {
@@ -51,9 +63,8 @@ HeadScores score_entropy(const RankingInput& input) {
 
 HeadScores score_ablation(const RankingInput& input) {
   Tools tools(input);
-  HeadLossOptions options;
-  options.cancel = input.cancel;
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, options);
+  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner,
+                              loss_options(input));
 }
 
 HeadScores score_obs(const RankingInput& input) {
@@ -67,8 +78,7 @@ HeadScores score_obs(const RankingInput& input) {
                         config.d_model, kRidge);
   }
   const int64_t block = int64_t{config.head_dim} * config.d_model;
-  HeadLossOptions options;
-  options.cancel = input.cancel;
+  HeadLossOptions options = loss_options(input);
   options.edit = [&](int l, int h, EditableLayer& without) {
     const LinearMap map = states[l].map_without(h * config.head_dim, config.head_dim);
     const std::vector<int> kept = all_but(without.n_heads() + 1, {{h}});

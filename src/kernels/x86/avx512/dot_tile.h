@@ -59,8 +59,8 @@ inline void start_block(const LinearArgs& a, int row, int block, typename F::Sum
 }
 
 template <typename F, int R, int P, int U>
-inline void finish_block(const LinearArgs& a, int row, int block,
-                         typename F::Sum (&sum)[R][P][U], Vec16 (&total)[R][P]) {
+inline void finish_block(const LinearArgs& a, int row, int block, typename F::Sum (&sum)[R][P][U],
+                         Vec16 (&total)[R][P]) {
 #pragma GCC unroll 24
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2

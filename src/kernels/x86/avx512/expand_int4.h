@@ -1,6 +1,6 @@
 // int4 panels for the products of int8: two panels at a time are expanded with one scale an output
-// (the step of that rounding is 1/127 of the row's largest weight, far below int4's own), a piece of
-// K after the other, and all rows run over the expanded piece while it is in L1 and L2.
+// (the step of that rounding is 1/127 of the row's largest weight, far below int4's own), a piece
+// of K after the other, and all rows run over the expanded piece while it is in L1 and L2.
 #pragma once
 
 #include "kernels/x86/avx512/vec16.h"

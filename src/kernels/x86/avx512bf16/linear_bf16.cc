@@ -40,8 +40,9 @@ void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
 void window_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
     const auto panel = dot_panels<1>(a, i);
-    even_tiles<kWindowRows>(
-        0, a.rows, [&]<int R>(int row) { dot_tile<Bf16Dot, R, 1, sums_per_row(1)>(a, row, panel); });
+    even_tiles<kWindowRows>(0, a.rows, [&]<int R>(int row) {
+      dot_tile<Bf16Dot, R, 1, sums_per_row(1)>(a, row, panel);
+    });
   }
 }
 
