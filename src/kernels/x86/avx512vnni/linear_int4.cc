@@ -1,5 +1,5 @@
 // y = x W + b for int4 panels (layout: ref/linear_low.h): 64 bytes give two rows of 64 nibbles
-// w + 8, each one VPDPBUSD. A group of 32 inputs shares a weight scale; its accumulator starts at
+// w + 8, each one VPDPBUSD. A group of 32 inputs shares a weight scale; its integer sum starts at
 // -8 * (sum of its inputs), which undoes the offset. Many rows run over panels expanded to int8.
 #include "kernels/x86/avx512/vec16.h"
 //
@@ -16,58 +16,88 @@ inline __m512i quad_at(const std::byte* p) {
   return _mm512_set1_epi32(word);
 }
 
-// One group of 32 inputs of R rows.
-template <int R>
-inline void add_group(const LinearArgs& a, int row, int k, const std::byte* w,
-                      const std::byte* scales, __m512 (&total)[R]) {
-  const std::byte* x = a.x.data + row * a.x.stride + k;
-  const __m512i nibble = _mm512_set1_epi8(0x0f);
-  __m512i acc[R];
-  for (int r = 0; r < R; ++r) {
-    acc[r] = _mm512_set1_epi32(-8 * a.x.sums[(row + r) * a.x.sums_stride + k / kSumBlock]);
-  }
+// The 32 inputs of a group as eight times four, for 16 outputs.
+struct Group {
+  explicit Group(const std::byte* w, const std::byte* scales)
+      : scale(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)))) {
+    const __m512i nibble = _mm512_set1_epi8(0x0f);
 #pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i both = _mm512_loadu_si512(w + 64 * j);
-    const __m512i low = _mm512_and_si512(both, nibble);
-    const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const std::byte* in = x + r * a.x.stride + 8 * j;
-      acc[r] = _mm512_dpbusd_epi32(acc[r], low, quad_at(in));
-      acc[r] = _mm512_dpbusd_epi32(acc[r], high, quad_at(in + 4));
+    for (int j = 0; j < 4; ++j) {
+      const __m512i both = _mm512_loadu_si512(w + 64 * j);
+      quads[2 * j] = _mm512_and_si512(both, nibble);
+      quads[2 * j + 1] = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
     }
   }
-  const __m512 scale =
-      _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales)));
-  for (int r = 0; r < R; ++r) {
-    const float input = a.x.scales[(row + r) * a.x.scales_stride + k / kQuantBlock];
-    total[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[r]),
-                               _mm512_mul_ps(scale, _mm512_set1_ps(input)), total[r]);
+  __m512i quads[8];
+  __m512 scale;
+};
+
+// Sums of R rows: `part` of a block of inputs, which has one input scale, `total` of those before.
+template <int R>
+struct RowSums {
+  __m512 part[R], total[R];
+  int block = -1;
+
+  void start(int next) {
+    block = next;
+    for (__m512& v : part) v = _mm512_setzero_ps();
+  }
+  void finish(const LinearArgs& a, int row) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const float scale = a.x.scales[(row + r) * a.x.scales_stride + block];
+      total[r] = _mm512_fmadd_ps(part[r], _mm512_set1_ps(scale), total[r]);
+    }
+  }
+};
+
+// A row after the other over the group's quads: registers hold these and the sums of 16 rows.
+template <int R>
+inline void add_group(const LinearArgs& a, int row, int k, const Group& group, __m512 (&part)[R]) {
+  const std::byte* x = a.x.data + row * a.x.stride + k;
+  const int32_t* sums = a.x.sums + row * a.x.sums_stride + k / kSumBlock;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r, x += a.x.stride, sums += a.x.sums_stride) {
+    __m512i acc = _mm512_set1_epi32(-8 * *sums);
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) acc = _mm512_dpbusd_epi32(acc, group.quads[j], quad_at(x + 4 * j));
+    part[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), group.scale, part[r]);
   }
 }
 
 template <int R>
 [[gnu::noinline]] void panel_rows(const LinearArgs& a, int row, int64_t panel) {
   const std::byte* base = a.weights + panel * a.panel_stride;
-  __m512 total[R];
-  for (__m512& v : total) v = _mm512_setzero_ps();
+  RowSums<R> sums;
+  for (__m512& v : sums.total) v = _mm512_setzero_ps();
   for (int s = 0; s < a.n_segments; ++s) {
-    const std::byte* w = base + a.segments[s].weight_offset;
-    const int offset = a.segments[s].x_offset;
-    for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kStepBytes) {
-      for (int line = 0; line < kStepBytes; line += 64) {
-        _mm_prefetch(w + line + kPrefetchIntegers, _MM_HINT_T0);
+    const std::byte* step = base + a.segments[s].weight_offset;
+    int k = a.segments[s].x_offset;
+    const int end = k + a.segments[s].k;
+    int half = 0;
+    while (k < end) {
+      const int next = k / kQuantBlock;
+      if (next != sums.block) {
+        if (sums.block >= 0) sums.finish(a, row);
+        sums.start(next);
       }
-      add_group<R>(a, row, offset + k, w, w + 512, total);
-      if (k + 32 < a.segments[s].k) {
-        add_group<R>(a, row, offset + k + 32, w + 256, w + 544, total);
+      const int block_end = (next + 1) * kQuantBlock;
+      const int stop = end < block_end ? end : block_end;
+      for (; k < stop; k += kSumBlock) {
+        for (int line = 0; line < 256; line += 64) {
+          _mm_prefetch(step + 256 * half + line + kPrefetchIntegers, _MM_HINT_T0);
+        }
+        if (half) _mm_prefetch(step + 512 + kPrefetchIntegers, _MM_HINT_T0);
+        add_group<R>(a, row, k, Group(step + 256 * half, step + 512 + 32 * half), sums.part);
+        step += half * kStepBytes;
+        half ^= 1;
       }
     }
   }
+  if (sums.block >= 0) sums.finish(a, row);
   const int64_t column = panel * kPanel;
   for (int r = 0; r < R; ++r) {
-    quick_finish(a, {total[r]}, a.bias ? a.bias + column : nullptr,
+    quick_finish(a, {sums.total[r]}, a.bias ? a.bias + column : nullptr,
                  a.y + (row + r) * a.y_stride + column, a.n_out - column);
   }
 }
@@ -116,10 +146,7 @@ void linear_int4_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
   }
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
-    int row = 0;
-    for (; row + 8 <= a.rows; row += 8) panel_rows<8>(a, row, panel);
-    for (; row + 4 <= a.rows; row += 4) panel_rows<4>(a, row, panel);
-    for (; row < a.rows; ++row) panel_rows<1>(a, row, panel);
+    tile_of<kDirectInt4Rows>(a.rows, 0, [&]<int R>(int row) { panel_rows<R>(a, row, panel); });
   }
 }
 
