@@ -27,12 +27,14 @@ KernelTable avx512_with_extensions(const CpuFeatures& features) {
     table.linear[kBf16] = linear_bf16_dot;
     table.window[kBf16] = window_bf16_dot;
     table.prepare[kBf16] = prepare_bf16_pairs;
+    table.linear_to_inputs[kBf16] = linear_bf16_to_inputs_dot;
     table.input_bytes[kBf16] = 2;
   }
   if (features.avx512_vnni) {  // integer sums: the same for every number of rows
     table.linear[kInt8] = table.window[kInt8] = linear_int8_vnni;
     table.linear[kInt4] = table.window[kInt4] = linear_int4_vnni;
     table.prepare[kInt8] = prepare_int8_quads;
+    table.linear_to_inputs[kInt8] = linear_int8_to_inputs_vnni;
     table.input_bytes[kInt8] = 1;
   }
   return table;

@@ -20,6 +20,10 @@ void linear_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);  // AV
 void window_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int8_vnni(const LinearArgs& args, int64_t begin, int64_t end);  // AVX512_VNNI
 void linear_int4_vnni(const LinearArgs& args, int64_t begin, int64_t end);
+void linear_bf16_to_inputs_dot(const LinearArgs& args, const Operand& out, int64_t begin,
+                               int64_t end);
+void linear_int8_to_inputs_vnni(const LinearArgs& args, const Operand& out, int64_t begin,
+                                int64_t end);
 void linear_bf16_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_BF16
 void linear_int8_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_INT8
 void linear_int4_amx(const LinearArgs& args, int64_t begin, int64_t end);

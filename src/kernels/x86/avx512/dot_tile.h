@@ -7,6 +7,7 @@
 //   start()          a row's sum before a block; finish_block() adds it to the row's total
 //   dot(), plus()    sum + weights * inputs, sum + sum
 //   Scales::scaled() a total as output
+//   to_inputs()      outputs as inputs of a product of this format
 // Up to 24 rows memory sets the pace: one panel at a time, a single stream of weights that is read
 // once, with as many sums a row as registers hold so that latency does not count. More rows take
 // two panels at a time, which halves the loads of inputs.
@@ -161,6 +162,14 @@ inline void dot_rows(const LinearArgs& a, int row, int end, const DotPanels<P>& 
   even_tiles<kDotSums / 2>(row, end, [&]<int R>(int r) { dot_tile<F, R, P, 1>(a, r, panels); });
 }
 
+// Rows [row, last) over panels [begin, end).
+template <typename F>
+inline void dot_panel_pairs(const LinearArgs& a, int row, int last, int64_t begin, int64_t end) {
+  int64_t i = begin;
+  for (; i + 2 <= end; i += 2) dot_rows<F, 2>(a, row, last, dot_panels<2>(a, i));
+  if (i < end) dot_rows<F, 1>(a, row, last, dot_panels<1>(a, i));
+}
+
 // Few rows: each panel once.
 template <typename F>
 inline void dot_gemv(const LinearArgs& a, int64_t begin, int64_t end) {
@@ -184,9 +193,40 @@ inline void dot_gemm(const LinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t first = 0; first < a.rows; first += block) {
     const auto row = static_cast<int>(first);
     const auto last = static_cast<int>(first + block < a.rows ? first + block : a.rows);
-    int64_t i = begin;
-    for (; i + 2 <= end; i += 2) dot_rows<F, 2>(a, row, last, dot_panels<2>(a, i));
-    if (i < end) dot_rows<F, 1>(a, row, last, dot_panels<1>(a, i));
+    dot_panel_pairs<F>(a, row, last, begin, end);
+  }
+}
+
+// As dot_gemm(), but leaves the results in `out`, as inputs of the next product: those of a group
+// of panels, for as many rows as fit into L1 and L2 beside the weights, before they are converted.
+template <typename F>
+inline void dot_to_inputs(const LinearArgs& a, const Operand& out, int64_t begin, int64_t end) {
+  constexpr int kRows = 2 * kDotSums, kStride = kQuantBlock + kPanel;
+  alignas(64) float group[kRows * kStride];
+  for (int64_t first = begin; first < end; first += kInputPanels) {
+    const int64_t last = first + kInputPanels < end ? first + kInputPanels : end;
+    const int64_t column = first * kPanel;
+    const int n = static_cast<int>((last * kPanel < a.n_out ? last * kPanel : a.n_out) - column);
+    for (int row = 0; row < a.rows; row += kRows) {
+      LinearArgs part = a;
+      part.rows = a.rows - row < kRows ? a.rows - row : kRows;
+      part.x.data += row * a.x.stride;
+      part.x.scales += row * a.x.scales_stride;
+      part.x.block_sums += row * a.x.scales_stride;
+      part.weights += first * a.panel_stride;
+      if (a.weight_scales) part.weight_scales += column;
+      if (a.bias) part.bias += column;
+      part.y = group;
+      part.y_stride = kStride;
+      part.n_out = n;
+      if (a.rows <= kDotSums) {
+        dot_gemv<F>(part, 0, last - first);
+      } else {
+        dot_panel_pairs<F>(part, 0, part.rows, 0, last - first);
+      }
+      for (int r = 0; r < part.rows; ++r)
+        F::to_inputs(group + r * kStride, out, row + r, column, n);
+    }
   }
 }
 

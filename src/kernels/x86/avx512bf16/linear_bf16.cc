@@ -1,7 +1,7 @@
 // y = x W + b for bf16 panels [k / 2][16][2]: one VDPBF16PS multiplies 32 weights.
 #include "kernels/x86/avx512/dot_tile.h"
 //
-#include "kernels/generic/operand.h"
+#include "kernels/x86/avx512/to_inputs.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -27,6 +27,9 @@ struct Bf16Dot {
     Vec16 scaled(Vec16 sum) const { return sum + bias; }
     Vec16 bias;
   };
+  static void to_inputs(const float* x, const Operand& out, int64_t row, int64_t column, int n) {
+    bf16_to_inputs(x, out, row, column, n);
+  }
 };
 
 }  // namespace
@@ -35,6 +38,11 @@ void prepare_bf16_pairs(const PrepareArgs& a) { prepare_bf16<false>(a); }
 
 void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
   dot_gemm<Bf16Dot>(a, begin, end);
+}
+
+void linear_bf16_to_inputs_dot(const LinearArgs& a, const Operand& out, int64_t begin,
+                               int64_t end) {
+  dot_to_inputs<Bf16Dot>(a, out, begin, end);
 }
 
 void window_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/x86/avx512/dot_tile.h"
+#include "kernels/x86/avx512/to_inputs.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
@@ -34,6 +35,9 @@ struct Int8Dot {
     Vec16 scaled(Vec16 sum) const { return fma(sum, scale, bias); }
     Vec16 scale, bias;
   };
+  static void to_inputs(const float* x, const Operand& out, int64_t row, int64_t column, int n) {
+    int8_to_inputs(x, out, row, column, n);
+  }
 };
 
 }  // namespace
