@@ -169,7 +169,7 @@ void add_method(CLI::App& command, Arguments& a) {
       ->capture_default_str();
   add_option(command, "window", p.window, "tokens per calibration window (default: the context)");
   add_option(command, "search_tokens", p.search_tokens,
-             "tokens that obs measures the loss on (default: by the model's size)");
+             "tokens that obs and ablation measure losses on (default: by the model's size)");
   add_option(command, "seed", p.seed, "of strategy random")->capture_default_str();
   add_option(command, "stats", a.stats, "use these calibration statistics")->type_name("DIR");
   add_option(command, "save_stats", a.save_stats, "keep the calibration statistics")
