@@ -1,6 +1,7 @@
 #include "model/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -10,6 +11,7 @@ namespace sentinel {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr size_t kFirstNucleus = 64;  // candidates tried first for top-p without top-k
 
 void check(const SamplingOptions& o) {
@@ -34,6 +36,28 @@ uint64_t mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
+// The first of the highest numbers, infinity counting as the largest; NaN counts as nothing.
+// Error (runtime) if there is none above minus infinity.
+int32_t first_highest(std::span<const float> x) {
+  constexpr size_t kLanes = 16;  // side by side, which the compiler makes vectors of
+  std::array<float, kLanes> lanes;
+  lanes.fill(kNever);
+  size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) lanes[j] = std::max(lanes[j], x[i + j]);
+  }
+  float high = *std::ranges::max_element(lanes);
+  for (; i < x.size(); ++i) high = std::max(high, x[i]);
+  if (high == kNever) {
+    throw runtime_error(
+        "sampling: no logit is a finite number: the weights or the chosen "
+        "precision overflow; try --weights f32");
+  }
+  high = std::min(high, kLargest);
+  const auto found = std::ranges::find_if(x, [&](float value) { return value >= high; });
+  return static_cast<int32_t>(found - x.begin());
+}
+
 }  // namespace
 
 Sampler::Sampler(const SamplingOptions& options, int vocab_size)
@@ -49,29 +73,21 @@ Sampler::Sampler(const SamplingOptions& options, int vocab_size)
 
 void Sampler::accept(int32_t token) { seen_.at(static_cast<size_t>(token)) = 1; }
 
-void Sampler::load_scores(std::span<const float> logits) {
-  if (logits.size() != scores_.size()) {
-    throw runtime_error("sampler: {} logits for a vocabulary of {}", logits.size(), scores_.size());
-  }
+void Sampler::penalise() {
   const auto penalty = static_cast<float>(options_.repetition_penalty);
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  best_score_ = kNever;
-  best_token_ = -1;
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    if (!seen_[i]) continue;
+    scores_[i] = std::min(scores_[i] < 0 ? scores_[i] * penalty : scores_[i] / penalty, kLargest);
+  }
+}
+
+void Sampler::load_scores(std::span<const float> logits) {
   for (size_t i = 0; i < logits.size(); ++i) {
-    float score = logits[i];
-    if (penalise_ && seen_[i]) score = score < 0 ? score * penalty : score / penalty;
-    score = std::isnan(score) ? kNever : std::min(score, kLargest);
-    scores_[i] = score;
-    if (score > best_score_) {
-      best_score_ = score;
-      best_token_ = static_cast<int32_t>(i);
-    }
+    scores_[i] = std::isnan(logits[i]) ? kNever : std::min(logits[i], kLargest);
   }
-  if (best_token_ < 0) {
-    throw runtime_error(
-        "sampling: no logit is a finite number: the weights or the chosen "
-        "precision overflow; try --weights f32");
-  }
+  if (penalise_) penalise();
+  best_token_ = first_highest(scores_);
+  best_score_ = scores_[static_cast<size_t>(best_token_)];
 }
 
 void Sampler::select_top(size_t k) {
@@ -140,11 +156,14 @@ int32_t Sampler::draw() {
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
-  load_scores(logits);
-  if (options_.temperature == 0) {
-    ++draw_;
-    return best_token_;
+  if (logits.size() != scores_.size()) {
+    throw runtime_error("sampler: {} logits for a vocabulary of {}", logits.size(), scores_.size());
   }
+  const bool greedy = options_.temperature == 0;
+  if (greedy) ++draw_;
+  if (greedy && !penalise_) return first_highest(logits);
+  load_scores(logits);
+  if (greedy) return best_token_;
   const auto top_k = static_cast<size_t>(options_.top_k);
   const size_t limit = top_k == 0 ? scores_.size() : std::min(top_k, scores_.size());
   if (options_.top_p < 1) {
