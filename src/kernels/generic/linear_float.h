@@ -54,11 +54,12 @@ inline void gemv_panel(const LinearArgs& a, int row, int64_t panel) {
     const Segment& segment = a.segments[s];
     const std::byte* w = base + segment.weight_offset;
     const float* x = row_floats(a, row) + segment.x_offset;
+    const int64_t ahead = bytes_ahead(a, s, segment.k * W::kBytes, kPrefetchBytes);
     int k = 0;
     for (; k + U <= segment.k; k += U, w += U * W::kBytes) {
 #pragma GCC unroll 8
       for (int u = 0; u < U; ++u) {
-        if (u % W::kStep == 0) prefetch(w + u * W::kBytes + kPrefetchBytes);
+        if (u % W::kStep == 0) prefetch(w + u * W::kBytes + ahead);
         const Vec16 weight = W::load(w, u);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {

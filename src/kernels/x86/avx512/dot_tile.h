@@ -110,6 +110,7 @@ template <typename F, int R, int P, int U>
     for (int p = 0; p < P; ++p) w[p] = panels.weights[p] + a.segments[s].weight_offset;
     int k = a.segments[s].x_offset;
     const int end = k + a.segments[s].k;
+    const int64_t ahead = bytes_ahead(a, s, a.segments[s].k / F::kWordInputs * 64, F::kPrefetch);
     while (k < end) {
       const int next = k / F::kBlock;
       if (next != block) {
@@ -130,7 +131,7 @@ template <typename F, int R, int P, int U>
           __m512i weights[P];
 #pragma GCC unroll 2
           for (int p = 0; p < P; ++p) {
-            if (P == 1) _mm_prefetch(w[p] + 64 * u + F::kPrefetch, _MM_HINT_T0);
+            if (P == 1) _mm_prefetch(w[p] + 64 * u + ahead, _MM_HINT_T0);
             weights[p] = _mm512_loadu_si512(w[p] + 64 * u);
           }
 #pragma GCC unroll 24

@@ -74,6 +74,8 @@ template <int R>
     const std::byte* step = base + a.segments[s].weight_offset;
     int k = a.segments[s].x_offset;
     const int end = k + a.segments[s].k;
+    const int64_t ahead =
+        bytes_ahead(a, s, a.segments[s].k * kStepBytes / kInt4Step, kPrefetchIntegers);
     int half = 0;
     while (k < end) {
       const int next = k / kQuantBlock;
@@ -85,9 +87,9 @@ template <int R>
       const int stop = end < block_end ? end : block_end;
       for (; k < stop; k += kSumBlock) {
         for (int line = 0; line < 256; line += 64) {
-          _mm_prefetch(step + 256 * half + line + kPrefetchIntegers, _MM_HINT_T0);
+          _mm_prefetch(step + 256 * half + line + ahead, _MM_HINT_T0);
         }
-        if (half) _mm_prefetch(step + 512 + kPrefetchIntegers, _MM_HINT_T0);
+        if (half) _mm_prefetch(step + 512 + ahead, _MM_HINT_T0);
         add_group<R>(a, row, k, Group(step + 256 * half, step + 512 + 32 * half), sums.part);
         step += half * kStepBytes;
         half ^= 1;
