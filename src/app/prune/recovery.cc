@@ -74,6 +74,7 @@ class Recovery {
       measure(id, layer, fit, held_out);
       LinearMap map = output_map(layer, id.kind);
       loss = choose(fit, held_out, map);
+      check_cancel();
       put(index, std::move(map), loss);
     }
     result.losses.push_back(loss);
@@ -134,6 +135,7 @@ class Recovery {
         keep ? std::min(kMaxFeatureBytes / (4 * packed.features()), pruned_.rows()) : 0;
     features_.resize(static_cast<size_t>(room * packed.features()));
     runner_.run(packed, pruned_, nullptr, [&](const FeatureBlock& block) {
+      check_cancel();
       if (block.first_row == kept_rows_ && kept_rows_ + block.rows <= room) {
         std::copy_n(block.x, int64_t{block.rows} * block.features,
                     features_.data() + block.first_row * block.features);
@@ -206,6 +208,10 @@ class Recovery {
     map = std::move(candidates[best]);
     loss.refit = squared_error(fit, map);
     return loss;
+  }
+
+  void check_cancel() const {
+    if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
   }
 
   void protect() {
