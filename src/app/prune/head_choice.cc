@@ -83,21 +83,29 @@ int64_t head_loss_tokens(const ModelConfig& config, std::span<const int32_t> voc
   return std::clamp(affordable, kMinTokens, kHeadLossTokens);
 }
 
-HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
-                        const CalibrationSet& calibration, const HeadChoiceOptions& options,
-                        SublayerRunner& runner, const HeadChoiceProgress& progress) {
-  RemovedHeads lowest = lowest_heads(options.scores, options.count);
-  if (!options.search) return {std::move(lowest)};
-  RemovedHeads searched = options.search();
-  if (lowest == searched) return {std::move(lowest)};
-  const auto measure = [&](int done, const RemovedHeads& heads) {
-    if (progress) progress(done, 2);
-    return try_removal(checkpoint, calibration, options.recovery, runner, heads);
-  };
-  const Trial a = measure(0, lowest), b = measure(1, searched);
-  const bool same = std::abs(a.after - b.after) <= kSame;
-  if (same ? b.before < a.before : b.after < a.after) return {std::move(searched), true};
-  return {std::move(lowest)};
+size_t best_removal(std::shared_ptr<const Checkpoint> checkpoint, const CalibrationSet& calibration,
+                    const std::vector<RemovedHeads>& choices, const RecoveryOptions& recovery,
+                    SublayerRunner& runner,
+                    const std::function<void(int done, int total)>& progress) {
+  const size_t n = choices.size();
+  if (std::all_of(choices.begin(), choices.end(), [&](auto& c) { return c == choices[0]; })) {
+    return 0;
+  }
+  std::vector<Trial> trials;
+  double least = HUGE_VAL;
+  for (size_t i = 0; i < n; ++i) {
+    if (progress) progress(static_cast<int>(i), static_cast<int>(n));
+    const auto same = std::find(choices.begin(), choices.begin() + i, choices[i]);
+    trials.push_back(same < choices.begin() + i
+                         ? trials[same - choices.begin()]
+                         : try_removal(checkpoint, calibration, recovery, runner, choices[i]));
+    least = std::min(least, trials.back().after);
+  }
+  const auto best = std::min_element(trials.begin(), trials.end(), [&](auto& a, auto& b) {
+    const bool a_worse = a.after > least + kSame, b_worse = b.after > least + kSame;
+    return a_worse != b_worse ? b_worse : a.before < b.before;
+  });
+  return best - trials.begin();
 }
 
 }  // namespace sentinel

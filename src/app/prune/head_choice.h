@@ -29,27 +29,13 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
 // [n_layers] heads that go, ascending.
 using RemovedHeads = std::vector<std::vector<int>>;
 
-struct HeadChoiceOptions {
-  int count = 0;             // heads that go
-  HeadScores scores;         // one order of them
-  RecoveryOptions recovery;  // that follows
-  // The choice of a search. May be empty.
-  std::function<RemovedHeads()> search;
-};
-
-struct HeadChoice {
-  RemovedHeads heads;
-  bool searched = false;  // else the lowest of the scores
-};
-
-using HeadChoiceProgress = std::function<void(int done, int total)>;
-
-// The lowest heads of the scores or those of the search, compared by their losses on held-out
-// windows, after recovery on a part of the calibration text. If both are as good, it takes the one
-// with the lower loss before recovery: it leans less on what a refit learns from that text.
-HeadChoice choose_heads(std::shared_ptr<const Checkpoint> checkpoint,
-                        const CalibrationSet& calibration, const HeadChoiceOptions& options,
-                        SublayerRunner& runner, const HeadChoiceProgress& progress = nullptr);
+// Which of the choices to take, by their losses on held-out windows after a recovery on a part of
+// the calibration text. Among those that are as good, the one with the lowest loss before recovery:
+// it leans least on what a refit learns from that text. `choices`: at least one.
+size_t best_removal(std::shared_ptr<const Checkpoint> checkpoint, const CalibrationSet& calibration,
+                    const std::vector<RemovedHeads>& choices, const RecoveryOptions& recovery,
+                    SublayerRunner& runner,
+                    const std::function<void(int done, int total)>& progress = nullptr);
 
 // The tokens to measure the loss without each head on, so that all of it takes about a minute of
 // two cores: fewer for large models. Fewer than kHeadLossTokens: searches and comparisons of

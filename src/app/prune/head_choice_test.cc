@@ -44,33 +44,25 @@ TEST_F(HeadChoiceTest, LossesAreThoseOfTheModelWithoutTheHead) {
   }
 }
 
-TEST_F(HeadChoiceTest, TakesTheBetterOfTheLowestAndTheSearch) {
-  HeadChoiceOptions options{.count = 3,
-                            .scores = HeadScores(8, std::vector<double>(8)),
-                            .recovery = {},
-                            .search = nullptr};
-  options.recovery.type = fast_type(runner_.kernels());
-  options.scores[7] = {0, 0, 0, 0, 0, -3, -2, -1};
-  RemovedHeads late(8), early(8);
-  late[7] = {5, 6, 7};
-  early[0] = {0, 1, 2, 3, 4, 5, 6, 7};  // a whole layer: worse on any text
-  int compared = 0;
-  const auto count = [&](int, int) { ++compared; };
-  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, late);
-  options.search = [&] { return late; };
-  EXPECT_EQ(choose_heads(mini(), set_, options, runner_, count).heads, late);
-  EXPECT_EQ(compared, 0) << "nothing to compare";
-  options.search = [&] { return early; };
-  HeadChoice choice = choose_heads(mini(), set_, options, runner_, count);
-  EXPECT_EQ(choice.heads, late);
-  EXPECT_FALSE(choice.searched);
-  EXPECT_EQ(compared, 2);
-  options.count = 8;
-  options.scores[0].assign(8, -9);
-  options.search = [&] { return late; };
-  choice = choose_heads(mini(), set_, options, runner_, count);
-  EXPECT_EQ(choice.heads, late);
-  EXPECT_TRUE(choice.searched);
+TEST_F(HeadChoiceTest, TheBestRemovalLosesLeastAfterRecovery) {
+  RecoveryOptions recovery;
+  recovery.type = fast_type(runner_.kernels());
+  RemovedHeads few(8), layer(8), model(8);
+  few[7] = {5, 6, 7};
+  layer[0] = {0, 1, 2, 3, 4, 5, 6, 7};
+  model.assign(8, layer[0]);
+  std::vector<int> progress;
+  const auto best = [&](const std::vector<RemovedHeads>& choices) {
+    progress.clear();
+    return best_removal(mini(), set_, choices, recovery, runner_,
+                        [&](int done, int) { progress.push_back(done); });
+  };
+  EXPECT_EQ(best({few, layer, model}), 0U);
+  EXPECT_EQ(progress, (std::vector<int>{0, 1, 2}));
+  EXPECT_EQ(best({model, few, layer}), 1U);
+  EXPECT_EQ(best({model, layer}), 1U);
+  EXPECT_EQ(best({layer, layer}), 0U);
+  EXPECT_TRUE(progress.empty()) << "nothing to compare";
 }
 
 TEST(HeadLossTokens, AreFewerForLargeModels) {

@@ -288,24 +288,29 @@ struct Pruner::Impl {
 
   // Heads before a refit.
   void choose(PrunePlan& plan) {
-    HeadChoiceOptions o{head_goal(), rank("ablation").scores, recovery_options(), nullptr};
+    std::vector<HeadScores> orders{rank("ablation").scores};
+    std::vector<RemovedHeads> choices{lowest_heads(orders[0], head_goal())};
     if (head_loss_tokens(checkpoint->config(), set.vocabulary) == kHeadLossTokens) {
-      o.search = [&] {
-        PrunePlan searched;
-        searched.layers.resize(plan.layers.size());
-        search(searched, true, false);
-        RemovedHeads heads;
-        for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
-        return heads;
-      };
+      orders.push_back(rank("output").scores);
+      choices.push_back(lowest_heads(orders[1], head_goal()));
+      choices.push_back(searched_heads(plan));
     }
-    HeadChoice choice = choose_heads(checkpoint, set, o, runner, [&](int done, int total) {
-      report("comparing plans after recovery", done, total);
-    });
-    if (!choice.searched) plan.head_scores = std::move(o.scores);
-    for (size_t l = 0; l < choice.heads.size(); ++l) {
-      plan.layers[l].heads = std::move(choice.heads[l]);
+    const size_t best = best_removal(
+        checkpoint, set, choices, recovery_options(), runner,
+        [&](int done, int total) { report("comparing plans after recovery", done, total); });
+    if (best < orders.size()) plan.head_scores = std::move(orders[best]);
+    for (size_t l = 0; l < plan.layers.size(); ++l) {
+      plan.layers[l].heads = std::move(choices[best][l]);
     }
+  }
+
+  RemovedHeads searched_heads(const PrunePlan& plan) {
+    PrunePlan searched;
+    searched.layers.resize(plan.layers.size());
+    search(searched, true, false);
+    RemovedHeads heads;
+    for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
+    return heads;
   }
 
   void take_heads(const HeadScores& scores, PrunePlan& plan) const {
