@@ -43,7 +43,7 @@ class Sampler {
   };
 
   void load_scores(std::span<const float> logits);
-  void penalise();  // the scores of tokens that were seen
+  void penalise();            // the scores of tokens that were seen
   void select_top(size_t k);  // candidates_: the k best, in no order
   void cut_top_p(size_t limit);
   int32_t draw();
