@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "app/prune/blas_lock.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -90,6 +91,7 @@ class FeatureRegression {
       for (int b = 0; b < n_; ++b) c(a, b) = covariance(a, b);
     }
     for (int a = 0; a < n_; ++a) c(a, a) += ridge * c(a, a) + 1e-12;
+    const BlasLock lock;
     const Eigen::VectorXd w = c.ldlt().solve(y);
     Fit fit;
     fit.shift = mean[n_] / rows;

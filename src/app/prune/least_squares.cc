@@ -4,6 +4,7 @@
 #include <limits>
 #include <numeric>
 
+#include "app/prune/blas_lock.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -75,6 +76,7 @@ Eigen::MatrixXd lower_inverse(const Eigen::LLT<Eigen::MatrixXd>& llt) {
 }  // namespace
 
 double squared_error(const Moments& m, const LinearMap& map) {
+  const BlasLock lock;
   const RowMatrix w = matrix(map.w, m.n_x, m.n_y);
   const auto xy = matrix(m.xy, m.n_x, m.n_y);
   double error = m.yy - 2 * w.cwiseProduct(xy).sum();
@@ -91,6 +93,7 @@ double squared_error(const Moments& m, const LinearMap& map) {
 }
 
 LinearMap with_best_bias(const Moments& m, std::vector<float> w) {
+  const BlasLock lock;
   LinearMap map{std::move(w), {}};
   const RowMatrix weights = matrix(map.w, m.n_x, m.n_y);
   const Vector b = Eigen::Map<const Vector>(m.mean_y.data(), m.n_y) -
@@ -107,6 +110,7 @@ struct RidgeFit::System {
 };
 
 RidgeFit::RidgeFit(const Moments& m, const std::vector<float>& w0) : moments_(m) {
+  const BlasLock lock;
   auto system = std::make_unique<System>();
   system->start = matrix(w0, m.n_x, m.n_y);
   system->right = matrix(m.xy, m.n_x, m.n_y) - matrix(m.xx, m.n_x, m.n_x) * system->start;
@@ -115,6 +119,7 @@ RidgeFit::RidgeFit(const Moments& m, const std::vector<float>& w0) : moments_(m)
 RidgeFit::~RidgeFit() = default;
 
 LinearMap RidgeFit::operator()(double ridge) const {
+  const BlasLock lock;
   if (moments_.n_x == 0) return with_best_bias(moments_, {});
   const Factor f = factor(moments_, ridge);
   return with_best_bias(moments_, floats(system_->start + f.llt.solve(system_->right)));
@@ -150,6 +155,7 @@ struct OptimalRemoval::State {
 OptimalRemoval::OptimalRemoval(const Moments& m, const std::vector<float>& w0, int n_y,
                                double ridge)
     : state_(std::make_unique<State>()) {
+  const BlasLock lock;
   State& s = *state_;
   s.w = matrix(w0, m.n_x, n_y);
   s.mean_x = Eigen::Map<const Vector>(m.mean_x.data(), m.n_x);
@@ -168,6 +174,7 @@ OptimalRemoval::~OptimalRemoval() = default;
 OptimalRemoval::OptimalRemoval(OptimalRemoval&&) noexcept = default;
 
 double OptimalRemoval::cost(int first, int count) const {
+  const BlasLock lock;
   const State& s = *state_;
   const auto w = s.w.middleRows(first, count);
   const Eigen::MatrixXd block = s.inverse.block(first, first, count, count);
@@ -185,6 +192,7 @@ std::vector<double> OptimalRemoval::single_costs() const {
 }
 
 void OptimalRemoval::remove(std::span<const int> features) {
+  const BlasLock lock;
   State& s = *state_;
   const auto n = static_cast<Eigen::Index>(features.size());
   if (n == 0) return;
@@ -207,6 +215,7 @@ void OptimalRemoval::remove(std::span<const int> features) {
 }
 
 LinearMap OptimalRemoval::map_without(int first, int count) const {
+  const BlasLock lock;
   const State& s = *state_;
   std::vector<int> index(static_cast<size_t>(count));
   std::iota(index.begin(), index.end(), first);
@@ -217,7 +226,10 @@ LinearMap OptimalRemoval::map_without(int first, int count) const {
   return s.to_map(w);
 }
 
-LinearMap OptimalRemoval::map() const { return state_->to_map(state_->w); }
+LinearMap OptimalRemoval::map() const {
+  const BlasLock lock;
+  return state_->to_map(state_->w);
+}
 double OptimalRemoval::removed_cost() const { return state_->cost; }
 
 }  // namespace sentinel

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "app/prune/parallel.h"
 #include "base/rng.h"
 #include "kernels/registry.h"
 #include "model/checkpoint/edited_checkpoint.h"
@@ -132,6 +133,23 @@ TEST(LeastSquares, NoFeaturesLeaveTheMean) {
   const LinearMap map = RidgeFit(m, {})(1e-2);
   ASSERT_EQ(map.bias.size(), 8u);
   for (int o = 0; o < 8; ++o) EXPECT_NEAR(map.bias[o], m.mean_y[o], 1e-5);
+}
+
+// blas_lock.h
+TEST(LeastSquares, FitsFromSeveralThreadsAreThoseOfOne) {
+  const Data d = correlated(1500, 1024, 256, 5);
+  ThreadPool pool(2);
+  const Moments m = moments_of(d, pool);
+  constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};
+  const auto errors = [&](int threads) {
+    ThreadPool some(threads);
+    const RidgeFit fit(m, d.w0);
+    std::vector<double> of_fits(32);
+    in_parallel(some, of_fits.size(),
+                [&](size_t i) { of_fits[i] = squared_error(m, fit(kRidges[i % 4])); });
+    return of_fits;
+  };
+  EXPECT_EQ(errors(2), errors(1));
 }
 
 TEST(OptimalRemoval, ClosedFormEqualsRefitOfWhatIsLeft) {
