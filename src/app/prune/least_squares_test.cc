@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <numeric>
 
-#include "app/prune/parallel.h"
 #include "base/rng.h"
 #include "kernels/registry.h"
 #include "model/checkpoint/edited_checkpoint.h"
@@ -145,8 +145,12 @@ TEST(LeastSquares, FitsFromSeveralThreadsAreThoseOfOne) {
     ThreadPool some(threads);
     const RidgeFit fit(m, d.w0);
     std::vector<double> of_fits(32);
-    in_parallel(some, of_fits.size(),
-                [&](size_t i) { of_fits[i] = squared_error(m, fit(kRidges[i % 4])); });
+    std::atomic<size_t> next{0};
+    some.run([&](int) {
+      for (size_t i; (i = next++) < of_fits.size();) {
+        of_fits[i] = squared_error(m, fit(kRidges[i % 4]));
+      }
+    });
     return of_fits;
   };
   EXPECT_EQ(errors(2), errors(1));

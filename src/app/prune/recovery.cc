@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "app/prune/panels.h"
-#include "app/prune/parallel.h"
 #include "app/prune/step_search.h"
 #include "base/error.h"
 
@@ -188,24 +188,25 @@ class Recovery {
       return loss;
     }
     const bool test = held_out.weight > 0;
-    const size_t n = test ? std::size(kRidges) : 1;
-    std::vector<LinearMap> candidates(n);
-    std::vector<double> errors(n);
     const RidgeFit ridge_fit(fit, map.w);
-    in_parallel(runner_.pool(), n, [&](size_t i) {
-      candidates[i] = ridge_fit(kRidges[i]);
-      if (test) errors[i] = squared_error(held_out, candidates[i]);
-    });
-    const auto best = std::min_element(errors.begin(), errors.end()) - errors.begin();
+    LinearMap best;
+    double least = HUGE_VAL;
+    for (const double ridge : std::span(kRidges).first(test ? std::size(kRidges) : 1)) {
+      LinearMap refitted = ridge_fit(ridge);
+      const double error = test ? squared_error(held_out, refitted) : 0;
+      if (!(error < least)) continue;
+      least = error;
+      best = std::move(refitted);
+      loss.ridge = ridge;
+    }
     // Too few tokens for so many weights: what was fitted is worth less than what was there.
-    if (test && squared_error(held_out, with_bias) <= errors[best]) {
+    if (test && !(least < squared_error(held_out, with_bias))) {
       loss.ridge = HUGE_VAL;
       loss.refit = loss.bias;
       map = std::move(with_bias);
       return loss;
     }
-    loss.ridge = kRidges[best];
-    map = std::move(candidates[best]);
+    map = std::move(best);
     loss.refit = squared_error(fit, map);
     return loss;
   }

@@ -6,7 +6,6 @@
 
 #include "app/prune/ffn_path.h"
 #include "app/prune/loss_meter.h"
-#include "app/prune/parallel.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -119,13 +118,13 @@ class Search {
     const int batch = std::max(options_.round_to, step / 4 / options_.round_to * options_.round_to);
     paths_.resize(model_.layers.size());
     levels_.assign(paths_.size(), 0);
-    in_parallel(runner_.pool(), paths_.size(), [&](size_t l) {
+    for (size_t l = 0; l < paths_.size(); ++l) {
       check_cancel();
       const int n = model_.layers[l].ffn_dim();
       const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
       paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
                            kRidge, batch, step, levels);
-    });
+    }
   }
 
   std::vector<int> removed_heads(size_t l) const {
