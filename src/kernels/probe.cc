@@ -65,8 +65,15 @@ double MachineProbe::read_gbps(size_t footprint, int passes) {
   const auto threads = static_cast<size_t>(pool_.size());
   const size_t unit = threads * kProbeStep;
   const size_t bytes = std::max<size_t>(1, (footprint + unit - 1) / unit) * unit;
-  const size_t share = bytes / threads;
-  if (buffer_.size() < bytes) fill(share);
+  if (buffer_.size() < bytes) fill(bytes / threads);
+  return read_gbps(std::span<const std::byte>(buffer_.data(), bytes), passes);
+}
+
+double MachineProbe::read_gbps(std::span<const std::byte> memory, int passes) {
+  const auto threads = static_cast<size_t>(pool_.size());
+  const size_t share = memory.size() / (threads * kProbeStep) * kProbeStep;
+  const size_t bytes = share * threads;
+  if (bytes == 0) return 0;
   const size_t repeats = std::max<size_t>(1, kBytesPerPass / bytes);
   Sink sinks[1024];
   double best = 0;
@@ -75,7 +82,7 @@ double MachineProbe::read_gbps(size_t footprint, int passes) {
     pool_.run([&](int thread) {
       uint64_t sum = 0;
       for (size_t i = 0; i < repeats; ++i) {
-        sum += kernels_.read(buffer_.data() + share * static_cast<size_t>(thread), share);
+        sum += kernels_.read(memory.data() + share * static_cast<size_t>(thread), share);
       }
       sinks[thread].value = static_cast<double>(sum);
     });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 #include "base/aligned_buffer.h"
@@ -34,6 +35,8 @@ class MachineProbe {
   // and again, each thread its own contiguous share: the best of `passes` after a first one.
   // The memory is kept for calls with as many bytes or fewer, until release().
   double read_gbps(size_t footprint, int passes = 5);
+  // The same of memory that the caller holds, rounded down; 0 when it is less than a step a thread.
+  double read_gbps(std::span<const std::byte> memory, int passes = 5);
   size_t held_bytes() const { return buffer_.size(); }
   void release();
 

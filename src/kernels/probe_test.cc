@@ -46,6 +46,10 @@ TEST(Probe, FootprintsOfAnySizeWork) {
   EXPECT_EQ(probe.held_bytes(), held);
   probe.release();
   EXPECT_EQ(probe.held_bytes(), 0U);
+  const std::vector<std::byte> memory(100'000);
+  EXPECT_GT(probe.read_gbps(memory, 1), 0);
+  EXPECT_EQ(probe.read_gbps(std::span(memory).first(3 * kProbeStep - 1), 1), 0);
+  EXPECT_EQ(probe.held_bytes(), 0U);
   for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::int8}) {
     EXPECT_GT(probe.arithmetic_gops(type, 1), 0);
   }

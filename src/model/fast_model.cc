@@ -123,6 +123,9 @@ class FastModel : public Model {
     return baseline + plan.weight_bytes +
            active * kv_position_bytes(info_.kv, weights_.head_dim_padded) * context;
   }
+  std::span<const std::byte> packed_weights() const override {
+    return {weights_.arena.data(), static_cast<size_t>(weights_.total_bytes)};
+  }
   OpBytes operation_bytes(int context) const override {
     Plan plan;
     build_plan(weights_, heads_, plan);

@@ -159,6 +159,8 @@ class Model {
     static_cast<void>(context);
     return {};
   }
+  // The memory that a decode step reads its weights from; empty where it is not one block.
+  virtual std::span<const std::byte> packed_weights() const { return {}; }
   // Multiply-add operations x 2 of the layers and lm_head for one token that sees `context`
   // positions, with the heads as they are now.
   virtual double flops_per_token(int context) const = 0;

@@ -252,12 +252,7 @@ class Bench {
     set_heads(engine, row.heads_closed_percent);
     double gbps = 0, gflops = 0;
     if (timed) {
-      // Pages cost seconds to get, so the probe in use keeps its own: one of all, as large as a
-      // model's weights.
-      for (Engine& other : engines_) {
-        if (&other != &engine) other.probe->release();
-      }
-      gbps = engine.probe->read_gbps(static_cast<size_t>(state.bytes_per_run_step));
+      gbps = machine_gbps(engine, static_cast<size_t>(state.bytes_per_run_step));
       gflops = engine.probe->arithmetic_gops(row.info.weights);
     }
     reset_peak_rss();
@@ -274,6 +269,20 @@ class Bench {
     state.machine_gflops.push_back(gflops);
     state.bandwidth_fractions.push_back(row.bytes_per_token * ts / 1e9 / gbps);
     state.flops_fractions.push_back(state.flops_per_token * ts / 1e9 / gflops);
+  }
+
+  // How fast this machine reads as many bytes as a step does. Of the model's own weights, so that
+  // nothing of their size is held beside them; where a step reads far more, of memory of the probe.
+  double machine_gbps(Engine& engine, size_t bytes) {
+    const std::span<const std::byte> weights = engine.model->packed_weights();
+    if (bytes <= weights.size() + weights.size() / 8) {
+      return engine.probe->read_gbps(weights.first(std::min(bytes, weights.size())));
+    }
+    // Pages cost seconds to get, so the probe in use keeps its own: one of all.
+    for (Engine& other : engines_) {
+      if (&other != &engine) other.probe->release();
+    }
+    return engine.probe->read_gbps(bytes);
   }
 
   // Seconds, or 0 when cancelled.
