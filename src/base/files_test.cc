@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/aligned_buffer.h"
@@ -58,6 +59,18 @@ TEST_F(Files, MappedFileHoldsTheBytesAndRefusesEmptyFiles) {
   EXPECT_EQ(file.bytes()[0], std::byte{'m'});  // comes back from the page cache
   write_file_atomic(folder_ / "empty", "");
   EXPECT_THROW(MappedFile(folder_ / "empty"), Error);
+}
+
+TEST_F(Files, PartsOfAMappedFileAreReadFromTheFile) {
+  write_file_atomic(folder_ / "m", "mapped");
+  const MappedFile file(folder_ / "m");
+  std::array<std::byte, 4> part{};
+  file.read(file.bytes().subspan(2, 4), part.data());
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(part.data()), part.size()), "pped");
+  EXPECT_TRUE(file.holds(&file.bytes().back()));
+  EXPECT_FALSE(file.holds(part.data()));
+  fs::resize_file(folder_ / "m", 5);  // a mapping would end in SIGBUS where it held whole pages
+  EXPECT_THROW(file.read(file.bytes().subspan(2, 4), part.data()), Error);
 }
 
 TEST(Json, IsReadStrictly) {

@@ -18,12 +18,18 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  bool holds(const std::byte* data) const { return data >= data_ && data < data_ + size_; }
+  // Copies a part of bytes() from the file itself: its pages do not become resident. Error
+  // (runtime) when they cannot be read any more.
+  void read(std::span<const std::byte> part, std::byte* out) const;
+
   // Tells the kernel that these bytes are not needed for now: they leave this process' resident
   // memory and stay in the page cache.
   void release(std::span<const std::byte> part) const;
 
  private:
   std::filesystem::path path_;
+  int file_ = -1;
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -174,7 +174,7 @@ class FastModel : public Model {
   const ContributionNorms* norms() const { return norms_.get(); }
 
   DecoderContext context() {
-    return {checkpoint_->config(), checkpoint_->view(), weights_, kernels_, pool_};
+    return {checkpoint_->config(), *checkpoint_, weights_, kernels_, pool_};
   }
   // Null unless its hidden states are mixed in.
   FastModel* baseline() { return baseline_.get(); }
@@ -182,7 +182,7 @@ class FastModel : public Model {
   const IntegrationSet* integration() const override { return integration_; }
   // On kernels whose results for a row do not depend on how many rows there are.
   DecoderContext window_context() {
-    return {checkpoint_->config(), checkpoint_->view(), weights_, window_kernels_, pool_};
+    return {checkpoint_->config(), *checkpoint_, weights_, window_kernels_, pool_};
   }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 

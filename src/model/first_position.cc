@@ -11,7 +11,7 @@ FirstPosition::FirstPosition(const DecoderContext& own, const UnprunedWeights* u
     : own_(own), unpruned_(unpruned) {
   if (!unpruned) return;
   unpruned_cache_ = std::make_unique<KvCache>(unpruned->packed, KvType::f32, 1, 1);
-  const DecoderContext context{unpruned->checkpoint->config(), unpruned->checkpoint->view(),
+  const DecoderContext context{unpruned->checkpoint->config(), *unpruned->checkpoint,
                                unpruned->packed, own.kernels, own.pool};
   unpruned_workspace_ = std::make_unique<Workspace>(context, 1, unpruned_cache_->capacity());
   build_plan(unpruned->packed, HeadTable(context.config), plan_);
@@ -41,7 +41,7 @@ void FirstPosition::run(const HeadTable& heads, KvCache& cache, Workspace& works
     Decoder(own_).forward(plan_, cache, workspace, {&group, 1}, &token, nullptr);
     return;
   }
-  const DecoderContext context{unpruned_->checkpoint->config(), unpruned_->checkpoint->view(),
+  const DecoderContext context{unpruned_->checkpoint->config(), *unpruned_->checkpoint,
                                unpruned_->packed, own_.kernels, own_.pool};
   const RowGroup group{0, 0, 1, 0};
   unpruned_cache_->truncate(0, 0);

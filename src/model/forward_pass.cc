@@ -24,11 +24,6 @@ Epilogue epilogue_of(Activation activation) {
   return Epilogue::store;
 }
 
-void load_row(const MatrixView& m, int64_t row, float* out) {
-  load_elements(m.data + row * m.out_stride * static_cast<int64_t>(size_of(m.dtype)), m.dtype,
-                m.in_stride, m.n_in, out);
-}
-
 }  // namespace
 
 ForwardPass::ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache,
@@ -76,14 +71,15 @@ void ForwardPass::mark(Op op) {
 }
 
 void ForwardPass::embed() {
+  const ModelView& view = c_.checkpoint.view();
   const int64_t d = c_.config.d_model;
   for (const RowGroup& group : groups_) {
     for (int r = 0; r < group.rows; ++r) {
       const int64_t row = group.first_row + r;
       float* x = w_.x + row * w_.x_stride;
       float* position = w_.normed;
-      load_row(c_.view.token_embedding, tokens_[row], x);
-      load_row(c_.view.position_embedding, group.first_position + r, position);
+      c_.checkpoint.read_row(view.token_embedding, tokens_[row], x);
+      c_.checkpoint.read_row(view.position_embedding, group.first_position + r, position);
       for (int64_t i = 0; i < d; ++i) x[i] += position[i];
     }
   }
@@ -161,7 +157,7 @@ void ForwardPass::attention(int l) {
   o.epilogue = Epilogue::add;
   product(Op::attention_output, layer.o, o, layer.o.panels,
           {w_.context, w_.context_stride, int64_t{layer.n_slots} * c_.weights.head_dim_padded,
-           &plan.o_segments});
+           &plan.o_segments, w_.inputs});
 }
 
 // x += W_down activation(W_up norm2(x) + b_up) + b_down.
@@ -195,12 +191,12 @@ void ForwardPass::ffn(int l) {
   product(Op::ffn_up, layer.up, up, layer.up.panels, inputs);
   if (observer_) observe_ffn(l);
   product(Op::ffn_down, layer.down, down, layer.down.panels,
-          {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr});
+          {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr, w_.hidden});
 }
 
 ForwardPass::Source ForwardPass::normed(const std::vector<float>& weight,
                                         const std::vector<float>& bias) const {
-  return {w_.x, w_.x_stride, c_.weights.d_model_padded, nullptr, &weight, &bias};
+  return {w_.x, w_.x_stride, c_.weights.d_model_padded, nullptr, w_.inputs, &weight, &bias};
 }
 
 LinearArgs ForwardPass::linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
@@ -232,10 +228,10 @@ void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, in
     });
     return;
   }
-  args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, w_.inputs);
+  args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, source.space);
   if (source.norm_weight || c_.kernels.prepare[static_cast<int>(matrix.type)]) {
     run_shares(source.norm_weight ? Op::norm : op, [&](int s, int) {
-      make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, w_.inputs);
+      make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, source.space);
     });
   }
   many_rows(op, matrix, args, panels, out);
@@ -295,7 +291,7 @@ Operand ForwardPass::private_inputs(const Source& source, WeightType type, int m
   const Range missing{0, made_for == w_.product ? 0 : rows_};
   made_for = w_.product;
   const Operand inputs = make_inputs(source, type, missing, w_.normed + first * w_.x_stride,
-                                     rows_from(w_.inputs, first));
+                                     rows_from(source.space, first));
   if (member == 0 && source.norm_weight && missing.size() > 0) mark(Op::norm);
   return inputs;
 }

@@ -24,6 +24,7 @@ class ForwardPass {
     const float* x;
     int64_t x_stride, k;
     const std::vector<Segment>* segments;  // the inputs in use; null: all
+    const Operand& space;                  // for them, converted
     const std::vector<float>* norm_weight = nullptr;
     const std::vector<float>* norm_bias = nullptr;
   };

@@ -1,6 +1,7 @@
 #include "model/workspace.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace sentinel {
 namespace {
@@ -26,18 +27,22 @@ class Arena {
     take(operand.sums, rows * operand.sums_stride);
   }
   int64_t used() const { return used_; }
+  void move_to(int64_t used) { used_ = used; }
 
  private:
   std::byte* base_;
   int64_t used_ = 0;
 };
 
-// For rows of up to k inputs of any converted type; 64 bytes more so that rows do not fall on the
-// same cache sets.
-void set_strides(Operand& operand, const KernelTable& kernels, int64_t k) {
+// For rows of up to k inputs of any of these types that is converted; 64 bytes more so that rows do
+// not fall on the same cache sets.
+void set_strides(Operand& operand, const KernelTable& kernels,
+                 std::initializer_list<WeightType> types, int64_t k) {
   int bytes = 0;
-  for (const WeightType type : {WeightType::bf16, WeightType::int8, WeightType::int4}) {
-    bytes = std::max(bytes, kernels.input_bytes[static_cast<int>(type)]);
+  for (const WeightType type : types) {
+    if (type != WeightType::f32) {
+      bytes = std::max(bytes, kernels.input_bytes[static_cast<int>(type)]);
+    }
   }
   operand.stride = operand_width(k) * bytes + 64;
   operand.scales_stride = operand_width(k) / kQuantBlock + 1;
@@ -62,10 +67,12 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
   context_stride = padded_stride(dp * slots);
   ffn_stride = padded_stride(ffn_width);
   scores_stride = padded_stride(capacity);
-  set_strides(inputs, decoder.kernels,
-              std::max<int64_t>({weights.d_model_padded, dp * slots, ffn_width}));
-  set_strides(hidden, decoder.kernels, ffn_width);
-  set_strides(scratch, decoder.kernels, std::max<int64_t>(dp, capacity));
+  const WeightType body = weights.layers.empty() ? WeightType::f32 : weights.layers[0].down.type;
+  set_strides(inputs, decoder.kernels, {body, weights.lm_head.type},
+              std::max<int64_t>(weights.d_model_padded, dp * slots));
+  set_strides(hidden, decoder.kernels, {body}, ffn_width);
+  set_strides(scratch, decoder.kernels, {WeightType::bf16, WeightType::int8, WeightType::int4},
+              std::max<int64_t>(dp, capacity));
 
   const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
   const auto place = [&](std::byte* base) {
@@ -73,15 +80,19 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
     const int64_t normed_rows = std::max<int64_t>(max_rows, members * kSmallRows);
     arena.take(x, max_rows * x_stride);
     arena.take(normed, normed_rows * x_stride);
+    const int64_t start = arena.used();
     arena.take(qkv, max_rows * qkv_stride);
     arena.take(context, max_rows * context_stride);
+    const int64_t attention_end = arena.used();
+    arena.move_to(start);
     arena.take(ffn, max_rows * ffn_stride);
+    arena.move_to(std::max(attention_end, arena.used()));
     arena.take(scores, members * kAttentionRows * scores_stride);
     arena.take(catch_up, members * kAttentionRows * 2 * dp);
     arena.take(entropy, layers * max_rows * max_heads);
     arena.take(contribution, layers * max_rows * max_heads);
     arena.take(inputs, normed_rows);
-    arena.take(hidden, max_rows);
+    arena.take(hidden, normed_rows);
     arena.take(scratch, members * kAttentionRows);
     return arena.used();
   };

@@ -17,7 +17,7 @@ namespace sentinel {
 // What never changes while a model runs.
 struct DecoderContext {
   const ModelConfig& config;
-  const ModelView& view;  // for the embeddings, read from the mapped checkpoint
+  const Checkpoint& checkpoint;  // for the embeddings, read from the file
   const PackedWeights& weights;
   const KernelTable& kernels;
   ThreadPool& pool;
@@ -50,7 +50,7 @@ struct Workspace {
   float* normed;    // [max(max_rows, members * kSmallRows), x_stride]
   float* qkv;       // [max_rows, qkv_stride]: [slot][q | k | v][head_dim_padded]
   float* context;   // [max_rows, context_stride]: [slot][head_dim_padded]
-  float* ffn;       // [max_rows, ffn_stride]
+  float* ffn;       // [max_rows, ffn_stride], where qkv and context were
   float* scores;    // [members, kAttentionRows, scores_stride]
   float* catch_up;  // [members, kAttentionRows, 2 * head_dim_padded]
   float* entropy;   // [n_layers, max_rows, max_heads], nats
@@ -63,8 +63,9 @@ struct Workspace {
   // null where keep_entry() did not ask for one.
   std::vector<float*> entries;
   void keep_entry(int layer);
-  Operand inputs;   // as `normed`: shared by all rows, or kSmallRows private rows per member
-  Operand hidden;   // [max_rows, ffn]: what the up projection leaves for the down projection
+  // What products multiply with, as `normed`: shared by all rows, or kSmallRows private rows per
+  // member. `hidden` is for the down projection, `inputs` for all others.
+  Operand inputs, hidden;
   Operand scratch;  // [members, kAttentionRows]: queries and probabilities of an attention task
 
   // Which product a member's private rows of `inputs` were made for; products are numbered.

@@ -11,7 +11,7 @@ namespace {
 constexpr int kBatchRows = 512;  // of one forward pass when sequences are short
 constexpr int kBatchSequences = 256;
 
-// A Checkpoint of one layer that only lends views.
+// A Checkpoint that only lends views.
 class ViewCheckpoint : public Checkpoint {
  public:
   ViewCheckpoint(const ModelConfig& config, ModelView view)
@@ -187,7 +187,8 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
   const std::vector<float> no_positions(static_cast<size_t>(max_length) * d, 0.0F);
   view.position_embedding = floats_view(no_positions.data(), max_length, d);
   view.token_embedding = floats_view(in.x.data(), in.rows(), d);
-  const DecoderContext context{sublayer.config_, view, sublayer.weights_, kernels_, pool_};
+  const ViewCheckpoint stream(sublayer.config_, std::move(view));
+  const DecoderContext context{sublayer.config_, stream, sublayer.weights_, kernels_, pool_};
   Workspace workspace(context, max_rows, std::max(long_cache.capacity(), short_cache.capacity()));
   Capture capture(sublayer.id_.kind, sublayer.features_);
   capture.head_dim = sublayer.config_.head_dim;

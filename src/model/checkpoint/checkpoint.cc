@@ -1,6 +1,7 @@
 #include "model/checkpoint/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -43,6 +44,23 @@ class MappedCheckpoint : public Checkpoint {
   void release_pages() const override {
     for (const auto& file : files_) file.release(file.bytes());
   }
+  void read_row(const MatrixView& matrix, int64_t row, float* out) const override {
+    const auto element = static_cast<int64_t>(size_of(matrix.dtype));
+    const std::byte* begin = matrix.data + row * matrix.out_stride * element;
+    const auto file =
+        std::find_if(files_.begin(), files_.end(), [&](const auto& f) { return f.holds(begin); });
+    if (file == files_.end() || matrix.in_stride != 1) {
+      Checkpoint::read_row(matrix, row, out);
+      return;
+    }
+    std::array<std::byte, 4096> buffer;
+    const int64_t most = std::ssize(buffer) / element;
+    for (int64_t i = 0; i < matrix.n_in; i += most) {
+      const int64_t n = std::min(most, matrix.n_in - i);
+      file->read({begin + i * element, static_cast<size_t>(n * element)}, buffer.data());
+      load_elements(buffer.data(), matrix.dtype, 1, n, out + i);
+    }
+  }
 
  private:
   void map_weights(TensorTable& table) {
@@ -66,6 +84,12 @@ class MappedCheckpoint : public Checkpoint {
 };
 
 }  // namespace
+
+void Checkpoint::read_row(const MatrixView& matrix, int64_t row, float* out) const {
+  const auto element = static_cast<int64_t>(size_of(matrix.dtype));
+  load_elements(matrix.data + row * matrix.out_stride * element, matrix.dtype, matrix.in_stride,
+                matrix.n_in, out);
+}
 
 Error Checkpoint::not_finite(const std::string& tensor) const {
   const auto found = std::find_if(tensors().begin(), tensors().end(),

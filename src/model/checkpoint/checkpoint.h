@@ -38,6 +38,10 @@ class Checkpoint {
   virtual int64_t parameter_count() const = 0;                       // tied lm_head counted once
   virtual const std::string& origin() const = 0;  // "folder X" or "hub cache: name -> X"
 
+  // Row `row` [n_in] of a matrix of view(), as floats. Where it lies in a file it is read from
+  // there: a fault of its mapping takes longer, and leaves 64 KB around it in resident memory.
+  // Error (runtime) when the file has been cut short meanwhile.
+  virtual void read_row(const MatrixView& matrix, int64_t row, float* out) const;
   // Lets these tensors' pages leave resident memory (they stay in the page cache).
   virtual void release_pages() const = 0;
 

@@ -1,5 +1,7 @@
 #include "model/checkpoint/checkpoint.h"
 
+#include <utility>
+
 #include "base/files.h"
 #include "model/checkpoint/checkpoint_test_util.h"
 
@@ -56,6 +58,30 @@ TEST_F(CheckpointTest, OpensTheBundledModel) {
   EXPECT_EQ(checkpoint->view().layers[2].down.at(9, 700), 0.029541015625F);
   checkpoint->release_pages();
   EXPECT_EQ(head.q.at(5, 7), 0.0699462890625F);
+}
+
+TEST_F(CheckpointTest, RowsReadFromTheFileAreThoseOfTheView) {
+  const auto checkpoint = Checkpoint::open(SENTINEL_SOURCE_DIR "/models/sentinel-mini");
+  const ModelView& view = checkpoint->view();
+  // `up` is stored the other way round: its rows are no stretch of the file.
+  for (const MatrixView* m :
+       {&view.token_embedding, &view.position_embedding, &view.layers[0].up}) {
+    std::vector<float> row(static_cast<size_t>(m->n_in));
+    for (const int64_t r : {int64_t{0}, m->n_out / 3, m->n_out - 1}) {
+      checkpoint->read_row(*m, r, row.data());
+      for (int64_t i = 0; i < m->n_in; ++i) ASSERT_EQ(row[i], m->at(r, i)) << m->name;
+    }
+  }
+  MatrixView wide = view.token_embedding;  // more than is read at once
+  wide.n_in *= std::exchange(wide.n_out, 1);
+  std::vector<float> row(static_cast<size_t>(wide.n_in));
+  checkpoint->read_row(wide, 0, row.data());
+  for (int64_t i = 0; i < wide.n_in; ++i) ASSERT_EQ(row[i], wide.at(0, i));
+  const std::vector<float> values{1, 2, 3, 4};  // not in the file
+  checkpoint->read_row({reinterpret_cast<const std::byte*>(values.data()), DType::f32, 2, 2, 2, 1},
+                       1, row.data());
+  EXPECT_EQ(row[0], 3);
+  EXPECT_EQ(row[1], 4);
 }
 
 TEST_F(CheckpointTest, ViewsFollowTheStorageOrder) {

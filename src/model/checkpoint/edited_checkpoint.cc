@@ -122,6 +122,9 @@ class EditedCheckpoint : public Checkpoint {
   int64_t parameter_count() const override { return parameter_count_; }
   const std::string& origin() const override { return origin_; }
   void release_pages() const override { model_->base->release_pages(); }
+  void read_row(const MatrixView& matrix, int64_t row, float* out) const override {
+    model_->base->read_row(matrix, row, out);
+  }
 
  private:
   std::shared_ptr<const EditableModel> model_;
