@@ -69,6 +69,7 @@ struct Case {
   int rows, k, n_out;
   bool skip;  // leave some inputs and some panels out
   Epilogue epilogue;
+  int run = 0;  // inputs of every segment, as heads have them; 0: of any length
 };
 
 // One product with its expected result; memory behind the operand is poisoned where kernels must
@@ -182,7 +183,10 @@ class Product {
 
   void choose_parts(Rng& rng) {
     const int unit = c_.type == WeightType::int4 ? 64 : 32;
-    for (int k = 0; k < c_.k; k += unit) {
+    for (int k = 0; c_.run > 0 && k + c_.run <= c_.k; k += (c_.run + 63) / 64 * 64) {
+      segments_.push_back({bytes_of(c_.type, k), k, c_.run});
+    }
+    for (int k = 0; c_.run == 0 && k < c_.k; k += unit) {
       if (c_.skip && rng.uniform() < 0.5) continue;
       // With a skip list int4 segments may also end in the middle of a step.
       const Segment next{bytes_of(c_.type, k), k, c_.skip && rng.uniform() < 0.3 ? 32 : unit};
@@ -324,10 +328,26 @@ TEST_P(Linear, ALongKKeepsItsPrecision) {
   const auto [isa, type] = GetParam();
   const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
   Rng rng(8);
-  for (const int rows : {1, 6, 40}) {
-    const Case c{type, rows, 4096, 33, false, Epilogue::gelu_tanh};
-    EXPECT_LT(Product(kernels, c, rng).worst_error(relative_tolerance(isa, type, c.epilogue)),
-              tolerance(isa, type, rows));
+  for (const bool skip : {false, true}) {
+    for (const int rows : {1, 6, 40}) {
+      const Case c{type, rows, 4096, 33, skip, Epilogue::gelu_tanh};
+      EXPECT_LT(Product(kernels, c, rng).worst_error(relative_tolerance(isa, type, c.epilogue)),
+                tolerance(isa, type, rows))
+          << "rows " << rows << " skip " << skip;
+    }
+  }
+}
+
+TEST_P(Linear, HeadsOfAnyWidthMayFillAPiece) {
+  const auto [isa, type] = GetParam();
+  const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
+  Rng rng(10);
+  for (const int run : {32, 64, 96, 160, 224}) {
+    for (const int rows : {1, 7, 17, 40}) {
+      const Case c{type, rows, 4096, 33, false, Epilogue::store, run};
+      EXPECT_LT(Product(kernels, c, rng).worst_error(), tolerance(isa, type, rows))
+          << "rows " << rows << ", heads of " << run;
+    }
   }
 }
 

@@ -124,7 +124,8 @@ struct KernelTable {
   // By weight type, null where there is none: as linear, but stores rows [0, args.rows) of `out`,
   // the inputs of a product of the same type, in place of args.y; block sums, but no sums of 32.
   // `begin` is a multiple of kInputPanels, and so is `end` unless it is the last panel; args.panels
-  // is null, n_out the number of outputs, a multiple of 32, and the epilogue is not `add`.
+  // is null, n_out the number of outputs, a multiple of 16, and the epilogue is not `add`. Zeros
+  // fill the last 32 inputs.
   void (*linear_to_inputs[4])(const LinearArgs& args, const Operand& out, int64_t begin,
                               int64_t end);
 };

@@ -12,39 +12,52 @@ namespace {
 
 constexpr int kDirectInt4Rows = 16;  // expanding costs as much: fewer use the nibbles directly
 constexpr int kPieceK = 1024;        // two panels of int8: 32 KiB
-constexpr int kPieceSegments = 64;
 constexpr int kStepBytes = 576;
+static_assert(kPieceK % kQuantBlock == 0);
 
 struct Int4Piece {
+  // Groups of kSumBlock inputs of a segment: its weights start at weight_offset of the int4 panel.
+  struct Source {
+    int64_t weight_offset;
+    int first_group, groups;
+  };
   alignas(64) std::byte weights[2][kPieceK * kPanel + 1024];
   alignas(64) float scales[2][kPanel];
-  Segment segments[kPieceSegments];  // weight_offset: into weights[p]
-  Segment sources[kPieceSegments];   // weight_offset: into the int4 panel
+  Segment segments[kPieceK / kSumBlock];  // weight_offset: into weights[p]
+  Source sources[kPieceK / kSumBlock];
   int n = 0;
 };
 
-// The next segments of up to kPieceK inputs from (index, done) on.
+// What is left from (index, done) on of up to kPieceK inputs. They are whole blocks: the sums that
+// undo the weights' offset are those of a block.
 inline void take_segments(const LinearArgs& a, int& index, int& done, Int4Piece& piece) {
-  int total = 0;
+  int total = 0, end = 0;
   piece.n = 0;
-  while (index < a.n_segments && piece.n < kPieceSegments && total < kPieceK) {
+  for (; index < a.n_segments; ++index, done = 0) {
     const Segment& s = a.segments[index];
-    const int left = s.k - done, room = kPieceK - total;
-    const int take = left < room ? left : room;
-    piece.sources[piece.n] = {s.weight_offset + int64_t{done} / kInt4Step * kStepBytes,
-                              s.x_offset + done, take};
-    piece.segments[piece.n++] = {int64_t{total} * kPanel, s.x_offset + done, take};
+    const int begin = s.x_offset + done, left = s.k - done;
+    if (end == 0) end = begin / kQuantBlock * kQuantBlock + kPieceK;
+    if (begin >= end) return;
+    const int take = left < end - begin ? left : end - begin;
+    piece.sources[piece.n] = {s.weight_offset, done / kSumBlock, take / kSumBlock};
+    piece.segments[piece.n++] = {int64_t{total} * kPanel, begin, take};
     total += take;
     done += take;
-    if (done == s.k) {
-      ++index;
-      done = 0;
-    }
+    if (take < left) return;
   }
 }
 
-inline __m512 group_scale(const std::byte* step, int group) {
-  const auto* p = reinterpret_cast<const __m256i*>(step + 512 + 32 * group);
+struct Int4Half {  // of a step of kInt4Step inputs
+  const std::byte* step;
+  int half;
+};
+inline Int4Half half_at(const std::byte* panel, const Int4Piece::Source& source, int index) {
+  const int group = source.first_group + index;
+  return {panel + source.weight_offset + int64_t{group / 2} * kStepBytes, group % 2};
+}
+
+inline __m512 group_scale(const std::byte* step, int half) {
+  const auto* p = reinterpret_cast<const __m256i*>(step + 512 + 32 * half);
   return _mm512_cvtph_ps(_mm256_loadu_si256(p));
 }
 
@@ -65,11 +78,9 @@ inline __m512i expand_quad(__m512i nibbles, __m512 ratio) {
 inline void expand_panel(const std::byte* panel, Int4Piece& piece, int p) {
   __m512 widest = _mm512_setzero_ps();
   for (int s = 0; s < piece.n; ++s) {
-    const std::byte* step = panel + piece.sources[s].weight_offset;
-    for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
-      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
-        widest = _mm512_max_ps(widest, _mm512_abs_ps(group_scale(step, g)));
-      }
+    for (int i = 0; i < piece.sources[s].groups; ++i) {
+      const auto [step, half] = half_at(panel, piece.sources[s], i);
+      widest = _mm512_max_ps(widest, _mm512_abs_ps(group_scale(step, half)));
     }
   }
   // A nibble reaches -8: the widest weight of a row is at most 8 * its widest group scale.
@@ -79,17 +90,15 @@ inline void expand_panel(const std::byte* panel, Int4Piece& piece, int p) {
   _mm512_store_ps(piece.scales[p], scale);
   const __m512i nibble = _mm512_set1_epi8(0x0f);
   for (int s = 0; s < piece.n; ++s) {
-    const std::byte* step = panel + piece.sources[s].weight_offset;
     std::byte* out = piece.weights[p] + piece.segments[s].weight_offset;
-    for (int k = 0; k < piece.sources[s].k; k += kInt4Step, step += kStepBytes) {
-      for (int g = 0; g < 2 && k + 32 * g < piece.sources[s].k; ++g) {
-        const __m512 ratio = _mm512_mul_ps(group_scale(step, g), inverse);
-        for (int j = 0; j < 4; ++j, out += 128) {
-          const __m512i both = _mm512_loadu_si512(step + 256 * g + 64 * j);
-          const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-          _mm512_storeu_si512(out, expand_quad(_mm512_and_si512(both, nibble), ratio));
-          _mm512_storeu_si512(out + 64, expand_quad(high, ratio));
-        }
+    for (int i = 0; i < piece.sources[s].groups; ++i) {
+      const auto [step, half] = half_at(panel, piece.sources[s], i);
+      const __m512 ratio = _mm512_mul_ps(group_scale(step, half), inverse);
+      for (int j = 0; j < 4; ++j, out += 128) {
+        const __m512i both = _mm512_loadu_si512(step + 256 * half + 64 * j);
+        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
+        _mm512_storeu_si512(out, expand_quad(_mm512_and_si512(both, nibble), ratio));
+        _mm512_storeu_si512(out + 64, expand_quad(high, ratio));
       }
     }
   }
