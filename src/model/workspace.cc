@@ -72,7 +72,7 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
               std::max<int64_t>(weights.d_model_padded, dp * slots));
   set_strides(hidden, decoder.kernels, {body}, ffn_width);
   set_strides(scratch, decoder.kernels, {WeightType::bf16, WeightType::int8, WeightType::int4},
-              std::max<int64_t>(dp, capacity));
+              std::max<int64_t>({dp, capacity, weights.d_model_padded}));
 
   const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
   const auto place = [&](std::byte* base) {

@@ -66,7 +66,9 @@ struct Workspace {
   // What products multiply with, as `normed`: shared by all rows, or kSmallRows private rows per
   // member. `hidden` is for the down projection, `inputs` for all others.
   Operand inputs, hidden;
-  Operand scratch;  // [members, kAttentionRows]: queries and probabilities of an attention task
+  // [members, kAttentionRows]: an attention task's queries and probabilities, and the inputs that a
+  // returning head's keys and values are made from.
+  Operand scratch;
 
   // Which product a member's private rows of `inputs` were made for; products are numbered.
   struct alignas(64) PrivateRows {
