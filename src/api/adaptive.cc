@@ -58,7 +58,7 @@ AdaptiveModel load(const BaselineModel& baseline, const AdaptiveOptions& options
     engine.head_means = load_head_means(options.head_means, *checkpoint);
   }
   const auto whole = dense_checkpoint(options, dense);
-  AdaptiveModel::Impl impl{baseline, nullptr, nullptr, {}};
+  AdaptiveModel::Impl impl{baseline, nullptr, nullptr, {}, engine.head_means};
   if (options.baseline_integration == "verify") {
     const VerifyModels models = verify_models(engine, draft_weights);
     impl.verify = {.ngrams = options.draft_ngrams, .draft_length = options.draft_length};

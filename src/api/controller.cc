@@ -20,7 +20,7 @@ void AdaptiveModel::set_controller(const ControllerOptions& options) {
   if (!options.text.empty()) {
     measure = text_measure(*impl_->model, require_tokenizer(impl_->baseline.impl()), options);
   }
-  auto controller = std::make_unique<Steering>(*impl_->model, options, std::move(measure));
+  auto controller = std::make_shared<Steering>(*impl_->model, options, std::move(measure));
   clear_controller();
   impl_->controller = std::move(controller);
 }
@@ -37,7 +37,7 @@ std::optional<ControllerReport> AdaptiveModel::controller_report() const {
 
 void AdaptiveModel::set_timing(bool on) {
   if (on) refuse_verify(*impl_, "timing");
-  impl_->timer = on ? std::make_unique<OperationTimer>(*impl_->model) : nullptr;
+  impl_->timer = on ? std::make_shared<OperationTimer>(*impl_->model) : nullptr;
 }
 
 }  // namespace sentinel

@@ -59,15 +59,17 @@ class Request {
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
-  // The engine's options with what steers and times the model.
+  // The engine's options with what steers and times the model. Another controller takes over with
+  // the next token; what times is chosen here.
   const GenerateOptions& options(AdaptiveModel::Impl& model) {
-    engine_.timer = model.timer.get();
-    if (Steering* controller = model.controller.get()) {
-      engine_.before_token = [this, controller](int token) {
-        controller->before_token(token, cancel_.flag());
-      };
-      engine_.after_step = [controller](int64_t ns) { controller->after_step(ns); };
-    }
+    timer_ = model.timer;
+    engine_.timer = timer_.get();
+    engine_.before_token = [this, &model](int token) {
+      if (const auto controller = model.controller) controller->before_token(token, cancel_.flag());
+    };
+    engine_.after_step = [&model](int64_t ns) {
+      if (const auto controller = model.controller) controller->after_step(ns);
+    };
     return engine_;
   }
 
@@ -92,6 +94,7 @@ class Request {
  private:
   const uint64_t seed_;
   const CancelFlag cancel_;
+  std::shared_ptr<OperationTimer> timer_;
   GenerateOptions engine_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "app/controller/steering.h"
 #include "app/generate/verified_text.h"
+#include "model/agency/head_means.h"
 #include "model/agency/performance.h"
 #include "model/checkpoint/checkpoint.h"
 #include "model/model.h"
@@ -23,8 +24,10 @@ struct AdaptiveModel::Impl {
   std::unique_ptr<Model> model;    // has the heads
   std::unique_ptr<Model> decider;  // with verify: what `model` drafts for; else null
   VerifyOptions verify;
-  std::unique_ptr<Steering> controller{};   // null: none
-  std::unique_ptr<OperationTimer> timer{};  // null: nothing is timed
+  std::shared_ptr<const HeadMeans> head_means{};  // null: closed heads leave nothing
+  // Shared with a generation that runs: its on_token may change them.
+  std::shared_ptr<Steering> controller{};   // null: none
+  std::shared_ptr<OperationTimer> timer{};  // null: nothing is timed
 
   // Whose text, logits and perplexity are the model's.
   Model& output() const { return decider ? *decider : *model; }

@@ -97,7 +97,10 @@ void AdaptiveModel::save_pretrained(const std::string& folder, const SaveOptions
   const std::optional<DType> dtype = parse_dtype(options.dtype);
   const ModelConfig& config = impl_->checkpoint().config();
   auto edited = std::make_shared<EditableModel>(impl_->baseline.impl().checkpoint);
+  std::optional<MeanOutputs> means;
+  if (impl_->head_means) means.emplace(impl_->checkpoint(), *impl_->head_means);
   for (int layer = 0; layer < config.n_layers; ++layer) {
+    if (means) means->add(layer, impl_->model->heads(), edited->layers[layer].o_bias.data());
     apply_factors(impl_->model->heads(), layer, config.head_dim, config.d_model,
                   edited->layers[layer]);
   }
