@@ -54,6 +54,7 @@ TEST(AgencyScriptOption, BadScriptsAreUsageErrors) {
     more.insert(more.end(), {"--agency_script", folder / "s"});
     const Outcome outcome = run(greedy(more));
     EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.out, "");
     EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
   };
   fails("1 2 3 asleep\n", "line 1");

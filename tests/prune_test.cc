@@ -63,6 +63,20 @@ TEST(PruneCommand, WritesASmallerModelThatEvalAgreesWith) {
   EXPECT_EQ(changed.json()["layers"][0]["qkv"], 0);  // only Wo, W_down and biases are refitted
 }
 
+TEST(PruneCommand, APlanBringsItsRecovery) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "cut", again = folder / "again", other = folder / "other";
+  const Outcome cut =
+      run(prune({"--heads", "20", "--strategy", "magnitude", "--recover", "none", "--out", out}));
+  ASSERT_EQ(cut.exit_code, 0) << cut.err;
+  ASSERT_EQ(run(prune({"--plan", out + "/prune_plan.json", "--out", again})).exit_code, 0);
+  EXPECT_EQ(read_all(out + "/model.safetensors"), read_all(again + "/model.safetensors"));
+  ASSERT_EQ(run(prune({"--plan", out + "/prune_plan.json", "--recover", "bias", "--out", other}))
+                .exit_code,
+            0);
+  EXPECT_NE(read_all(out + "/model.safetensors"), read_all(other + "/model.safetensors"));
+}
+
 TEST(PruneCommand, TargetsAreMet) {
   const TemporaryFolder folder;
   const Outcome outcome =

@@ -176,8 +176,8 @@ class SENTINEL_API AdaptiveModel {
   std::vector<HeadId> prune(int percent, const HeadPruneOptions& options = {});
 
   // Writes a checkpoint that computes what this model computes as its heads are set: closed heads
-  // are left out and leave their mean with head_means, the factors of the others are multiplied into
-  // their output weights. What only a run has is not saved: protect_first, integration points.
+  // are left out and leave their mean with head_means, the factors of the others are multiplied
+  // into their output weights. What only a run has is not saved: protect_first, integration points.
   // `folder` must not exist. Error (usage, runtime).
   void save_pretrained(const std::string& folder, const SaveOptions& options = {}) const;
 

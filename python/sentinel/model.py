@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -192,12 +193,13 @@ class AdaptiveModel:
         against: Optional[AdaptiveModel] = None,
     ) -> EvaluationResult:
         """Perplexity, bits per byte, and with `against` the divergence from that model."""
-        with self._lock:
-            if against is None or against is self:
-                core = None if against is None else self._core
-                return self._core.evaluate(text, window, max_windows, core)
-            with against._lock:
-                return self._core.evaluate(text, window, max_windows, against._core)
+        # Two threads that compare the same two models must not take their locks crosswise.
+        locks = sorted({m._lock for m in (self, against) if m is not None}, key=id)
+        with contextlib.ExitStack() as held:
+            for lock in locks:
+                held.enter_context(lock)
+            core = None if against is None else against._core
+            return self._core.evaluate(text, window, max_windows, core)
 
     def set_head_state(
         self, layer_idx: int, head_idx: int, state: str, consent: Optional[bool] = None

@@ -365,6 +365,7 @@ TEST(Api, BadRequestsAreErrors) {
   const std::vector<int32_t> outside = {4096}, many(513, 1);
   expect_contains(error_of([&] { model.forward(outside); }), "4096");
   expect_contains(error_of([&] { model.forward(many); }), "513");
+  expect_contains(error_of([&] { model.generate_ids(outside); }), "4096");
   std::vector<float> small(10);
   expect_contains(error_of([&] { model.forward_into({many.data(), 1}, small); }), "logits");
   expect_contains(error_of([&] { model.forward_batch_into(-1, 5, {}, {}, {}); }), "batch");
@@ -435,6 +436,16 @@ TEST(Controlling, ClosesTowardsItsGoalAndOpensWhenCleared) {
                Error);  // the search ends too, and leaves the heads as they were
   EXPECT_EQ(model.info().heads_active, 63);
   model.clear_controller();
+  model.set_controller(options);
+  model.set_timing(true);
+  GenerationOptions changing{.max_new_tokens = 4, .temperature = 0};
+  changing.on_token = [&](int32_t, std::string_view) {  // neither is in use any more
+    model.clear_controller();
+    model.set_timing(false);
+    return true;
+  };
+  EXPECT_EQ(model.generate("The captain", changing).tokens.size(), 4U);
+  EXPECT_EQ(model.info().heads_active, 63);
   options.text.clear();
   expect_contains(error_of([&] { model.set_controller(options); }), "controller_text");
   AdaptiveModel extreme = load(3);

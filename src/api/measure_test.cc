@@ -252,8 +252,8 @@ TEST_F(Measuring, HeadMeansOfSavedStatisticsRepairClosedHeads) {
   EXPECT_LT(perplexity(with), perplexity(without));
   with.set_gate(3, 3, 0.5F);
   with.save_pretrained(folder_ + "/saved", {.dtype = "f32"});
-  AdaptiveModel saved = load_adaptive_model(load_baseline_model(folder_ + "/saved"),
-                                            {.optimization_level = 1});
+  AdaptiveModel saved =
+      load_adaptive_model(load_baseline_model(folder_ + "/saved"), {.optimization_level = 1});
   EXPECT_NEAR(perplexity(saved), perplexity(with), 1e-4 * perplexity(with));
   EXPECT_THROW(load_adaptive_model(mini, {.head_means = folder_ + "/no"}), Error);
   EXPECT_THROW(prune_model(mini, {.heads = 10, .save_stats = folder_}), Error);

@@ -68,29 +68,54 @@ json read_json(const fs::path& path, size_t max_bytes) {
   return parse_json(text, path.string());
 }
 
-void write_file_atomic(const fs::path& path, std::string_view bytes) {
-  const std::string temporary = fmt::format("{}.tmp{}", path.string(), getpid());
-  const auto fail = [&](const char* what) {
-    const int error = errno;
-    unlink(temporary.c_str());
-    throw runtime_error("{}: cannot {}: {}", path.string(), what, std::strerror(error));
-  };
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) fail("create");
+namespace {
+
+// A device, pipe or socket, which a file must not replace.
+bool is_special(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+// What a link stands for, whether it is there or not; else the path itself.
+fs::path behind_links(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return path;
+  const fs::path there = fs::canonical(path, error);
+  return error ? path.parent_path() / fs::read_symlink(path, error) : there;
+}
+
+// False, with errno, when not all of it could be written.
+bool write_all(int fd, std::string_view bytes) {
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t n = write(fd, bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const int error = errno;
-      close(fd);
-      errno = error;
-      fail("write");
-    }
+    if (n <= 0) return false;
     done += static_cast<size_t>(n);
   }
-  const bool flushed = fsync(fd) == 0;
-  if (close(fd) != 0 || !flushed) fail("write");
-  if (rename(temporary.c_str(), path.c_str()) != 0) fail("write");
+  return true;
+}
+
+}  // namespace
+
+void write_file_atomic(const fs::path& path, std::string_view bytes) {
+  const bool special = is_special(path);
+  const fs::path target = behind_links(path);
+  const std::string written =
+      special ? path.string() : fmt::format("{}.tmp{}", target.string(), getpid());
+  const auto fail = [&](const char* what, int fd) {
+    const int error = errno;
+    if (fd >= 0) close(fd);
+    if (!special) unlink(written.c_str());
+    throw runtime_error("{}: cannot {}: {}", path.string(), what, std::strerror(error));
+  };
+  const int create = special ? 0 : O_CREAT | O_TRUNC;
+  const int fd = open(written.c_str(), O_WRONLY | O_CLOEXEC | create, 0644);
+  if (fd < 0) fail(special ? "open" : "create", fd);
+  if (!write_all(fd, bytes)) fail("write", fd);
+  if (!special && fsync(fd) != 0) fail("write", fd);
+  if (close(fd) != 0) fail("write", -1);
+  if (!special && rename(written.c_str(), target.c_str()) != 0) fail("write", -1);
 }
 
 namespace {
@@ -140,6 +165,26 @@ void ensure_writable_directory(const fs::path& directory) {
                       directory.string(), error ? error.message() : "a file is in the way");
   }
   require_writable(directory);
+}
+
+void check_output_file(const fs::path& path, const char* option) {
+  if (path.empty()) return;
+  std::error_code error;
+  if (fs::is_directory(path, error)) {
+    throw usage_error("{}: {} is a folder; give a file name", option, printable(path.string()));
+  }
+  if (is_special(path)) {
+    if (access(path.c_str(), W_OK) == 0) return;
+    throw usage_error("{} {}: cannot write to it: {}; choose another", option,
+                      printable(path.string()), std::strerror(errno));
+  }
+  const fs::path target = behind_links(path);
+  const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  if (!fs::is_directory(parent, error)) {
+    throw usage_error("{}: there is no folder {}; make it or choose another", option,
+                      printable(parent.string()));
+  }
+  require_writable(parent);
 }
 
 void check_new_folder(const fs::path& folder, const char* option) {

@@ -17,8 +17,13 @@ nlohmann::json parse_json(std::string_view text, const std::string& name);
 nlohmann::json read_json(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 28);
 
 // Writes to a temporary file beside `path`, flushes it to disk and renames it, so that readers see
-// the old file or the new one. Error (runtime) names the path.
+// the old file or the new one. A link keeps standing for its file; a device or pipe is written to.
+// Error (runtime) names the path.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+
+// For a file that is written after long work. Error (usage) naming `option` if it cannot be: a
+// folder has its name, or there is none to make it in. Makes nothing. An empty path is fine.
+void check_output_file(const std::filesystem::path& path, const char* option);
 
 // Error (usage) unless `directory` exists or can be made, and is writable.
 void ensure_writable_directory(const std::filesystem::path& directory);

@@ -1,11 +1,14 @@
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base/aligned_buffer.h"
 #include "base/error.h"
@@ -48,6 +51,40 @@ TEST_F(Files, APipeIsRefusedAtOnce) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   EXPECT_THROW(read_file(pipe), Error);
   EXPECT_THROW(MappedFile{pipe}, Error);
+}
+
+TEST_F(Files, LinksStayLinksAndPipesStayPipes) {
+  write_file_atomic(folder_ / "file", "old");
+  fs::create_symlink("file", folder_ / "link");
+  fs::create_symlink("later", folder_ / "dangling");
+  write_file_atomic(folder_ / "link", "new");
+  write_file_atomic(folder_ / "dangling", "made");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link"));
+  EXPECT_EQ(read_file(folder_ / "file"), "new");
+  EXPECT_EQ(read_file(folder_ / "later"), "made");
+
+  const fs::path pipe = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::string got(8, '\0');
+  std::thread reader([&] {
+    const int fd = open(pipe.c_str(), O_RDONLY);
+    got.resize(static_cast<size_t>(std::max<ssize_t>(read(fd, got.data(), got.size()), 0)));
+    close(fd);
+  });
+  check_output_file(pipe, "--output");
+  write_file_atomic(pipe, "bytes");
+  reader.join();
+  EXPECT_EQ(got, "bytes");
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 5);  // nothing temporary is left
+}
+
+TEST_F(Files, OutputsAreCheckedBeforeTheWork) {
+  check_output_file("", "--output");
+  check_output_file(folder_ / "new", "--output");
+  EXPECT_TRUE(fs::is_empty(folder_));
+  EXPECT_THROW(check_output_file(folder_, "--output"), Error);
+  EXPECT_THROW(check_output_file(folder_ / "none" / "new", "--output"), Error);
 }
 
 TEST_F(Files, MappedFileHoldsTheBytesAndRefusesEmptyFiles) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 
 #include "base/error.h"
 
@@ -44,10 +45,18 @@ int checked(int n_threads) {
 ThreadPool::ThreadPool(int n_threads)
     : n_threads_(checked(n_threads)),
       claims_(new Claim[static_cast<size_t>(n_threads) * kMaxSharesPerThread]) {
-  for (int t = 1; t < n_threads; ++t) workers_.emplace_back([this, t] { work(t); });
+  try {
+    for (int t = 1; t < n_threads; ++t) workers_.emplace_back([this, t] { work(t); });
+  } catch (const std::exception& error) {
+    stop();
+    throw runtime_error("threads: cannot start {} of {}: {}; ask for fewer", workers_.size() + 1,
+                        n_threads - 1, error.what());
+  }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_.store(true);

@@ -56,6 +56,7 @@ class ThreadPool {
     std::atomic<uint64_t> call{0};  // the last call in which this share was taken
   };
 
+  void stop();
   void run_erased(int per_thread, Function function, const void* body);
   void work(int member);
   void wait_for_call(uint64_t after);

@@ -144,6 +144,8 @@ int run_heads(Arguments a, const RunContext& context) {
   if (!a.heatmap.empty() && !a.heatmap.ends_with(".svg") && !a.heatmap.ends_with(".png")) {
     throw usage_error("--heatmap {}: name a .svg or .png file", printable(a.heatmap));
   }
+  check_output_file(a.heatmap, "--heatmap");
+  check_output_file(a.save_preset, "--save_preset");
   if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
   if (!a.save_preset.empty()) return run_save_preset(a, context);

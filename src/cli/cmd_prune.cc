@@ -18,8 +18,7 @@ namespace {
 struct Arguments {
   ModelArguments model;
   PruneRunOptions run;
-  std::string recover = "refit", calibration, text, out, plan, stats, save_stats, dtype;
-  std::string protect_first = "off";
+  std::string recover, protect_first, calibration, text, out, plan, stats, save_stats, dtype;
   bool no_bench = false;
 };
 
@@ -105,8 +104,8 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
 int run_command(Arguments a, const RunContext& context) {
   PruneRunOptions& o = a.run;
   o.model = model_options(a.model);
-  o.prune.recover = parse_recover(a.recover);
-  o.prune.protect_first = parse_switch("protect_first", a.protect_first);
+  if (!a.recover.empty()) o.recover = parse_recover(a.recover);
+  if (!a.protect_first.empty()) o.protect_first = parse_switch("protect_first", a.protect_first);
   o.dtype = parse_dtype(a.dtype);
   o.calibration =
       a.calibration.empty() ? bundled_file("texts/calibration.txt").string() : a.calibration;
@@ -155,13 +154,15 @@ void add_method(CLI::App& command, Arguments& a) {
   add_option(command, "ffn_strategy", p.ffn_strategy,
              "for neurons: random, magnitude, output or obs (default: as --strategy, else obs)")
       ->type_name("NAME");
-  add_option(command, "recover", a.recover, "none, bias or refit")->capture_default_str();
+  add_option(command, "recover", a.recover,
+             "none, bias or refit (default: as in the plan, else refit)")
+      ->type_name("NAME");
   add_option(command, "round_to", p.round_to, "neurons of a layer go in multiples of this")
       ->capture_default_str();
   add_option(command, "protect_first", a.protect_first,
-             "on: position 0 will be computed by the whole model (see docs/pruning.md)")
-      ->type_name("on|off")
-      ->capture_default_str();
+             "on: position 0 will be computed by the whole model (see docs/pruning.md; default: "
+             "as in the plan, else off)")
+      ->type_name("on|off");
   add_option(command, "calibration", a.calibration,
              "text to calibrate on (default: texts/calibration.txt)")
       ->type_name("FILE");

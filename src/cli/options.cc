@@ -18,8 +18,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-std::optional<int> parse_int(std::string_view text) {
-  int value = 0;
+template <typename T = int>
+std::optional<T> parse_int(std::string_view text) {
+  T value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
@@ -49,6 +50,11 @@ class PlainHelp : public CLI::Formatter {
 };
 
 }  // namespace
+
+std::string check_unsigned(const std::string& text) {
+  if (parse_int<uint64_t>(text)) return "";
+  return fmt::format("{}: give a whole number from 0 to {}", printable(text), UINT64_MAX);
+}
 
 std::string both_spellings(const std::string& names) {
   std::string out;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "model/model.h"
@@ -16,10 +17,18 @@ namespace sentinel::cli {
 // `names`: comma-separated; entries without a leading dash are long names in snake_case.
 std::string both_spellings(const std::string& names);
 
+// What is wrong with the text of a whole number from 0 on; empty: nothing. The parser would take -1
+// and numbers of more than 64 bits for the largest one.
+std::string check_unsigned(const std::string& text);
+
 template <typename T>
 CLI::Option* add_option(CLI::App& command, const std::string& names, T& value,
                         const std::string& help) {
-  return command.add_option(both_spellings(names), value, help);
+  CLI::Option* option = command.add_option(both_spellings(names), value, help);
+  if constexpr (std::is_same_v<T, uint64_t> || std::is_same_v<T, std::optional<uint64_t>>) {
+    option->check(check_unsigned);
+  }
+  return option;
 }
 CLI::Option* add_flag(CLI::App& command, const std::string& names, bool& value,
                       const std::string& help);

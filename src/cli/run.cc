@@ -83,22 +83,6 @@ void flush_stdout() {
   }
 }
 
-// Before the work, so that hours of it are not lost to a bad path. Makes nothing.
-void check_output(const std::string& output) {
-  if (output.empty()) return;
-  const std::filesystem::path path(output);
-  std::error_code error;
-  if (std::filesystem::is_directory(path, error)) {
-    throw usage_error("--output: {} is a folder; give a file name", printable(output));
-  }
-  const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  if (!std::filesystem::is_directory(parent, error)) {
-    throw usage_error("--output: there is no folder {}; make it or choose another",
-                      printable(parent.string()));
-  }
-  ensure_writable_directory(parent);
-}
-
 std::string usage_hint(const Invocation& invocation) {
   return fmt::format("see sentinel {}{}--help", invocation.command,
                      invocation.command.empty() ? "" : " ");
@@ -160,7 +144,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
     return fail(invocation, ErrorKind::usage,
                 fmt::format("{}; {}", error.what(), usage_hint(invocation)));
   }
-  check_output(context.output);
+  check_output_file(context.output, "--output");
   for (const auto& [sub, runner] : runners) {
     if (!sub->parsed()) continue;
     invocation.command = sub->get_name();

@@ -79,7 +79,8 @@ void FirstPosition::copy_keys_values(KvCache& cache, int sequence) {
 void check_same_family(const ModelConfig& unpruned, const ModelConfig& pruned) {
   bool same = unpruned.family == pruned.family && unpruned.n_layers == pruned.n_layers &&
               unpruned.d_model == pruned.d_model && unpruned.head_dim == pruned.head_dim &&
-              unpruned.n_heads == pruned.n_heads && unpruned.vocab_size == pruned.vocab_size;
+              unpruned.n_heads == pruned.n_heads && unpruned.vocab_size == pruned.vocab_size &&
+              unpruned.context_length == pruned.context_length;
   for (int l = 0; same && l < pruned.n_layers; ++l) {
     const auto& all = unpruned.layers[l].head_ids;
     for (const int id : pruned.layers[l].head_ids) {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "model/session_checks.h"
 
 namespace sentinel {
 namespace {
@@ -68,6 +69,7 @@ class Run {
 
   void prefill(std::span<const int32_t> prompt) {
     start_ = now_s();
+    check_tokens(prompt, static_cast<int>(logits_.size()));
     for (const int32_t token : prompt) sampler_.accept(token);
     session_.truncate(0, 0);
     const double start = now_s();

@@ -50,6 +50,13 @@ void check(const BenchOptions& o) {
   check_numbers(o.threads, "threads", 1, 1024);
   check_numbers(o.heads_closed, "heads_closed", 0, 100);
   check_numbers(o.heads_removed, "heads_removed", 0, 100);
+  const std::pair<bool, const char*> empty[] = {
+      {o.depths.empty(), "depth"},
+      {o.batches.empty(), "batch"},
+      {o.heads_closed.empty() && o.heads_removed.empty(), "heads_closed"}};
+  for (const auto& [missing, name] : empty) {
+    if (missing) throw usage_error("{}: an empty list; give at least one number", name);
+  }
   check_numbers({o.repetitions}, "repetitions", 1, 100'000);
   check_numbers({o.warmup}, "warmup", 0, 100'000);
 }
@@ -274,8 +281,9 @@ class Bench {
   // How fast this machine reads as many bytes as a step does. Of the model's own weights, so that
   // nothing of their size is held beside them; where a step reads far more, of memory of the probe.
   double machine_gbps(Engine& engine, size_t bytes) {
+    constexpr size_t kMuch = size_t{1} << 20;
     const std::span<const std::byte> weights = engine.model->packed_weights();
-    if (bytes <= weights.size() + weights.size() / 8) {
+    if (bytes > kMuch && bytes <= weights.size() + weights.size() / 8) {
       return engine.probe->read_gbps(weights.first(std::min(bytes, weights.size())));
     }
     // Pages cost seconds to get, so the probe in use keeps its own: one of all.

@@ -51,6 +51,15 @@ TEST(Bench, ComparesTrackingAndRemovalInOneRun) {
   }
 }
 
+TEST(Bench, EmptyListsAreRefused) {
+  for (auto list : {&BenchOptions::depths, &BenchOptions::batches, &BenchOptions::heads_closed}) {
+    BenchOptions options;
+    (options.*list).clear();
+    options.heads_removed.clear();
+    EXPECT_THROW(run_bench(mini(), options), Error);
+  }
+}
+
 TEST(Bench, RowsCoverTheMatrixAndAddUp) {
   BenchOptions options;
   options.prompts = {12};

@@ -131,9 +131,10 @@ std::vector<ScriptEntry> read_script(const std::filesystem::path& path) {
 
 ScriptPlayer::ScriptPlayer(std::vector<ScriptEntry> entries, HeadTable& heads)
     : entries_(std::move(entries)), heads_(heads) {
+  HeadTable trial = heads_;  // what cannot be done is said before the first token
   for (const ScriptEntry& entry : entries_) {
     try {
-      heads_.status(entry.head);
+      apply(entry, trial);
     } catch (const Error& error) {
       throw usage_error("agency_script line {}: {}", entry.line, error.what());
     }

@@ -106,8 +106,46 @@ Moments PackedMoments::unpack() const {
   return m;
 }
 
+namespace {
+
+void add_hash(const MatrixView& m, std::string& text) {
+  std::vector<float> values(static_cast<size_t>(m.n_out * m.n_in));
+  const auto size = static_cast<int64_t>(size_of(m.dtype));
+  for (int64_t row = 0; row < m.n_out; ++row) {
+    load_elements(m.data + row * m.out_stride * size, m.dtype, m.in_stride, m.n_in,
+                  values.data() + row * m.n_in);
+  }
+  const auto* bytes = reinterpret_cast<const char*>(values.data());
+  text += fmt::format("\n{}", sha256_hex({bytes, values.size() * sizeof(float)}));
+}
+
+void add_hash(const VectorView& v, std::string& text) {
+  add_hash({v.data, v.dtype, 1, v.n, v.n, 1, v.name}, text);
+}
+
+// Of a model without tensors of its own: an edited one.
+void add_view(const ModelView& view, std::string& text) {
+  add_hash(view.token_embedding, text);
+  add_hash(view.position_embedding, text);
+  for (const LayerView& layer : view.layers) {
+    for (const HeadView& head : layer.heads) {
+      for (const MatrixView* m : {&head.q, &head.k, &head.v, &head.o}) add_hash(*m, text);
+      for (const VectorView* v : {&head.q_bias, &head.k_bias, &head.v_bias}) add_hash(*v, text);
+    }
+    for (const MatrixView* m : {&layer.up, &layer.down}) add_hash(*m, text);
+    for (const VectorView* v :
+         {&layer.norm1_weight, &layer.norm1_bias, &layer.o_bias, &layer.norm2_weight,
+          &layer.norm2_bias, &layer.up_bias, &layer.down_bias}) {
+      add_hash(*v, text);
+    }
+  }
+}
+
+}  // namespace
+
 std::string model_fingerprint(const Checkpoint& checkpoint) {
   std::string text = checkpoint.raw_config().dump();
+  if (checkpoint.tensors().empty()) add_view(checkpoint.view(), text);
   for (const CheckpointTensor& tensor : checkpoint.tensors()) {
     const auto* bytes = reinterpret_cast<const char*>(tensor.data);
     text += fmt::format("\n{} {}", tensor.name, sha256_hex({bytes, tensor.bytes}));

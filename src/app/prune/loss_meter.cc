@@ -103,14 +103,17 @@ void LossMeter::pack_lm_head() {
   lm_head_memory_ = AlignedBuffer(static_cast<size_t>(lm_head_.bytes()) + 1024);
   lm_head_.data = lm_head_memory_.data();
   std::atomic<bool> finite{true};
+  const auto task_of = [&](int64_t p) {
+    return PanelTask{{&view, 1}, p * kPanel,        view->n_in, options_.type,
+                     lm_head_.k, lm_head_.panel(p), 0,          nullptr};
+  };
+  std::vector<std::vector<float>> scratch(
+      static_cast<size_t>(runner_.pool().size()),
+      std::vector<float>(static_cast<size_t>(pack_scratch(task_of(0)))));
   runner_.pool().run([&](int thread) {
-    std::vector<float> scratch;
     const Range mine = share(lm_head_.panels, thread, runner_.pool().size());
     for (int64_t p = mine.begin; p < mine.end; ++p) {
-      const PanelTask task{{&view, 1}, p * kPanel,        view->n_in, options_.type,
-                           lm_head_.k, lm_head_.panel(p), 0,          nullptr};
-      scratch.resize(static_cast<size_t>(pack_scratch(task)));
-      if (pack_panel(task, runner_.kernels(), scratch.data())) finite = false;
+      if (pack_panel(task_of(p), runner_.kernels(), scratch[thread].data())) finite = false;
     }
   });
   base_->release_pages();
@@ -180,25 +183,34 @@ double LossMeter::head_loss(const Stream& stream) {
     }
     row += std::ssize(window);
   }
-  std::vector<double> sums(static_cast<size_t>(runner_.pool().size()));
+  const int members = runner_.pool().size();
+  std::vector<double> sums(static_cast<size_t>(members));
+  std::vector<HeadSpace> spaces;
+  for (int i = 0; i < members; ++i) spaces.push_back(head_space());
   runner_.pool().run([&](int thread) {
-    const Range mine = share(std::ssize(scored), thread, runner_.pool().size());
-    sums[thread] = sum_losses(std::span(scored).subspan(mine.begin, mine.size()));
+    const Range mine = share(std::ssize(scored), thread, members);
+    sums[thread] = sum_losses(std::span(scored).subspan(mine.begin, mine.size()), spaces[thread]);
   });
   return std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(scored.size());
 }
 
-double LossMeter::sum_losses(std::span<const Scored> scored) const {
+LossMeter::HeadSpace LossMeter::head_space() const {
+  const int64_t stride = operand_width(base_->config().d_model), rows = kLogitRows + kOverread;
+  const int bytes = runner_.kernels().input_bytes[static_cast<int>(options_.type)];
+  return {std::vector<float>(static_cast<size_t>(rows * stride)),
+          std::vector<float>(static_cast<size_t>(int64_t{kLogitRows} * n_logits())),
+          AlignedBuffer(static_cast<size_t>(rows * stride * bytes))};
+}
+
+double LossMeter::sum_losses(std::span<const Scored> scored, HeadSpace& space) const {
   const ModelConfig& config = base_->config();
   const KernelTable& kernels = runner_.kernels();
   const int vocab = n_logits(), d = config.d_model;
   const int64_t stride = operand_width(d);
-  std::vector<float> normed(static_cast<size_t>((kLogitRows + kOverread) * stride));
-  std::vector<float> logits(static_cast<size_t>(int64_t{kLogitRows} * vocab));
+  std::vector<float>&normed = space.normed, &logits = space.logits;
   Operand operand{};
   operand.stride = stride * kernels.input_bytes[static_cast<int>(options_.type)];
-  AlignedBuffer space(static_cast<size_t>((kLogitRows + kOverread) * operand.stride));
-  operand.data = space.data();
+  operand.data = space.operand.data();
   const Segment whole{0, 0, static_cast<int32_t>(lm_head_.k)};
   double sum = 0;
   for (size_t begin = 0; begin < scored.size(); begin += kLogitRows) {

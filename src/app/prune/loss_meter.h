@@ -55,7 +55,12 @@ class LossMeter {
     int32_t target;
   };
   double head_loss(const Stream& stream);
-  double sum_losses(std::span<const Scored> scored) const;
+  struct HeadSpace {  // of one member of the pool, whose bodies must not throw
+    std::vector<float> normed, logits;
+    AlignedBuffer operand;
+  };
+  HeadSpace head_space() const;
+  double sum_losses(std::span<const Scored> scored, HeadSpace& space) const;
   void protect(int next, Stream& stream) const;
 
   std::shared_ptr<const Checkpoint> base_;

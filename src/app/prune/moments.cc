@@ -104,6 +104,8 @@ void MomentAccumulator::flush() {
   std::atomic<int64_t> next_panel{0}, next_task{0};
   const int64_t n_tasks = (n_x_padded + kTaskRows - 1) / kTaskRows;
   const int rows = pending_;
+  const auto block_size = static_cast<size_t>(kTaskRows * columns_);
+  std::vector<float> blocks(static_cast<size_t>(pool_.size()) * block_size);
   pool_.run([&](int) {
     for (int64_t p; (p = next_panel.fetch_add(1)) < x_panels;) {
       for (int k = 0; k < rows; ++k) {
@@ -112,20 +114,20 @@ void MomentAccumulator::flush() {
       }
     }
   });
-  pool_.run([&](int) {
-    std::vector<float> block(static_cast<size_t>(kTaskRows * columns_));
+  pool_.run([&](int thread) {
+    float* const block = blocks.data() + static_cast<size_t>(thread) * block_size;
     const Segment segment{0, 0, rows};
     for (int64_t task; (task = next_task.fetch_add(1)) < n_tasks;) {
       const int64_t first = task * kTaskRows;
       const auto count = static_cast<int>(std::min<int64_t>(kTaskRows, n_x_padded - first));
       const LinearArgs args = f32_product(panels_.data(), int64_t{kBlock} * kPanel, segment,
                                           transposed_.data() + first * kStride, kStride, count,
-                                          block.data(), columns_, columns_);
+                                          block, columns_, columns_);
       const int64_t begin = first / kPanel;  // columns left of the diagonal follow by symmetry
       run_f32(kernels_, args, begin, n_panels);
       for (int r = 0; r < args.rows; ++r) {
         double* to = products_.data() + (first + r) * columns_;
-        const float* from = block.data() + r * columns_;
+        const float* from = block + r * columns_;
         for (int64_t c = begin * kPanel; c < columns_; ++c) to[c] += from[c];
       }
     }

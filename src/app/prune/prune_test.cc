@@ -216,6 +216,12 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
     EXPECT_EQ(again.layers[l].neurons, plan.layers[l].neurons);
   }
   EXPECT_THROW(read_plan(path, mini()->config(), "another"), Error);
+  // Models in memory differ by their weights, too.
+  const auto edited = std::make_shared<EditableModel>(mini());
+  const std::string before = model_fingerprint(*as_checkpoint(edited));
+  EXPECT_EQ(model_fingerprint(*as_checkpoint(edited)), before);
+  edited->layers[3].down[17] += 1;
+  EXPECT_NE(model_fingerprint(*as_checkpoint(edited)), before);
   const auto refuses = [&](const char* pointer, const nlohmann::json& value) {
     nlohmann::json broken = document;
     broken[nlohmann::json::json_pointer(pointer)] = value;

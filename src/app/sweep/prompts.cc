@@ -50,6 +50,7 @@ std::vector<Prompt> make_prompts(const Tokenizer& tokenizer, const std::vector<s
         prompt.tokens.push_back(filler[next % filler.size()]);
       }
       prompt.tokens.resize(length);
+      prompt.own_tokens = std::min(prompt.own_tokens, sequence_length);
     }
     prompts.push_back(std::move(prompt));
   }

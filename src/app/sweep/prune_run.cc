@@ -45,7 +45,11 @@ class PruneRun {
     prune_.stop_rule = stop_rule();
     if (!o_.plan.empty()) {
       prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
+      prune_.recover = parse_recover(prune_.plan->recover);
+      prune_.protect_first = prune_.plan->protect_first;
     }
+    prune_.recover = o_.recover.value_or(prune_.recover);
+    prune_.protect_first = o_.protect_first.value_or(prune_.protect_first);
   }
 
   PruneRunResult run() {
@@ -254,7 +258,7 @@ class PruneRun {
     if (model) {
       result.after.perplexity = eval.perplexity;
       result.divergence = eval.divergence;
-      if (o_.prune.protect_first) {
+      if (prune_.protect_first) {
         ModelOptions protect = o_.model;
         protect.protect_first = true;
         protect.unpruned = o_.checkpoint;

@@ -19,11 +19,13 @@ namespace sentinel {
 
 struct PruneRunOptions {
   std::shared_ptr<const Checkpoint> checkpoint;
-  PruneOptions prune;                 // its plan and stop_rule are set here, from what follows
-  std::filesystem::path calibration;  // text; needed unless nothing calibrates
-  std::filesystem::path text;         // to evaluate on
-  std::filesystem::path out;          // folder to make; empty only for a dry run
-  std::filesystem::path plan;         // to replay; empty: make one
+  PruneOptions prune;  // its plan, stop_rule, recover and protect_first are set from what follows
+  std::optional<Recover> recover;           // empty: as the plan says; without one refit
+  std::optional<bool> protect_first;        // empty: as the plan says; without one no
+  std::filesystem::path calibration;        // text; needed unless nothing calibrates
+  std::filesystem::path text;               // to evaluate on
+  std::filesystem::path out;                // folder to make; empty only for a dry run
+  std::filesystem::path plan;               // to replay; empty: make one
   std::filesystem::path stats, save_stats;  // folders; may be empty
   bool padded = false, dry_run = false;
   bool fit_integration = false;  // and save the weights of the integration points beside the model

@@ -32,6 +32,9 @@ std::string missing_weights_hint(const fs::path& folder) {
 }
 
 ModelLocation files_of_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::directory_iterator(folder, error);
+  if (error) throw bad_input("{}: cannot read this folder: {}", folder.string(), error.message());
   ModelLocation location{.folder = folder, .config = folder / kConfig};
   std::vector<std::string> missing;
   if (!is_file(location.config)) missing.emplace_back(kConfig);

@@ -59,6 +59,7 @@ json output_config(const Checkpoint& source, const ModelConfig& config) {
     per_layer[std::to_string(l)] = {{"n_head", config.layers[l].n_heads},
                                     {"n_inner", config.layers[l].ffn_dim}};
   }
+  if (raw.contains("sentinel") && !raw["sentinel"].is_object()) raw.erase("sentinel");  // null
   if (raw.contains("sentinel")) raw["sentinel"].erase("ffn_dims");
   if (uneven) raw["sentinel"]["ffn_dims"] = std::move(dims);
   if (raw.contains("sentinel") && raw["sentinel"].empty()) raw.erase("sentinel");
