@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
@@ -194,10 +193,9 @@ class AdaptiveModel:
     ) -> EvaluationResult:
         """Perplexity, bits per byte, and with `against` the divergence from that model."""
         # Two threads that compare the same two models must not take their locks crosswise.
-        locks = sorted({m._lock for m in (self, against) if m is not None}, key=id)
-        with contextlib.ExitStack() as held:
-            for lock in locks:
-                held.enter_context(lock)
+        other = self if against is None else against
+        first, second = sorted((self._lock, other._lock), key=id)
+        with first, second:
             core = None if against is None else against._core
             return self._core.evaluate(text, window, max_windows, core)
 

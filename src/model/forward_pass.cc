@@ -70,16 +70,24 @@ void ForwardPass::mark(Op op) {
   if (c_.trace) c_.trace->end(0, op, layer_);
 }
 
+// A prompt's rows are read from the file; a decode step makes no system calls.
 void ForwardPass::embed() {
   const ModelView& view = c_.checkpoint.view();
   const int64_t d = c_.config.d_model;
+  const auto load = [&](const MatrixView& matrix, int64_t row, float* out) {
+    if (few_rows()) {
+      load_row(matrix, row, out);
+    } else {
+      c_.checkpoint.read_row(matrix, row, out);
+    }
+  };
   for (const RowGroup& group : groups_) {
     for (int r = 0; r < group.rows; ++r) {
       const int64_t row = group.first_row + r;
       float* x = w_.x + row * w_.x_stride;
       float* position = w_.normed;
-      c_.checkpoint.read_row(view.token_embedding, tokens_[row], x);
-      c_.checkpoint.read_row(view.position_embedding, group.first_position + r, position);
+      load(view.token_embedding, tokens_[row], x);
+      load(view.position_embedding, group.first_position + r, position);
       for (int64_t i = 0; i < d; ++i) x[i] += position[i];
     }
   }

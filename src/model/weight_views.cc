@@ -121,6 +121,12 @@ void load_elements(const std::byte* data, DType type, int64_t stride, int64_t co
   load_loop<float>(data, stride, count, out, [](float value) { return value; });
 }
 
+void load_row(const MatrixView& matrix, int64_t row, float* out) {
+  const auto element = static_cast<int64_t>(size_of(matrix.dtype));
+  load_elements(matrix.data + row * matrix.out_stride * element, matrix.dtype, matrix.in_stride,
+                matrix.n_in, out);
+}
+
 void store_elements(const float* in, DType type, int64_t count, std::byte* out) {
   if (count <= 0) return;
   if (type == DType::f32) {

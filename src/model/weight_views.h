@@ -65,6 +65,8 @@ struct ModelView {
 float load_element(const std::byte* data, DType type);
 // count elements with the given stride (in elements) into out[0..count).
 void load_elements(const std::byte* data, DType type, int64_t stride, int64_t count, float* out);
+// Row `row` of a matrix: n_in floats.
+void load_row(const MatrixView& matrix, int64_t row, float* out);
 // count floats into `out`, rounded to nearest even; beyond the type's range they become infinite.
 void store_elements(const float* in, DType type, int64_t count, std::byte* out);
 // Whether none of the `count` stored elements is NaN or infinite.

@@ -110,11 +110,7 @@ namespace {
 
 void add_hash(const MatrixView& m, std::string& text) {
   std::vector<float> values(static_cast<size_t>(m.n_out * m.n_in));
-  const auto size = static_cast<int64_t>(size_of(m.dtype));
-  for (int64_t row = 0; row < m.n_out; ++row) {
-    load_elements(m.data + row * m.out_stride * size, m.dtype, m.in_stride, m.n_in,
-                  values.data() + row * m.n_in);
-  }
+  for (int64_t row = 0; row < m.n_out; ++row) load_row(m, row, values.data() + row * m.n_in);
   const auto* bytes = reinterpret_cast<const char*>(values.data());
   text += fmt::format("\n{}", sha256_hex({bytes, values.size() * sizeof(float)}));
 }

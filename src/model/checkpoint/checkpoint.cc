@@ -86,9 +86,7 @@ class MappedCheckpoint : public Checkpoint {
 }  // namespace
 
 void Checkpoint::read_row(const MatrixView& matrix, int64_t row, float* out) const {
-  const auto element = static_cast<int64_t>(size_of(matrix.dtype));
-  load_elements(matrix.data + row * matrix.out_stride * element, matrix.dtype, matrix.in_stride,
-                matrix.n_in, out);
+  load_row(matrix, row, out);
 }
 
 Error Checkpoint::not_finite(const std::string& tensor) const {
