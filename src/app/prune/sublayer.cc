@@ -38,6 +38,15 @@ MatrixView floats_view(const float* data, int64_t rows, int64_t width) {
   return {reinterpret_cast<const std::byte*>(data), DType::f32, rows, width, width, 1, "stream"};
 }
 
+// A model whose tokens are the rows of a stream, and whose positions [n, d_model] are all 0.
+ModelView stream_view(const Stream& in, const std::vector<float>& no_positions) {
+  ModelView view;
+  view.token_embedding = floats_view(in.x.data(), in.rows(), in.d_model);
+  view.position_embedding =
+      floats_view(no_positions.data(), std::ssize(no_positions) / in.d_model, in.d_model);
+  return view;
+}
+
 // Copies what the decoder shows into one dense block.
 class Capture : public Observer {
  public:
@@ -183,11 +192,8 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
   const KvType kv = sublayer.type_ == WeightType::f32 ? KvType::f32 : KvType::bf16;
   KvCache long_cache(sublayer.weights_, kv, 1, max_length);
   KvCache short_cache(sublayer.weights_, kv, max_sequences, 1);
-  ModelView view;
   const std::vector<float> no_positions(static_cast<size_t>(max_length) * d, 0.0F);
-  view.position_embedding = floats_view(no_positions.data(), max_length, d);
-  view.token_embedding = floats_view(in.x.data(), in.rows(), d);
-  const ViewCheckpoint stream(sublayer.config_, std::move(view));
+  const ViewCheckpoint stream(sublayer.config_, stream_view(in, no_positions));
   const DecoderContext context{sublayer.config_, stream, sublayer.weights_, kernels_, pool_};
   Workspace workspace(context, max_rows, std::max(long_cache.capacity(), short_cache.capacity()));
   Capture capture(sublayer.id_.kind, sublayer.features_);
