@@ -125,10 +125,11 @@ TEST(Switching, AHeadThatReturnsCatchesUpExactlyInEveryLayer) {
 // The same with other weights, in a session that is shorter than a row of inputs is wide.
 TEST(Switching, HeadsCatchUpWithWeightsOfEveryType) {
   const auto ids = some_tokens(40, 5);
-  // Rows of a window and single rows round int4 differently (docs/quantisation.md).
+  // Many rows and single rows add up in another order, and round int4 differently
+  // (docs/quantisation.md); wrong inputs differ by 1.4 and more.
   const std::pair<WeightType, float> types[] = {{WeightType::f32, 1e-3F},
-                                                {WeightType::bf16, 0.02F},
-                                                {WeightType::int8, 0.02F},
+                                                {WeightType::bf16, 0.1F},
+                                                {WeightType::int8, 0.1F},
                                                 {WeightType::int4, 0.6F}};
   for (const auto& [type, tolerance] : types) {
     const ModelOptions options{.level = 1, .threads = 2, .weights = type, .lm_head = type};
