@@ -58,8 +58,9 @@ configure_package_config_file(cmake/sentinelConfig.cmake.in sentinelConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(sentinelConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 file(RELATIVE_PATH path_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+# Not by OpenBLAS's own file: it names gfortran, which its shared library does not need to link.
 if(OPENBLAS_FOUND)
-  set(blas openblas)
+  list(JOIN OPENBLAS_LDFLAGS " " blas_libs)
 endif()
 configure_file(cmake/sentinel.pc.in sentinel.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sentinelConfig.cmake
