@@ -215,9 +215,25 @@ TEST(BadInput, NamesThatDoNotExist) {
   expect_refused({"generate", "-p", "x", "--agency", "maybe"}, "usage", "maybe");
   expect_refused({"generate", "-p", "x", "--colour", "red"}, "usage", "--colour");
   expect_refused({"generate"}, "usage", "--prompt");
-  expect_refused({"genrate", "-p", "x"}, "usage", "genrate");
+  expect_refused({"genrate", "-p", "x"}, "usage", "genrate: no such command; there are profile, ");
   expect_refused({"eval", "--text", "/no/such/text"}, "bad_input", "/no/such/text");
   expect_refused({"eval", "--text", "/dev/null"}, "bad_input", "/dev/null");
+}
+
+// What a script passes where its variable is not set.
+TEST(BadInput, EmptyNames) {
+  for (const char* option : {"--model", "--text", "--against", "--output", "--save_preset"}) {
+    expect_refused({"eval", option, ""}, "usage", option);
+  }
+  expect_refused({"prune", "--out", ""}, "usage", "--out");
+  expect_refused({"profile", "--output_dir", ""}, "usage", "--output_dir");
+}
+
+TEST(BadInput, TypesThatLevel0DoesNotHave) {
+  for (const char* option : {"--weights", "--lm_head", "--kv"}) {
+    expect_refused({"eval", "--level", "0", option, "int8"}, "usage", "level 0");
+    expect_refused({"profile", "--level", "0", option, "bf16"}, "usage", "level 0");
+  }
 }
 
 TEST(BadInput, TheEnvironmentIsCheckedToo) {

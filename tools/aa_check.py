@@ -31,15 +31,16 @@ def measure(binary, flags):
 
 
 def main():
-    own, _, flags = " ".join(sys.argv[1:]).partition(" -- ")
+    words = sys.argv[1:]
+    cut = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binary")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--least", type=int, default=19)
-    options = parser.parse_args(own.split())
+    options = parser.parse_args(words[:cut])
     inside = 0
     for run in range(options.runs):
-        difference, interval, neighbours = measure(options.binary, flags.split())
+        difference, interval, neighbours = measure(options.binary, words[cut + 1:])
         held = difference <= interval
         inside += held
         print(f"run {run + 1:2}: differs by {difference:5.2f} %, interval {interval:6.2f} %: "

@@ -123,13 +123,17 @@ int run_eval(Arguments arguments, const RunContext& context) {
   const EvalResult result =
       evaluate(*opened.model, text.tokens, options, base ? &*base : nullptr, show);
   progress.clear();
+  if (result.tokens_scored == 0) {
+    throw Error(ErrorKind::interrupted, "interrupted before the first window was scored");
+  }
   nlohmann::json document = to_json(result, text, opened.model->info(), arguments.text);
   document["baseline_integration"] = arguments.points.integration;
   document["unet"] = arguments.points.unet;
   if (base_model) document["level_base"] = base_model->info().level;
   std::optional<double> plain;
   if (!arguments.agency.head_means.empty() && !result.interrupted) {
-    plain = perplexity_without_means(arguments.model, arguments.agency, text, options);
+    plain =
+        perplexity_without_means(arguments.model, arguments.agency, &model_choice, text, options);
     document["perplexity_without_head_means"] = number(*plain);
     if (!context.json) fmt::print("without means    {:.4f}\n", *plain);
   }

@@ -176,6 +176,10 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
     print_speed(result, engine, document["seed"]);
     if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
     if (steerers.controller) fmt::print(stderr, "{}", to_text(steerers.controller->report()));
+    if (steerers.player.pending() > 0) {
+      fmt::print(stderr, "{} changes of the agency script were for tokens that were not reached\n",
+                 steerers.player.pending());
+    }
     if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
   }
   context.emit(document);

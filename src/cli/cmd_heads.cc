@@ -105,7 +105,7 @@ int run_save_preset(const Arguments& a, const RunContext& context) {
     PresetMeasurement measured = preset_measurement(model.info(), result, a.text, text);
     if (model.info().head_means) {
       measured.perplexity_without_head_means =
-          perplexity_without_means(a.model, a.agency, text, options);
+          perplexity_without_means(a.model, a.agency, nullptr, text, options);
     }
     measured.decode_tokens_per_second = decode_tokens_per_second(model, text, context.interrupted);
     preset.measured = measured;

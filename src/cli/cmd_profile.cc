@@ -76,6 +76,7 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
 
 void add_file_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "output_dir", options.output_dir, "parent of the run's folder")
+      ->type_name("FOLDER")
       ->capture_default_str();
   add_option(command, "output_prefix", options.output_prefix,
              "in front of the result file's name, followed by _");

@@ -172,9 +172,9 @@ void add_method(CLI::App& command, Arguments& a) {
   add_option(command, "search_tokens", p.search_tokens,
              "tokens that obs and ablation measure losses on (default: by the model's size)");
   add_option(command, "seed", p.seed, "of strategy random")->capture_default_str();
-  add_option(command, "stats", a.stats, "use these calibration statistics")->type_name("DIR");
+  add_option(command, "stats", a.stats, "use these calibration statistics")->type_name("FOLDER");
   add_option(command, "save_stats", a.save_stats, "keep the calibration statistics")
-      ->type_name("DIR");
+      ->type_name("FOLDER");
 }
 
 }  // namespace
@@ -184,7 +184,7 @@ Runner setup_prune(CLI::App& command) {
   add_model_options(command, a->model);
   add_amounts(command, *a);
   add_method(command, *a);
-  add_option(command, "out", a->out, "folder to make")->type_name("DIR");
+  add_option(command, "out", a->out, "folder to make")->type_name("FOLDER");
   add_flag(command, "padded", a->run.padded,
            "write the unpruned shape with zeros, for tools that need it");
   add_option(command, "dtype", a->dtype, "f32, f16 or bf16 (default: as the source)");

@@ -66,9 +66,7 @@ void read_controller(ControllerArguments& a) {
     }
   }
   const Controller checks(a.controller);
-  if (a.journal.empty()) return;
-  const std::filesystem::path folder = std::filesystem::path(a.journal).parent_path();
-  ensure_writable_directory(folder.empty() ? "." : folder);
+  check_output_file(a.journal, "--controller_journal");
 }
 
 void write_journal(const ControllerArguments& a, const Steering& steering) {

@@ -8,11 +8,16 @@
 
 namespace sentinel::cli {
 
+// Whether an option of this type name takes a path.
+inline bool is_path_type(const std::string& value) {
+  return value == "FILE" || value == "FOLDER" || value == "MODEL";
+}
+
 struct OptionRow {
   std::vector<std::string> short_names, long_names;  // without dashes; long: snake_case alone
   std::string value;                                 // "FILE"; empty: a flag
   std::string text, default_value;
-  bool takes_path() const { return value == "FILE" || value == "DIR" || value == "MODEL"; }
+  bool takes_path() const { return is_path_type(value); }
 };
 
 struct CommandRow {

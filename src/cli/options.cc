@@ -90,7 +90,8 @@ void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_t
              "0 to 3 (default: $OPTIMIZATION_LEVEL, else 1; see sentinel info --levels)")
       ->type_name("N");
   if (with_threads) {
-    add_option(command, "-t,threads", arguments.threads, "worker threads (default: all cores)")
+    add_option(command, "-t,threads", arguments.threads,
+               "worker threads (default: all cores; level 0 has one)")
         ->type_name("N");
   }
   add_option(command, "isa", arguments.isa,
@@ -123,6 +124,7 @@ ModelOptions model_options(const ModelArguments& arguments) {
   if (arguments.lm_head) options.lm_head = parse_weight_type(*arguments.lm_head);
   if (arguments.kv) options.kv = parse_kv_type(*arguments.kv);
   if (arguments.agency) options.agency = parse_agency_mode(*arguments.agency);
+  check_options(options);
   return options;
 }
 

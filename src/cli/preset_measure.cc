@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "app/profile/generation_timer.h"
+#include "base/error.h"
 
 namespace sentinel::cli {
 namespace {
 
-constexpr int kPromptTokens = 32, kNewTokens = 128;
+constexpr int kPromptTokens = 32, kNewTokens = 128, kLeastContext = 8;
 
 }  // namespace
 
@@ -28,17 +29,24 @@ PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& re
 }
 
 double perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
-                                const EvalText& text, const EvalOptions& options) {
+                                const ModelOptions* given, const EvalText& text,
+                                const EvalOptions& options) {
   agency.head_means.clear();
-  const OpenedModel opened = open_model(model, agency);
+  const OpenedModel opened = open_model(model, agency, given);
   EvalOptions plain = options;
   plain.tokenizer = opened.tokenizer.get();
-  return evaluate(*opened.model, text.tokens, plain, nullptr).perplexity;
+  const EvalResult result = evaluate(*opened.model, text.tokens, plain, nullptr);
+  if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+  return result.perplexity;
 }
 
 double decode_tokens_per_second(Model& model, const EvalText& text,
                                 const std::atomic<bool>* cancel) {
   const int context = model.config().context_length;
+  if (context < kLeastContext) {
+    throw usage_error("--save_preset: a context of {} is too short to time; give --unmeasured",
+                      context);
+  }
   const auto prompt = std::min(
       {std::ssize(text.tokens), std::ptrdiff_t{kPromptTokens}, std::ptrdiff_t{context / 4}});
   GenerationWork work;

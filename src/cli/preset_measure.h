@@ -11,11 +11,14 @@ namespace sentinel::cli {
 PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& result,
                                      const std::string& text_name, const EvalText& text);
 
-// Perplexity with the same heads when closed ones leave nothing behind.
+// Perplexity with the same heads when closed ones leave nothing behind; `given` as in open_model().
+// Error (interrupted).
 double perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
-                                const EvalText& text, const EvalOptions& options);
+                                const ModelOptions* given, const EvalText& text,
+                                const EvalOptions& options);
 
 // Of a short greedy generation behind the text's first tokens: the median of its steps.
+// Error (usage): the model's context is too short for one.
 double decode_tokens_per_second(Model& model, const EvalText& text,
                                 const std::atomic<bool>* cancel);
 

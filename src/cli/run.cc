@@ -7,6 +7,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "base/build_info.h"
@@ -94,6 +95,16 @@ std::string version_text() {
                      fmt::join(available_isas(detect_cpu_features()), " "));
 }
 
+// An option given without a value, as an unset variable in quotes is, would run on a default.
+void refuse_empty_paths(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (!is_path_type(option->get_type_name())) continue;
+    option->check([](const std::string& value) {
+      return value.empty() ? "an empty name; give one, or leave the option out" : "";
+    });
+  }
+}
+
 // Options that print a text made from the option table and end: no command is needed.
 void add_texts(CLI::App& app) {
   // Thrown to leave the parser; what() goes to standard output as it is.
@@ -114,6 +125,24 @@ void add_texts(CLI::App& app) {
       ->trigger_on_parse();
 }
 
+// --help and --version leave the parser by an exception, as mistakes do.
+int end_of_parsing(const CLI::App& app, const CLI::ParseError& error,
+                   const Invocation& invocation) {
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    app.exit(error, std::cout, std::cout);
+    std::cout.flush();
+    flush_stdout();
+    return kExitOk;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : all_commands()) names.emplace_back(command.name);
+  const bool known = invocation.command.empty() ||
+                     std::find(names.begin(), names.end(), invocation.command) != names.end();
+  return fail(invocation, ErrorKind::usage,
+              known ? fmt::format("{}; {}", error.what(), usage_hint(invocation))
+                    : fmt::format("no such command; there are {}", fmt::join(names, ", ")));
+}
+
 int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
                   const std::atomic<bool>* interrupted) {
   CLI::App app("Sentinel makes pretrained transformers smaller and faster, and says what it cost.",
@@ -130,19 +159,14 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
     add_flag(*sub, "json", context.json, "print one JSON document on stdout and nothing else");
     add_option(*sub, "-o,output", context.output, "write the JSON document to this file too")
         ->type_name("FILE");
+    refuse_empty_paths(*sub);
     runners.emplace_back(sub, std::move(runner));
   }
   add_texts(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-      app.exit(error, std::cout, std::cout);  // --help, --version
-      std::cout.flush();
-      return 0;
-    }
-    return fail(invocation, ErrorKind::usage,
-                fmt::format("{}; {}", error.what(), usage_hint(invocation)));
+    return end_of_parsing(app, error, invocation);
   }
   check_output_file(context.output, "--output");
   for (const auto& [sub, runner] : runners) {
@@ -171,6 +195,8 @@ int run(int argc, const char* const* argv, const std::atomic<bool>* interrupted)
     return fail(invocation, error.kind(), error.what());
   } catch (const std::bad_alloc&) {
     return fail(invocation, ErrorKind::runtime, "out of memory");
+  } catch (const std::system_error& error) {
+    return fail(invocation, ErrorKind::runtime, error.what());
   } catch (const std::exception& error) {
     return fail(invocation, ErrorKind::runtime, fmt::format("internal error: {}", error.what()));
   }

@@ -65,6 +65,9 @@ struct ModelOptions {
   std::shared_ptr<const IntegrationWeights> integration;
 };
 
+// Error (usage): no such level, or a number type that level 0 does not have (it is f32 alone).
+void check_options(const ModelOptions& options);
+
 // What really runs, read back from the model.
 struct ModelInfo {
   int level = 0;

@@ -55,6 +55,23 @@ LevelPreset level_preset(int level) {
   return kPresets[level];
 }
 
+void check_options(const ModelOptions& options) {
+  level_preset(options.level);
+  if (options.level != 0) return;
+  const auto refuse = [](const char* option, const char* type) {
+    throw usage_error(
+        "{}: level 0 computes in f32, {} would have no effect; choose level 1, 2 or 3", option,
+        type);
+  };
+  if (options.weights.value_or(WeightType::f32) != WeightType::f32) {
+    refuse("weights", to_string(*options.weights));
+  }
+  if (options.lm_head.value_or(WeightType::f32) != WeightType::f32) {
+    refuse("lm_head", to_string(*options.lm_head));
+  }
+  if (options.kv.value_or(KvType::f32) != KvType::f32) refuse("kv", to_string(*options.kv));
+}
+
 int tracking_interval(int level, AgencyMode mode) {
   constexpr int kAskedForByName = 8;  // as level 2, where the level itself would not track
   if (mode == AgencyMode::off) return 0;

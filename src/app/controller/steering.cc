@@ -66,12 +66,12 @@ void Steering::before_token(int index, const std::atomic<bool>* cancel) {
   } else if (version_ == 0 && measure_) {
     measure_text();
   }
-  if (controller_.holds_speed() && step_ns_.size() == step_ns_.capacity()) decide();
+  if (controller_.holds_speed() && std::ssize(step_ns_) == controller_.options().interval) decide();
   version_ = model_.heads().version();
 }
 
 void Steering::after_step(int64_t ns) {
-  if (step_ns_.size() < step_ns_.capacity()) step_ns_.push_back(ns);
+  if (std::ssize(step_ns_) < controller_.options().interval) step_ns_.push_back(ns);
 }
 
 // One pass over the text, with these heads closed, beside the sequence: it leaves no trace in the

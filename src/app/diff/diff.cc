@@ -154,14 +154,18 @@ CheckpointDiff diff_checkpoints(const Checkpoint& a, const Checkpoint& b) {
 json to_json(const CheckpointDiff& diff) {
   json layers = json::array();
   for (const LayerDiff& l : diff.layers) {
+    // Of layers that differ in width there is nothing to compare.
+    const auto ffn = [&](double distance) {
+      return l.ffn_a == l.ffn_b ? json(distance) : json(nullptr);
+    };
     layers.push_back({{"heads_a", l.heads_a},
                       {"heads_b", l.heads_b},
                       {"ffn_a", l.ffn_a},
                       {"ffn_b", l.ffn_b},
                       {"qkv", l.qkv},
                       {"o", l.o},
-                      {"up", l.up},
-                      {"down", l.down},
+                      {"up", ffn(l.up)},
+                      {"down", ffn(l.down)},
                       {"biases", l.biases},
                       {"norms", l.norms}});
   }

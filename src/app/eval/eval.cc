@@ -154,7 +154,11 @@ Windows eval_windows(const ModelConfig& config, std::span<const int32_t> tokens,
 EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer) {
   const std::string text = read_file(path);
   if (text.empty()) throw bad_input("{}: the file is empty; give a text to score", path.string());
-  return {tokenizer.encode(text), sha256_hex(text)};
+  EvalText scored{tokenizer.encode(text), sha256_hex(text)};
+  if (scored.tokens.size() < 2) {
+    throw bad_input("{}: one token is too few to score; give a longer text", path.string());
+  }
+  return scored;
 }
 
 EvalResult evaluate(Model& model, std::span<const int32_t> tokens, const EvalOptions& options,

@@ -34,7 +34,7 @@ FfnStrategy parse_ffn_strategy(std::string_view name) {
   for (size_t i = 0; i < std::size(kNames); ++i) {
     if (kNames[i] == name) return static_cast<FfnStrategy>(i);
   }
-  throw usage_error("--ffn_strategy {}: no such strategy; choose random, magnitude, output or obs",
+  throw usage_error("ffn_strategy {}: no such strategy; choose random, magnitude, output or obs",
                     printable(name));
 }
 

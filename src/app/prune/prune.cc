@@ -20,23 +20,22 @@ constexpr int64_t kStatsTokensPerFeature = 4, kMaxStatsTokens = 32768;
 
 void check(const PruneOptions& options, const ModelConfig& config, size_t tokens) {
   for (const auto& [name, value] :
-       {std::pair{"--heads", options.heads}, std::pair{"--ffn", options.ffn}}) {
+       {std::pair{"heads", options.heads}, std::pair{"ffn", options.ffn}}) {
     if (!(value >= 0 && value <= 100)) {
       throw usage_error("{} {}: give a percentage from 0 to 100", name, value);
     }
   }
   if (options.round_to < 1 || options.round_to > config.ffn_dim) {
-    throw usage_error("--round_to {}: give 1 to the {} neurons of a layer", options.round_to,
+    throw usage_error("round_to {}: give 1 to the {} neurons of a layer", options.round_to,
                       config.ffn_dim);
   }
   if (options.window < 0 || options.window > config.context_length ||
       (options.window > 0 && options.window < kMinWindow)) {
-    throw usage_error("--window {}: give {} to the model's context of {}", options.window,
-                      kMinWindow, config.context_length);
+    throw usage_error("window {}: give {} to the model's context of {}", options.window, kMinWindow,
+                      config.context_length);
   }
   if (options.calibration_tokens < 1) {
-    throw usage_error("--calibration_tokens {}: give a positive number",
-                      options.calibration_tokens);
+    throw usage_error("calibration_tokens {}: give a positive number", options.calibration_tokens);
   }
   find_ranking_strategy(options.strategy);
   if (!options.ffn_strategy.empty()) parse_ffn_strategy(options.ffn_strategy);

@@ -45,6 +45,18 @@ class PlanReader {
     }
     return value.get<double>();
   }
+  uint64_t count(const char* key) const {
+    if (!plan_.contains(key)) return 0;
+    if (!plan_[key].is_number_unsigned()) throw broken(fmt::format("\"{}\" is not a count", key));
+    return plan_[key].get<uint64_t>();
+  }
+  bool flag(const char* key) const {
+    if (!plan_.contains(key)) return false;
+    if (!plan_[key].is_boolean()) {
+      throw broken(fmt::format("\"{}\" is neither true nor false", key));
+    }
+    return plan_[key].get<bool>();
+  }
   int index(const json& value, int low, int n, const std::string& what) const {
     if (!value.is_number_integer() || value.get<int64_t>() < low || value.get<int64_t>() >= n) {
       throw broken(
@@ -169,7 +181,8 @@ PrunePlan read_plan(const std::filesystem::path& path, const ModelConfig& config
   plan.heads_percent = reader.number("heads_percent", 0, 100);
   plan.ffn_percent = reader.number("ffn_percent", 0, 100);
   plan.round_to = static_cast<int>(reader.number("round_to", 1, 1 << 20));
-  plan.seed = static_cast<uint64_t>(reader.number("seed", 0, 1e18));
+  plan.protect_first = reader.flag("protect_first");
+  plan.seed = reader.count("seed");
   plan.calibration_sha256 = reader.text("calibration_sha256");
   const json layers = document.value("layers", json());
   if (!layers.is_array() || std::ssize(layers) != config.n_layers) {

@@ -216,6 +216,13 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
     EXPECT_EQ(again.layers[l].neurons, plan.layers[l].neurons);
   }
   EXPECT_THROW(read_plan(path, mini()->config(), "another"), Error);
+  // A replay computes as the run that wrote the plan.
+  PrunePlan said = plan;
+  said.protect_first = true;
+  said.seed = UINT64_MAX;
+  write_file_atomic(path, to_json(said, mini()->config()).dump());
+  EXPECT_TRUE(read_plan(path, mini()->config(), plan.model_sha256).protect_first);
+  EXPECT_EQ(read_plan(path, mini()->config(), plan.model_sha256).seed, UINT64_MAX);
   // Models in memory differ by their weights, too.
   const auto edited = std::make_shared<EditableModel>(mini());
   const std::string before = model_fingerprint(*as_checkpoint(edited));
@@ -229,6 +236,8 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
     EXPECT_THROW(read_plan(path, mini()->config(), plan.model_sha256), Error) << pointer << value;
   };
   refuses("/layers/0/heads_removed", {8});
+  refuses("/protect_first", "yes");
+  refuses("/seed", -1);
   refuses("/layers/0/heads_removed", {3, 2});
   refuses("/layers/0/heads_removed", {-1});
   refuses("/layers/0/heads_removed", "all");

@@ -42,7 +42,7 @@ const RankingStrategy& find_ranking_strategy(std::string_view name) {
     if (strategy.name == name) return strategy;
     names += fmt::format("{}{}", names.empty() ? "" : ", ", strategy.name);
   }
-  throw usage_error("--strategy {}: no such strategy; choose one of {}", printable(name), names);
+  throw usage_error("strategy {}: no such strategy; choose one of {}", printable(name), names);
 }
 
 std::vector<HeadId> removal_order(const HeadScores& scores) {
@@ -67,8 +67,7 @@ int removal_count(int total_heads, int percent) {
 
 HeadRanking rank_heads(const RankingStrategy& strategy, const RankingInput& input) {
   if (strategy.calibrates && (input.model == nullptr || input.calibration.empty())) {
-    throw usage_error("--strategy {}: needs a calibration text; give one with --calibration",
-                      strategy.name);
+    throw usage_error("strategy {}: needs a calibration text", strategy.name);
   }
   HeadRanking ranking{strategy.name, strategy.definition, strategy.score(input), {}};
   for (size_t layer = 0; layer < ranking.scores.size(); ++layer) {

@@ -243,7 +243,7 @@ Recover parse_recover(std::string_view name) {
   for (size_t i = 0; i < std::size(kNames); ++i) {
     if (kNames[i] == name) return static_cast<Recover>(i);
   }
-  throw usage_error("--recover {}: unknown; choose none, bias or refit", printable(name));
+  throw usage_error("recover {}: unknown; choose none, bias or refit", printable(name));
 }
 
 RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,

@@ -91,7 +91,10 @@ void read_runs(const json& section, std::map<Key, RunResult>& runs) {
     if (!run.contains("generation_times")) continue;  // "comparison"
     if constexpr (std::is_same_v<Key, int>) {
       int number = 0;
-      std::from_chars(key.data(), key.data() + key.size(), number);
+      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
+      if (error != std::errc() || end != key.data() + key.size()) {
+        throw bad_input("\"{}\" is not a level", printable(key, 40));
+      }
       runs[number] = read_run(run);
     } else {
       runs[key] = read_run(run);
@@ -200,6 +203,8 @@ ProfileResult read_profile_result(const json& document, const std::string& name)
   } catch (const json::exception& error) {
     throw bad_input("{}: not a result file that this version can resume ({}); profile anew", name,
                     printable(error.what(), 120));
+  } catch (const Error& error) {
+    throw bad_input("{}: {}; profile anew", name, error.what());
   }
 }
 

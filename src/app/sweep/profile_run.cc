@@ -242,9 +242,6 @@ void ProfileRun::record_operations() {
     return fmt::format("{}_pruning{}_trace.json", cell.variant, cell.pruning_level);
   };
   auto cells = cells_.recorded();
-  if (options_.trace_export) {
-    for (const Cell* cell : cells) result_.traces.push_back(trace_name(*cell));
-  }
   std::erase_if(cells, [&](const Cell* cell) {
     const auto& known = cell->run.operations;
     const bool has_figures = !figures || (known && known->generations >= rounds);
@@ -256,7 +253,19 @@ void ProfileRun::record_operations() {
       folder_->save_trace(trace_name(cell), trace);
     };
   }
-  profile_operations(context(), cells, rounds, cell_progress("recording operations"), sink);
+  const auto list_traces = [&] {
+    result_.traces.clear();
+    for (const Cell* cell : cells_.recorded()) {
+      if (folder_->has_trace(trace_name(*cell))) result_.traces.push_back(trace_name(*cell));
+    }
+  };
+  try {
+    profile_operations(context(), cells, rounds, cell_progress("recording operations"), sink);
+  } catch (...) {
+    list_traces();
+    throw;
+  }
+  list_traces();
 }
 
 void ProfileRun::throughput() {

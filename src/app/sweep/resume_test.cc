@@ -76,6 +76,7 @@ TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
     ASSERT_TRUE(first.interrupted) << stage;
     const json before = saved();
     EXPECT_EQ(schema_errors(before), "") << stage;
+    for (const auto& name : first.traces) EXPECT_TRUE(fs::exists(run_folder() / "traces" / name));
     std::set<std::string> stages;
     const ProfileResult whole = resume_profile(
         first.run_folder, [&](const ProfileProgress& now) { stages.insert(now.stage); });
@@ -102,6 +103,15 @@ TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
       EXPECT_FALSE(stages.contains("loading")) << stage;
     }
     EXPECT_EQ(after["throughput_test"].size(), 6U) << stage;
+    for (const json& kept : before.value("throughput_test", json::object())) {
+      if (!kept.contains("prompt")) continue;  // "overall"
+      const json& now = after["throughput_test"];
+      EXPECT_TRUE(std::any_of(now.begin(), now.end(), [&](const json& run) {
+        if (run.value("full_prompt", "") != kept["full_prompt"]) return false;
+        const json &a = kept["generation_times"], &b = run["generation_times"];
+        return a.size() <= b.size() && std::equal(a.begin(), a.end(), b.begin());
+      })) << kept["prompt"];
+    }
     EXPECT_TRUE(fs::exists(run_folder() / "csv_reports/summary.csv"));
     EXPECT_TRUE(fs::exists(run_folder() / "traces/original_pruning50_trace.json"));
   }

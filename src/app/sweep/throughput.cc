@@ -10,8 +10,11 @@ void time_throughput(const CellContext& context, const Cell& cell,
                      const std::vector<Prompt>& prompts, int batch, int warmup, int iterations,
                      const CellProgress& progress, std::vector<ThroughputResult>& results) {
   std::vector<Cell> cells(prompts.size(), cell);
-  for (size_t i = 0; i < std::min(cells.size(), results.size()); ++i) {
-    if (results[i].prompt == prompts[i].text) cells[i].run = results[i].run;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const auto known = std::find_if(results.begin(), results.end(), [&](const ThroughputResult& r) {
+      return r.prompt == prompts[i].text;
+    });
+    if (known != results.end()) cells[i].run = known->run;
   }
   const auto keep = [&] {
     results.clear();

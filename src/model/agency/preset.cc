@@ -94,15 +94,17 @@ class Reader {
     PresetMeasurement m;
     m.text = text(object, "text");
     m.text_sha256 = text(object, "text_sha256");
-    m.tokens_scored = index(field(object, "tokens_scored"), "tokens_scored");
+    const json& scored = field(object, "tokens_scored");
+    if (!scored.is_number_integer() || scored < 0) fail("\"tokens_scored\" is not a count");
+    m.tokens_scored = scored.get<int64_t>();
     m.perplexity = number(object, "perplexity");
-    if (object.contains("perplexity_base")) m.perplexity_base = number(object, "perplexity_base");
-    m.level = index(field(object, "level"), "level");
-    m.weights = text(object, "weights");
-    m.head_means = flag(object, "head_means");
     const auto optional = [&](const char* key) {
       return object.contains(key) ? std::optional(number(object, key)) : std::nullopt;
     };
+    m.perplexity_base = optional("perplexity_base");
+    m.level = index(field(object, "level"), "level");
+    m.weights = text(object, "weights");
+    m.head_means = flag(object, "head_means");
     m.perplexity_without_head_means = optional("perplexity_without_head_means");
     m.decode_tokens_per_second = optional("decode_tokens_per_second");
     if (object.contains("threads")) m.threads = index(object["threads"], "threads");

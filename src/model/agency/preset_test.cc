@@ -38,7 +38,7 @@ TEST_F(PresetFile, SavedHeadsComeBack) {
   Preset preset = preset_of(table, "quiet");
   EXPECT_EQ(preset.heads.size(), 4U);
   EXPECT_FALSE(to_json(preset).contains("measured"));  // nothing measured, nothing claimed
-  preset.measured = PresetMeasurement{"v.txt", "ab", 511, 22.5, 20.25, 1, "f32", false};
+  preset.measured = PresetMeasurement{"v.txt", "ab", 5'000'000, 22.5, 20.25, 1, "f32", false};
   save_preset(path_, preset);
   const Preset read = load_preset(path_);
   EXPECT_EQ(to_json(read), to_json(preset));

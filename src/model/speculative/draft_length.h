@@ -23,7 +23,7 @@ class TargetCost {
  private:
   static constexpr int kKept = 9;
   struct Pass {
-    std::array<double, kKept> recent;
+    std::array<double, kKept> recent{};
     int64_t count = 0;
     double median() const;
   };

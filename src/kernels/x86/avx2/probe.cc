@@ -1,4 +1,3 @@
-#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "kernels/probe_kernels.h"
@@ -54,4 +53,3 @@ constexpr ProbeKernels kProbe{"avx2", read, multiply_add, 2 * 8 * kAccumulators}
 const ProbeKernels& avx2_probe() { return kProbe; }
 
 }  // namespace sentinel
-#endif

@@ -1,4 +1,3 @@
-#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "kernels/probe_kernels.h"
@@ -50,4 +49,3 @@ constexpr ProbeKernels kProbe{"avx512", read, multiply_add, 2 * 16 * kAccumulato
 const ProbeKernels& avx512_probe() { return kProbe; }
 
 }  // namespace sentinel
-#endif
