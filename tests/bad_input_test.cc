@@ -215,7 +215,7 @@ TEST(BadInput, NamesThatDoNotExist) {
   expect_refused({"generate", "-p", "x", "--agency", "maybe"}, "usage", "maybe");
   expect_refused({"generate", "-p", "x", "--colour", "red"}, "usage", "--colour");
   expect_refused({"generate"}, "usage", "--prompt");
-  expect_refused({"genrate", "-p", "x"}, "usage", "genrate: no such command; there are profile, ");
+  expect_refused({"genrate", "-p", "x"}, "usage", "no such command; there are profile, ");
   expect_refused({"eval", "--text", "/no/such/text"}, "bad_input", "/no/such/text");
   expect_refused({"eval", "--text", "/dev/null"}, "bad_input", "/dev/null");
 }
