@@ -111,8 +111,8 @@ struct Logits {
 };
 
 struct HeadPruneOptions {
-  std::string strategy = "magnitude";  // as `sentinel profile --pruning_method`: random, magnitude,
-                                       // output (needs a calibration text)
+  std::string strategy = "magnitude";  // as `sentinel profile --strategy`; all but random and
+                                       // magnitude need a calibration text
   std::string calibration_text;
   uint64_t seed = 0;  // of strategy "random"
 };

@@ -290,8 +290,9 @@ class AdaptiveModel:
         calibration_text: str = "",
         seed: int = 0,
     ) -> List[Tuple[int, int]]:
-        """Closes floor(heads * percent / 100) heads, those that the strategy (random, magnitude,
-        or output, which needs a calibration text) ranks lowest; returns them as (layer, head)."""
+        """Closes floor(heads * percent / 100) heads, those that the strategy (as ``sentinel
+        profile --strategy``; all but random and magnitude need a calibration text) ranks lowest;
+        returns them as (layer, head)."""
         with self._lock:
             return self._core.prune(percent, strategy, calibration_text, seed)
 

@@ -11,14 +11,6 @@
 namespace sentinel {
 namespace {
 
-std::optional<DType> parse_dtype(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-    if (name == to_string(type)) return type;
-  }
-  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16", printable(name));
-}
-
 // Removes the closed heads of a layer and folds the factors of the others into Wo.
 void apply_factors(const HeadTable& heads, int layer, int head_dim, int d_model,
                    EditableLayer& weights) {

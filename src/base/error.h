@@ -21,8 +21,8 @@ Error runtime_error(fmt::format_string<Args...> format, Args&&... args) {
   return Error(ErrorKind::runtime, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// The text with control characters, quotes and invalid UTF-8 replaced, cut to `max` bytes, so that
-// a name from a file cannot break an error message's single line.
+// The text with all but printable ASCII replaced by '?', cut to `max` bytes (then "..." follows),
+// so that a name from a file cannot break an error message's single line.
 std::string printable(std::string_view text, size_t max = 120);
 
 }  // namespace sentinel

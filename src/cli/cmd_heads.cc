@@ -1,12 +1,10 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
 #include "app/prune/head_report.h"
+#include "app/report/chart_files.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/commands.h"
@@ -50,44 +48,9 @@ void print_report(const HeadReport& report) {
   }
 }
 
-// librsvg's or ImageMagick's converter, whichever is installed.
-void convert_to_png(const std::string& svg_path, const std::string& png_path) {
-  const std::vector<std::vector<std::string>> converters = {
-      {"rsvg-convert", "-o", png_path, svg_path}, {"convert", svg_path, png_path}};
-  for (const auto& words : converters) {
-    std::vector<char*> argv;
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    const pid_t child = fork();
-    if (child == 0) {
-      const int null = open("/dev/null", O_WRONLY);
-      dup2(null, 1);
-      dup2(null, 2);
-      execvp(argv[0], argv.data());
-      _exit(127);
-    }
-    int status = 1;
-    if (child > 0) waitpid(child, &status, 0);
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  }
-  throw runtime_error(
-      "--heatmap {}: png needs librsvg2-bin (rsvg-convert) or imagemagick; install "
-      "one, or name a .svg file",
-      png_path);
-}
-
 void write_heatmap(const HeadReport& report, const std::string& model, const std::string& path) {
   const std::string svg = heatmap_svg(report, "Heads of " + model);
-  if (!path.ends_with(".png")) return write_file_atomic(path, svg);
-  const std::string temporary = path + ".tmp.svg";
-  write_file_atomic(temporary, svg);
-  try {
-    convert_to_png(temporary, path);
-  } catch (...) {
-    unlink(temporary.c_str());
-    throw;
-  }
-  unlink(temporary.c_str());
+  write_file_atomic(path, path.ends_with(".png") ? svg_to_png(svg) : svg);
 }
 
 // Instead of scores: the heads as the arguments set them, with what they were measured to do.

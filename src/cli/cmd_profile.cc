@@ -102,33 +102,18 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
       ->capture_default_str();
 }
 
-// Live on a terminal; elsewhere one line per stage.
-class StageReporter {
- public:
-  void operator()(const ProfileProgress& now) {
-    if (!now.notice.empty()) {
-      clear();
-      std::fprintf(stderr, "%s\n", now.notice.c_str());
-      return;
-    }
-    if (!terminal_) {
-      if (now.checking) return;
-      if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
-      stage_ = now.stage;
-      return;
-    }
-    std::string text = now.stage;
-    if (now.total > 0) text += fmt::format(" {}/{}", now.done + 1, now.total);
-    if (!now.detail.empty()) text += ": " + now.detail;
-    progress_.update(text);
+void show(const ProfileProgress& now, StageProgress& progress) {
+  if (!now.notice.empty()) {
+    progress.clear();
+    std::fprintf(stderr, "%s\n", now.notice.c_str());
+    return;
   }
-  void clear() { progress_.clear(); }
-
- private:
-  const bool terminal_ = isatty(STDERR_FILENO) != 0;
-  std::string stage_;
-  Progress progress_;
-};
+  if (now.checking && !progress.live()) return;
+  std::string details;
+  if (now.total > 0) details += fmt::format(" {}/{}", now.done + 1, now.total);
+  if (!now.detail.empty()) details += ": " + now.detail;
+  progress.show(now.stage, details);
+}
 
 // A resumed run has its settings already: others would be ignored.
 void check_alone(const CLI::App& command) {
@@ -143,12 +128,12 @@ int run_command(const RunContext& context, ProfileArguments& arguments) {
   ProfileOptions options = arguments.options;
   options.model_name = arguments.model.model;
   options.model_options = model_options(arguments.model);
-  StageReporter reporter;
-  const ProfileCallback progress = [&](const ProfileProgress& now) { reporter(now); };
+  StageProgress line;
+  const ProfileCallback progress = [&](const ProfileProgress& now) { show(now, line); };
   const ProfileResult result =
       arguments.resume.empty() ? run_profile(options, progress, context.interrupted)
                                : resume_profile(arguments.resume, progress, context.interrupted);
-  reporter.clear();
+  line.clear();
   context.emit(to_json(result));
   if (!context.json) std::fputs(console_report(result).c_str(), stdout);
   return result.interrupted ? kExitInterrupted : kExitOk;

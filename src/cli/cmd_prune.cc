@@ -22,40 +22,15 @@ struct Arguments {
   bool no_bench = false;
 };
 
-std::optional<DType> parse_dtype(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
-    if (name == to_string(type)) return type;
-  }
-  throw usage_error("--dtype {}: unknown; choose f32, f16 or bf16", printable(name));
-}
-
 bool parse_switch(const std::string& option, const std::string& value) {
   if (value == "on") return true;
   if (value == "off") return false;
   throw usage_error("--{} {}: give on or off", option, printable(value));
 }
 
-// Live on a terminal; elsewhere one line per stage.
-class StageReporter {
- public:
-  void operator()(const PruneProgress& now) {
-    if (!terminal_) {
-      if (now.stage != stage_) std::fprintf(stderr, "%s\n", now.stage.c_str());
-      stage_ = now.stage;
-      return;
-    }
-    std::string text = now.stage;
-    if (now.total > 1) text += fmt::format(" {}/{}", now.done, now.total);
-    progress_.update(text);
-  }
-  void clear() { progress_.clear(); }
-
- private:
-  const bool terminal_ = isatty(STDERR_FILENO) != 0;
-  std::string stage_;
-  Progress progress_;
-};
+void show(const PruneProgress& now, StageProgress& progress) {
+  progress.show(now.stage, now.total > 1 ? fmt::format(" {}/{}", now.done, now.total) : "");
+}
 
 std::string widths(const std::vector<int>& values) {
   return fmt::format("{}", fmt::join(values, " "));
@@ -117,9 +92,9 @@ int run_command(Arguments a, const RunContext& context) {
   o.bench = !a.no_bench;
   o.cancel = context.interrupted;
   o.checkpoint = open_checkpoint(a.model.model);
-  StageReporter reporter;
-  const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { reporter(now); });
-  reporter.clear();
+  StageProgress line;
+  const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { show(now, line); });
+  line.clear();
   if (result.same_text) {
     fmt::print(stderr,
                "warning: the perplexity was measured on the calibration text itself; give "

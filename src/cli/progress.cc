@@ -30,4 +30,15 @@ void Progress::clear() {
   std::fflush(stderr);
 }
 
+StageProgress::StageProgress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void StageProgress::show(const std::string& stage, const std::string& details) {
+  if (terminal_) {
+    progress_.update(stage + details);
+  } else if (stage != stage_) {
+    std::fprintf(stderr, "%s\n", stage.c_str());
+  }
+  stage_ = stage;
+}
+
 }  // namespace sentinel::cli

@@ -22,4 +22,18 @@ class Progress {
   double last_ = 0;
 };
 
+// Progress through stages: live on a terminal, elsewhere one line for each stage.
+class StageProgress {
+ public:
+  StageProgress();
+  void show(const std::string& stage, const std::string& details);  // details: on a terminal alone
+  void clear() { progress_.clear(); }
+  bool live() const { return terminal_; }
+
+ private:
+  const bool terminal_;
+  std::string stage_;
+  Progress progress_;
+};
+
 }  // namespace sentinel::cli

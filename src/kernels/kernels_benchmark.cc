@@ -13,7 +13,7 @@ namespace sentinel {
 namespace {
 
 int64_t panel_bytes(int type, int64_t k) {
-  const int64_t bytes[] = {k * 64, k * 32, k * 16, k / 64 * 576};
+  const int64_t bytes[] = {k * 64, k * 32, k * 16, k / kInt4Step * kInt4StepBytes};
   return bytes[type];
 }
 

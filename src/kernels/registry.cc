@@ -43,11 +43,7 @@ KernelTable avx512_with_extensions(const CpuFeatures& features) {
 KernelTable amx_kernels(const CpuFeatures& features) {
   KernelTable table = avx512_with_extensions(features);
   table.isa = "amx";
-  table.prepare[kBf16] = prepare_bf16_pairs;
-  table.prepare[kInt8] = prepare_int8_quads;
-  table.input_bytes[kBf16] = 2;
-  table.input_bytes[kInt8] = 1;
-  table.linear[kBf16] = linear_bf16_amx;
+  table.linear[kBf16] = linear_bf16_amx;  // inputs as for the dot products
   table.linear[kInt8] = linear_int8_amx;
   table.linear[kInt4] = linear_int4_amx;
   table.linear_to_inputs[kBf16] = linear_bf16_to_inputs_amx;

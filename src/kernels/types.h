@@ -33,6 +33,7 @@ enum class Epilogue : uint8_t {
 constexpr int kQuantBlock = 256;  // inputs that share one int8 scale
 constexpr int kSumBlock = 32;     // inputs whose quantised sum is kept; also the int4 weight group
 constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
+constexpr int kInt4StepBytes = 576;  // of a panel: 64 x 16 nibbles, then 2 x 16 f16 scales
 
 // Rows of inputs in the form that a weight type multiplies with.
 //   f32, bf16: the numbers, rounded to bf16 for bf16 weights. int8 and int4 weights: int8 numbers,

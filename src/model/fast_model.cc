@@ -195,7 +195,6 @@ class FastModel : public Model {
     if (level_preset(info_.level).closing_is_final) heads_.make_closing_final();
     if (info_.tracking_interval == 0) return;
     norms_ = std::make_unique<ContributionNorms>(*checkpoint_, kernels_, pool_);
-    info_.tracking_bytes = norms_->bytes();
   }
 
   void open_integration(const ModelOptions& options) {

@@ -27,8 +27,7 @@ WeightType parse_weight_type(std::string_view name);  // Error (usage)
 KvType parse_kv_type(std::string_view name);          // Error (usage)
 AgencyMode parse_agency_mode(std::string_view name);  // Error (usage): off, track, auto
 
-// What a level chooses where the caller does not (DESIGN.md part 3 is the contract; the choice of
-// types follows docs/quantisation.md).
+// What a level chooses where the caller does not (docs/quantisation.md says why these types).
 struct LevelPreset {
   WeightType weights;
   WeightType lm_head;
@@ -40,7 +39,7 @@ LevelPreset level_preset(int level);  // Error (usage) outside 0..3
 // What `mode` comes to at a level: steps from one look at the heads to the next, 0 for none.
 int tracking_interval(int level, AgencyMode mode);
 
-// What may be asked for; what is left empty follows from the level (DESIGN.md part 3).
+// What may be asked for; what is left empty follows from the level.
 struct ModelOptions {
   int level = 1;                      // 0..3, else Error (usage)
   int threads = 0;                    // 0: all cores this process may use
@@ -82,7 +81,6 @@ struct ModelInfo {
   bool mix_baseline = false, unet = false;  // integration points that run
   bool kv_cache = true;                     // level 0 recomputes the whole sequence
   int64_t weight_bytes = 0;                 // all weights held in memory, packed
-  int64_t tracking_bytes = 0;               // held beside them for the contribution norms
   int64_t kv_bytes_per_token = 0;
 };
 

@@ -29,7 +29,7 @@ int64_t panel_bytes(WeightType type, int64_t k) {
     case WeightType::int8:
       return k * kPanel;
     case WeightType::int4:
-      return k / kInt4Step * 576;  // 8 bytes an input and 2 x 16 f16 scales
+      return k / kInt4Step * kInt4StepBytes;
   }
   return 0;
 }

@@ -4,6 +4,9 @@
 #include <bit>
 #include <cstring>
 
+#include "base/bf16.h"
+#include "base/error.h"
+
 namespace sentinel {
 namespace {
 
@@ -25,9 +28,8 @@ inline float from_f16(uint16_t half) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | special | sign);
 }
 
-inline float from_bf16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-
-inline uint16_t to_bf16(float value) {
+// Not base/bf16.h's: weights of a file may be NaN.
+inline uint16_t to_bf16_or_nan(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffU) > 0x7f800000U)
     return static_cast<uint16_t>((bits >> 16) | 0x40U);  // NaN
@@ -91,6 +93,14 @@ const char* to_string(DType type) {
   return "f32";
 }
 
+std::optional<DType> parse_dtype(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    if (name == to_string(type)) return type;
+  }
+  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16", printable(name));
+}
+
 size_t size_of(DType type) { return type == DType::f32 ? 4 : 2; }
 
 float load_element(const std::byte* data, DType type) {
@@ -134,7 +144,7 @@ void store_elements(const float* in, DType type, int64_t count, std::byte* out) 
     return;
   }
   for (int64_t i = 0; i < count; ++i) {
-    const uint16_t bits = type == DType::f16 ? to_f16(in[i]) : to_bf16(in[i]);
+    const uint16_t bits = type == DType::f16 ? to_f16(in[i]) : to_bf16_or_nan(in[i]);
     std::memcpy(out + i * 2, &bits, sizeof(bits));
   }
 }

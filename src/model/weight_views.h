@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@ namespace sentinel {
 
 enum class DType { f32, f16, bf16 };
 const char* to_string(DType type);
+// Error (usage). Empty: none.
+std::optional<DType> parse_dtype(const std::string& name);
 size_t size_of(DType type);
 
 // W [n_out, n_in]: element (o, i) stands at data + (o * out_stride + i * in_stride) elements.

@@ -1,4 +1,4 @@
-// Perplexity of a model on a text, and its divergence from a base model (DESIGN.md part 4).
+// Perplexity of a model on a text, and its divergence from a base model.
 #pragma once
 
 #include <atomic>

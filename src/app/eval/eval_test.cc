@@ -51,7 +51,7 @@ std::vector<double> probabilities(std::span<const int32_t> prefix, float sharpne
   return p;
 }
 
-// The protocol of DESIGN.md part 4, written down once more in the plainest way.
+// The protocol of eval.h, written down once more in the plainest way.
 struct Expected {
   double nll = 0, kl = 0, base_nll = 0;
   int scored = 0, agree = 0;

@@ -38,9 +38,9 @@ std::optional<T> number(std::string_view text) {
   return value;
 }
 
-std::optional<bool> yes_or_no(std::string_view text) {
-  if (text == "on" || text == "true" || text == "yes") return true;
-  if (text == "off" || text == "false" || text == "no") return false;
+std::optional<bool> on_or_off(std::string_view text) {
+  if (text == "on") return true;
+  if (text == "off") return false;
   return std::nullopt;
 }
 
@@ -61,7 +61,7 @@ class LineParser {
       if (!gate || !(*gate >= 0 && *gate <= 1)) fail("gate is not a number from 0 to 1");
       entry.change = SetGate{*gate};
     } else if (kind == "consent") {
-      const auto consent = yes_or_no(value());
+      const auto consent = on_or_off(value());
       if (!consent) fail("consent is neither on nor off");
       entry.change = SetConsent{*consent};
     } else {
@@ -87,11 +87,11 @@ class LineParser {
     return *value;
   }
   HeadState state(std::string_view name) const {
-    for (const HeadState state :
-         {HeadState::active, HeadState::overloaded, HeadState::misaligned, HeadState::withdrawn}) {
-      if (name == to_string(state)) return state;
+    try {
+      return parse_head_state(std::string(name));
+    } catch (const Error& error) {
+      fail(error.what());
     }
-    fail(fmt::format("\"{}\" is no head state", printable(name, 40)));
   }
 
   const std::string& name_;

@@ -97,7 +97,6 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
       next[i] = samplers[i].sample(std::span(logits).subspan(i * size_t(vocab), size_t(vocab)));
     }
     timing.tokens.push_back(next[0]);
-    timing.tokens_emitted += n_sequences;
     spans.add(Op::sampling, begin);
   };
 

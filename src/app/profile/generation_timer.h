@@ -26,7 +26,6 @@ struct GenerationTiming {
   double first_token = 0;       // prompts in to the first token of every sequence out
   std::vector<double> steps;    // [generated_tokens - 1]
   std::vector<int32_t> tokens;  // the first sequence's new tokens
-  int64_t tokens_emitted = 0;   // of all sequences
 };
 
 // Opens a session on the model as it is now, passes the prompts and a few steps untimed (caches,

@@ -46,7 +46,7 @@ class OptimalRemoval {
   // The refit after a removal of [first, first + count), without doing it.
   LinearMap map_without(int first, int count) const;
   LinearMap map() const;        // rows of removed features are 0
-  double removed_cost() const;  // sum of the costs of what was removed
+  double removed_cost() const;  // for tests: sum of the costs of what was removed
 
  private:
   struct State;

@@ -14,6 +14,24 @@
 namespace sentinel {
 namespace {
 
+// The moments of the features with these ascending indices alone.
+Moments select_features(const Moments& m, const std::vector<int>& kept) {
+  Moments out;
+  out.n_x = static_cast<int>(kept.size());
+  out.n_y = m.n_y;
+  out.weight = m.weight;
+  out.mean_y = m.mean_y;
+  out.yy = m.yy;
+  for (const int i : kept) {
+    out.mean_x.push_back(m.mean_x[i]);
+    const double* row = m.xx.data() + int64_t{i} * m.n_x;
+    for (const int j : kept) out.xx.push_back(row[j]);
+    const double* cross = m.xy.data() + int64_t{i} * m.n_y;
+    out.xy.insert(out.xy.end(), cross, cross + m.n_y);
+  }
+  return out;
+}
+
 struct Data {
   int rows, n_x, n_y;
   std::vector<float> x, y, weights, w0;

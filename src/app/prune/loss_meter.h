@@ -36,7 +36,6 @@ class LossMeter {
             const LossMeterOptions& options = {});
 
   double dense_loss() const { return dense_loss_; }
-  int64_t tokens() const { return tokens_; }
   void set_model(const EditableModel& model);
   // Mean negative log likelihood (nats) of the model, and with one sub-layer from `layer` instead.
   double loss() const { return loss_; }

@@ -135,8 +135,8 @@ void MomentAccumulator::flush() {
   pending_ = 0;
 }
 
-Moments MomentAccumulator::finish() const {
-  const_cast<MomentAccumulator*>(this)->flush();
+Moments MomentAccumulator::finish() {
+  flush();
   Moments m;
   m.n_x = n_x_;
   m.n_y = n_y_;
@@ -160,23 +160,6 @@ Moments MomentAccumulator::finish() const {
   }
   for (int64_t c = y_begin; c < columns_; ++c) m.yy += squares_[c] * scale - mean[c] * mean[c];
   return m;
-}
-
-Moments select_features(const Moments& m, const std::vector<int>& kept) {
-  Moments out;
-  out.n_x = static_cast<int>(kept.size());
-  out.n_y = m.n_y;
-  out.weight = m.weight;
-  out.mean_y = m.mean_y;
-  out.yy = m.yy;
-  for (const int i : kept) {
-    out.mean_x.push_back(m.mean_x[i]);
-    const double* row = m.xx.data() + int64_t{i} * m.n_x;
-    for (const int j : kept) out.xx.push_back(row[j]);
-    const double* cross = m.xy.data() + int64_t{i} * m.n_y;
-    out.xy.insert(out.xy.end(), cross, cross + m.n_y);
-  }
-  return out;
 }
 
 }  // namespace sentinel

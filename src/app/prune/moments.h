@@ -26,7 +26,7 @@ class MomentAccumulator {
   MomentAccumulator(int n_x, int n_y, const KernelTable& kernels, ThreadPool& pool);
   // x [rows, n_x], y [rows, n_y] (null if n_y is 0), weights [rows] >= 0 or null: 1 each.
   void add(const float* x, const float* y, const float* weights, int rows);
-  Moments finish() const;
+  Moments finish();
 
  private:
   void set_shift(const float* z, int n, int64_t begin, int rows);
@@ -54,8 +54,5 @@ struct LinearMap {
   std::vector<float> w;     // [n_x, n_y]
   std::vector<float> bias;  // [n_y]
 };
-
-// The moments of the features with these ascending indices alone.
-Moments select_features(const Moments& moments, const std::vector<int>& kept);
 
 }  // namespace sentinel

@@ -183,7 +183,6 @@ class Search {
     check_cancel();
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
-    ++outcome_.evaluations;
     if (progress_) {
       progress_({std::ssize(outcome_.steps), total_steps(ffn_levels_), meter_.loss(),
                  meter_.dense_loss()});

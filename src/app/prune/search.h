@@ -1,6 +1,7 @@
 // Which heads and neurons go, chosen by measured loss: every head is a candidate, and the next step
 // of every layer's FFN path. Each step takes the one whose removal leaves the lowest loss. Losses
-// only grow as others go, so a candidate is measured again only when its last value would win.
+// mostly grow as others go, so few candidates are measured again: those whose last values would
+// win.
 #pragma once
 
 #include <atomic>
@@ -38,7 +39,6 @@ struct SearchOutcome {
   std::vector<LayerCut> cuts;  // beyond those already made in the model
   std::vector<PruneStep> steps;
   double dense_loss = 0;
-  int64_t evaluations = 0;
 };
 
 // Searches from `model` on, which is left pruned; the loss is measured on held-out windows. `stats`

@@ -71,8 +71,8 @@ int run(const std::vector<const char*>& arguments, int input, int output, int er
                                    const_cast<char* const*>(arguments.data()), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) {
-    throw runtime_error("{}: {}; install Debian's librsvg2-bin, or choose --chart_format svg",
-                        kConverter, std::strerror(failure));
+    throw runtime_error("{}: {}; install Debian's librsvg2-bin, or choose SVG", kConverter,
+                        std::strerror(failure));
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
@@ -132,6 +132,8 @@ std::string render(const Chart& chart, ChartFormat format) {
   if (format == ChartFormat::pdf) return convert(svg, "pdf", "1");
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + svg;
 }
+
+std::string svg_to_png(const std::string& svg) { return convert(svg, "png", "1"); }
 
 std::vector<std::filesystem::path> write_charts(const std::vector<Chart>& charts,
                                                 const std::filesystem::path& folder,

@@ -21,6 +21,9 @@ bool can_write(ChartFormat format);
 // the program rsvg-convert, which is missing or failed.
 std::string render(const Chart& chart, ChartFormat format);
 
+// A drawing's PNG at one pixel per CSS pixel. Error (runtime) as render().
+std::string svg_to_png(const std::string& svg);
+
 // Writes FOLDER/<name>.<format> for each, whole or not at all; returns their paths. The folder
 // exists. Error (runtime): as render, or a file cannot be written.
 std::vector<std::filesystem::path> write_charts(const std::vector<Chart>& charts,

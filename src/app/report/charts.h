@@ -20,7 +20,7 @@ std::vector<Chart> export_charts(const ResultFile& file);
 // head_scores.
 std::vector<Chart> profile_charts(const ResultFile& file);
 
-// Scores of all heads, [layer][head]; `sentinel heads` draws these. `name` is the file's.
+// Scores of all heads, [layer][head]. `name` is the file's.
 Chart head_heat_map(const std::string& name, const std::string& title, const std::string& unit,
                     const std::vector<std::vector<double>>& values);
 

@@ -34,10 +34,10 @@ bool any_value(const std::vector<ResultRun>& runs, double ResultRun::*member) {
 std::vector<RunField> extra_fields() {
   std::vector<RunField> fields;
   for (const RunField& field : run_fields()) {
-    const auto* member = &field.member;
-    if (*member == &ResultRun::tokens_per_second || *member == &ResultRun::generation_time ||
-        *member == &ResultRun::first_token_time || *member == &ResultRun::cpu_memory_mb ||
-        *member == &ResultRun::gpu_memory_mb) {
+    const auto member = field.member;
+    if (member == &ResultRun::tokens_per_second || member == &ResultRun::generation_time ||
+        member == &ResultRun::first_token_time || member == &ResultRun::cpu_memory_mb ||
+        member == &ResultRun::gpu_memory_mb) {
       continue;
     }
     fields.push_back(field);

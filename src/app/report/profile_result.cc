@@ -22,17 +22,8 @@ double rate(double amount, const std::vector<double>& times) {
   return time > 0 ? amount / time : kNaN;
 }
 
-}  // namespace
-
-double median_of(std::vector<double> values) {
-  if (values.empty()) return kNaN;
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 // Median absolute deviation.
-static double mad(const std::vector<double>& values) {
+double mad(const std::vector<double>& values) {
   const double middle = median_of(values);
   std::vector<double> deviations;
   for (const double value : values) deviations.push_back(std::abs(value - middle));
@@ -41,22 +32,49 @@ static double mad(const std::vector<double>& values) {
 
 // 1.4826 MAD estimates sigma of many normal values; of few it is too small on average (factors:
 // Croux and Rousseeuw, 1992).
-static double small_sample_factor(size_t n) {
+double small_sample_factor(size_t n) {
   constexpr double kSmallSample[] = {1, 1, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107};
   const auto values = static_cast<double>(n);
   return n < std::size(kSmallSample) ? kSmallSample[n] : values / (values - 0.8);
 }
-static double robust_sigma(const std::vector<double>& values) {
+double robust_sigma(const std::vector<double>& values) {
   return small_sample_factor(values.size()) * 1.4826 * mad(values);
 }
 
 // |median of n normal values - true median| / (MAD / sqrt n) stays below this 95 times in 100: by
 // simulation (4e5 samples of each n), which Student's t does not follow, for the MAD of few values
 // is often far too small. Large n: 1.96 x 1.2533 x 1.4826.
-static double interval_factor(size_t n) {
+double interval_factor(size_t n) {
   constexpr double kFew[] = {18.03, 32.29, 9.60, 9.42, 6.49, 6.56, 5.46, 5.60, 4.97, 5.07,
                              4.67,  4.78,  4.50, 4.58, 4.36, 4.44, 4.26, 4.34, 4.20};  // from 2 on
   return n - 2 < std::size(kFew) ? kFew[n - 2] : 3.642 + 11 / static_cast<double>(n);
+}
+
+// As noise_percent for one of n generations, from the deviations of all cells' generations from
+// their own medians, which makes them smaller by the factor of n values.
+double pooled_noise_percent(const ProfileResult& result, size_t n) {
+  std::vector<double> deviations;
+  const auto add = [&](const RunResult& run) {
+    const double middle = median_of(run.generation_times);
+    for (const double time : run.generation_times) {
+      deviations.push_back(std::abs(time / middle - 1));
+    }
+  };
+  for (const auto* runs : {&result.original, &result.optimized, &result.levels}) {
+    for (const auto& [key, run] : *runs) add(run);
+  }
+  if (result.aa_second) add(*result.aa_second);
+  const double sigma = small_sample_factor(n) * 1.4826 * median_of(deviations);
+  return 100 * 1.96 * 1.2533 * sigma / std::sqrt(static_cast<double>(n));
+}
+
+}  // namespace
+
+double median_of(std::vector<double> values) {
+  if (values.empty()) return kNaN;
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 double percentile_of(std::vector<double> values, double fraction) {
@@ -94,24 +112,6 @@ double noise_percent(const RunResult& run) {
   if (times.size() < 2) return kNaN;
   const double spread = mad(times) / std::sqrt(static_cast<double>(times.size()));
   return 100 * interval_factor(times.size()) * spread / median_of(times);
-}
-
-// As noise_percent for one of n generations, from the deviations of all cells' generations from
-// their own medians, which makes them smaller by the factor of n values.
-static double pooled_noise_percent(const ProfileResult& result, size_t n) {
-  std::vector<double> deviations;
-  const auto add = [&](const RunResult& run) {
-    const double middle = median_of(run.generation_times);
-    for (const double time : run.generation_times) {
-      deviations.push_back(std::abs(time / middle - 1));
-    }
-  };
-  for (const auto* runs : {&result.original, &result.optimized, &result.levels}) {
-    for (const auto& [key, run] : *runs) add(run);
-  }
-  if (result.aa_second) add(*result.aa_second);
-  const double sigma = small_sample_factor(n) * 1.4826 * median_of(deviations);
-  return 100 * 1.96 * 1.2533 * sigma / std::sqrt(static_cast<double>(n));
 }
 
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b) {

@@ -43,6 +43,18 @@ TextTable run_table(std::vector<std::string> front) {
   return {std::move(front), {}};
 }
 
+// What other programs took of the cores, at worst; NaN where the system does not tell.
+double neighbours_percent(const ProfileResult& result) {
+  double worst = kNaN;
+  const auto& environment = result.environment;
+  if (!environment.contains("conditions")) return worst;
+  for (const auto& part : environment["conditions"]) {
+    const auto& share = part["neighbours_cpu_percent"];
+    if (share.is_number()) worst = std::fmax(worst, share.get<double>());
+  }
+  return worst;
+}
+
 }  // namespace
 
 bool has_operations(const std::map<std::string, RunResult>& runs) {
@@ -190,18 +202,6 @@ std::string components_note(const ProfileResult& result) {
 std::string memory_line(const MemoryFigures& memory) {
   return fmt::format("packed weights {:.1f} MB, KV cache {:.1f} MB, peak resident {:.1f} MB",
                      memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
-}
-
-// What other programs took of the cores, at worst; NaN where the system does not tell.
-static double neighbours_percent(const ProfileResult& result) {
-  double worst = kNaN;
-  const auto& environment = result.environment;
-  if (!environment.contains("conditions")) return worst;
-  for (const auto& part : environment["conditions"]) {
-    const auto& share = part["neighbours_cpu_percent"];
-    if (share.is_number()) worst = std::fmax(worst, share.get<double>());
-  }
-  return worst;
 }
 
 std::string noise_note(const ProfileResult& result) {

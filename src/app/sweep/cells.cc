@@ -5,10 +5,10 @@
 #include <limits>
 #include <numeric>
 
-#include "app/sweep/agency_stats.h"
 #include "base/error.h"
 #include "base/memory_meter.h"
 #include "base/rng.h"
+#include "model/agency/report.h"
 
 namespace sentinel {
 namespace {
@@ -194,7 +194,7 @@ void time_once(const CellContext& context, Cell& cell) {
   describe_model(context, *model, cell);
   keep_timing(context, timing, cell);
   cell.run.agency_stats =
-      model->info().agency == AgencyMode::off ? nullptr : agency_stats(model->heads());
+      model->info().agency == AgencyMode::off ? nullptr : to_json(agency_report(model->heads()));
   if (context.memory) cell.run.memory_profile.push_back(context.memory->take(kTiming));
 }
 

@@ -56,8 +56,8 @@ void time_once(const CellContext& context, Cell& cell);
 // Untimed generations of every cell, at least `warmup`, until two in a row take the same time
 // (within 5 %; 3 x warmup at most); then timed ones until each cell has `iterations`. A round
 // visits every cell once, in an order of its own, so that drift of the machine and what the cell
-// before leaves in the caches fall on all alike. Cells that
-// have them already are left out. Error (interrupted): the cells keep what they have.
+// before leaves in the caches fall on all alike. Cells that have them already are left out.
+// Error (interrupted): the cells keep what they have.
 void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup, int iterations,
                 const CellProgress& warming, const CellProgress& progress);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 
 #include "base/clock.h"
 #include "base/memory_meter.h"
@@ -12,12 +11,6 @@ namespace {
 
 constexpr double kInterval = 0.1;   // s
 constexpr double kShortest = 0.01;  // s: over less, the clocks' steps are all that shows
-
-double process_cpu_s() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 }  // namespace
 

@@ -11,7 +11,7 @@ namespace sentinel {
 namespace {
 
 constexpr size_t kMaxEvents = size_t{1} << 21;  // 48 MB a thread
-constexpr int kPrefillChunk = 256;              // not more rows than the decoder takes at once
+constexpr int kLeastChunk = 256;                // rows; sessions take no fewer at once
 
 const char* component_of(Op op) {
   switch (op) {
@@ -45,7 +45,7 @@ size_t events_of(const Model& model, const GenerationWork& work) {
   const ModelConfig& config = model.config();
   double passes = work.generated_tokens, rows = 0;
   for (const auto& prompt : work.prompts) {
-    passes += 1 + static_cast<double>(prompt.size()) / kPrefillChunk;
+    passes += 1 + static_cast<double>(prompt.size()) / kLeastChunk;
     rows = std::max(rows, static_cast<double>(prompt.size()) + work.generated_tokens);
   }
   double per_layer = 2 * kOps;

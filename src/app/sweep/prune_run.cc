@@ -63,7 +63,7 @@ class PruneRun {
     result.config = o_.checkpoint->config();
     result.dry_run = o_.dry_run;
     result.plan = pruner.make_plan();
-    check_target(result.plan);
+    check_target();
     if (!o_.save_stats.empty()) save_stats(o_.save_stats, pruner.stats());
     std::shared_ptr<EditableModel> model;
     if (!o_.dry_run) {
@@ -197,7 +197,7 @@ class PruneRun {
                         o_.max_perplexity_increase ? " within --max_perplexity_increase" : "");
   }
 
-  void check_target(const PrunePlan&) const {
+  void check_target() const {
     if (!(o_.target_params || o_.target_speedup) || target_met_) return;
     unreachable_target();
   }

@@ -60,7 +60,7 @@ inline Vec16 best_int4_scale(const float* rows) {
 
 void encode_int4(const float* rows, int64_t k, const float*, std::byte* panel) {
   const Vec16 zero = Vec16::zero();
-  for (int64_t step = 0; step < k; step += kInt4Step, panel += 576) {
+  for (int64_t step = 0; step < k; step += kInt4Step, panel += kInt4StepBytes) {
     for (int g = 0; g < 2; ++g) {
       const float* group = rows + (step + 32 * g) * kPanel;
       const Vec16 scale = best_int4_scale(group);

@@ -75,8 +75,6 @@ struct Int8Panel {
 // (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32. A
 // segment may end after the first group.
 struct Int4Panel {
-  static constexpr int kStepBytes = 576;
-
   static Vec16 product(const LinearArgs& a, int64_t row, const std::byte* panel, int64_t) {
     const signed char* x = row_int8(a, row);
     const float* scales = a.x.scales + row * a.x.scales_stride;
@@ -84,7 +82,7 @@ struct Int4Panel {
     for (int s = 0; s < a.n_segments; ++s) {
       const std::byte* w = panel + a.segments[s].weight_offset;
       const int offset = a.segments[s].x_offset;
-      for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kStepBytes) {
+      for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kInt4StepBytes) {
         for (int g = 0; g < 2 && k + 32 * g < a.segments[s].k; ++g) {
           const int begin = offset + k + 32 * g;
           const Vec16 scale = load_f16(w + 512 + 32 * g) * Vec16::set1(scales[begin / kQuantBlock]);

@@ -19,7 +19,6 @@ class ContributionNorms {
 
   // context [head_dim], already scaled by the head's factor.
   float norm(int layer, int head, const float* context) const;
-  int64_t bytes() const { return static_cast<int64_t>(triangles_.size() * sizeof(float)); }
 
  private:
   int head_dim_;

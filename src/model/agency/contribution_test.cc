@@ -21,7 +21,6 @@ TEST(ContributionNorms, EqualTheNormOfTheProduct) {
   for (const std::string& isa : available_isas(detect_cpu_features())) {
     const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
     const ContributionNorms norms(*checkpoint, kernels, pool);
-    EXPECT_EQ(norms.bytes(), 64 * (16 + 32) * 16 * 4);
     for (int layer = 0; layer < config.n_layers; ++layer) {
       for (int head = 0; head < config.n_heads; ++head) {
         std::vector<float> c(static_cast<size_t>(config.head_dim));

@@ -124,7 +124,7 @@ bool HeadTable::set_state(HeadId id, HeadState state, std::optional<bool> consen
   HeadStatus& head = at(id);
   if (state != HeadState::withdrawn) refuse_if_removed(id);
   // Withdrawing consent in the same request opens nothing, whatever state is noted beside it.
-  if (state != HeadState::withdrawn && !consent.value_or(head.consent) && !consent) {
+  if (state != HeadState::withdrawn && !consent && !head.consent) {
     log_violation(id, "state change without consent refused", head.gate);
     return false;
   }

@@ -1,4 +1,4 @@
-// Every head's state, gate and consent, and what follows from them (DESIGN.md part 4).
+// Every head's state, gate and consent, and what follows from them (docs/agency.md).
 #pragma once
 
 #include <cstdint>

@@ -22,7 +22,7 @@ ModelConfig two_layers(int first = 4, int second = 3) {
   return config;
 }
 
-// What DESIGN.md part 4 says, written the slow way.
+// What docs/agency.md says, written the slow way.
 struct Simple {
   struct Head {
     HeadState state = HeadState::active;

@@ -5,9 +5,8 @@
 // limit is 17):
 //   - weights stream through L1 and would push the inputs out: loading them with the non-temporal
 //     hint keeps 32 rows of inputs in L1 (36 -> 24);
-//   - reading a tile back right after storing it stalls: finished tiles are worked off a few rows
-//   at
-//     a time between the next products (41 -> 25);
+//   - reading a tile back right after storing it stalls: finished tiles are worked off a few
+//     rows at a time between the next products (41 -> 25);
 //   - all rows run over a group of panels that stays in L2 (panels_per_group).
 #pragma once
 

@@ -11,8 +11,6 @@
 namespace sentinel {
 namespace {
 
-constexpr int kStepBytes = 576;
-
 // Four inputs of R rows for sixteen outputs.
 template <int R>
 inline void add_quad(__m256i low, __m256i high, const std::byte* x, int64_t stride,
@@ -66,9 +64,9 @@ struct Int4Bytes {
     for (int s = 0; s < a.n_segments; ++s) {
       const std::byte* w = base + a.segments[s].weight_offset;
       const int offset = a.segments[s].x_offset;
-      for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kStepBytes) {
+      for (int k = 0; k < a.segments[s].k; k += kInt4Step, w += kInt4StepBytes) {
         if (R == 1) {
-          for (int line = 0; line < kStepBytes; line += 64) prefetch(w + line + kPrefetchAhead);
+          for (int line = 0; line < kInt4StepBytes; line += 64) prefetch(w + line + kPrefetchAhead);
         }
         add_group<R>(a, row, offset + k, w, w + 512, total);
         if (k + 32 < a.segments[s].k) {

@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kDirectInt4Rows = 16;  // expanding costs as much: fewer use the nibbles directly
 constexpr int kPieceK = 1024;        // two panels of int8: 32 KiB
-constexpr int kStepBytes = 576;
 static_assert(kPieceK % kQuantBlock == 0);
 
 struct Int4Piece {
@@ -53,7 +52,7 @@ struct Int4Half {  // of a step of kInt4Step inputs
 };
 inline Int4Half half_at(const std::byte* panel, const Int4Piece::Source& source, int index) {
   const int group = source.first_group + index;
-  return {panel + source.weight_offset + int64_t{group / 2} * kStepBytes, group % 2};
+  return {panel + source.weight_offset + int64_t{group / 2} * kInt4StepBytes, group % 2};
 }
 
 inline __m512 group_scale(const std::byte* step, int half) {

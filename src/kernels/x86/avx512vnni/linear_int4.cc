@@ -75,7 +75,7 @@ template <int R>
     int k = a.segments[s].x_offset;
     const int end = k + a.segments[s].k;
     const int64_t ahead =
-        bytes_ahead(a, s, a.segments[s].k * kStepBytes / kInt4Step, kPrefetchIntegers);
+        bytes_ahead(a, s, a.segments[s].k * kInt4StepBytes / kInt4Step, kPrefetchIntegers);
     int half = 0;
     while (k < end) {
       const int next = k / kQuantBlock;
@@ -91,7 +91,7 @@ template <int R>
         }
         if (half) _mm_prefetch(step + 512 + ahead, _MM_HINT_T0);
         add_group<R>(a, row, k, Group(step + 256 * half, step + 512 + 32 * half), sums.part);
-        step += half * kStepBytes;
+        step += half * kInt4StepBytes;
         half ^= 1;
       }
     }
