@@ -22,23 +22,23 @@ struct BenchmarkProgress {
 // Every combination of the lists is one row.
 struct BenchmarkOptions {
   // As in AdaptiveOptions.
-  std::optional<int> optimization_level;
-  std::string isa, weights, lm_head, kv;
+  std::optional<int> optimization_level = {};
+  std::string isa = {}, weights = {}, lm_head = {}, kv = {};
   std::vector<std::string> agency = {"track"};  // "off", "track", "auto"
 
-  std::vector<int> n_prompt;            // prefill tests, tokens; empty: 512; {0}: none
-  std::vector<int> n_gen;               // decode tests, tokens; empty: 128; {0}: none
+  std::vector<int> n_prompt = {};       // prefill tests, tokens; empty: 512; {0}: none
+  std::vector<int> n_gen = {};          // decode tests, tokens; empty: 128; {0}: none
   std::vector<int> n_depth = {0};       // tokens in the context before the test
   std::vector<int> batch = {1};         // sequences at a time
-  std::vector<int> threads;             // empty: all cores
+  std::vector<int> threads = {};        // empty: all cores
   std::vector<int> heads_closed = {0};  // percent of all heads, a random choice by the seed
-  std::vector<int> heads_removed;       // further rows: the same heads, but left out of memory
+  std::vector<int> heads_removed = {};  // further rows: the same heads, but left out of memory
   int repetitions = 5, warmup = 1;      // timed and untimed runs of each row, interleaved
   uint64_t seed = 0;                    // of the tokens and of the choice of heads
 
-  std::stop_token cancel;  // requested: ends after the current step, keeps the runs before
+  std::stop_token cancel = {};  // requested: ends after the current step, keeps the runs before
   // Called in the calling thread. What it throws passes through.
-  std::function<void(const BenchmarkProgress&)> on_progress;
+  std::function<void(const BenchmarkProgress&)> on_progress = {};
 };
 
 // One row. Tokens per second are those of all sequences of the batch together; the machine's own

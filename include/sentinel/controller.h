@@ -17,13 +17,14 @@ struct ControllerOptions {
   // "speed": no more heads are closed than tokens_per_second needs, and none beyond
   // max_perplexity_increase where that is given too. "quality": as many are closed as
   // max_perplexity_increase allows. Empty: "speed" if tokens_per_second is given.
-  std::string goal;
-  std::optional<double> tokens_per_second;        // of decoding, at least
-  std::optional<double> max_perplexity_increase;  // percent, on `text`, by the controller's moves
-  std::string text;      // scored before the first token; without one, tracked norms choose heads
-  int max_windows = 4;   // of that text, in windows of the model's context; 0: all
-  int interval = 16;     // tokens from one decision to the next, their median time decides
-  double margin = 0.05;  // heads open only where the speed stays above its goal by half of this
+  std::string goal = {};
+  std::optional<double> tokens_per_second = {};  // of decoding, at least
+  // Percent, on `text`, by the controller's moves.
+  std::optional<double> max_perplexity_increase = {};
+  std::string text = {};  // scored before the first token; without one, tracked norms choose heads
+  int max_windows = 4;    // of that text, in windows of the model's context; 0: all
+  int interval = 16;      // tokens from one decision to the next, their median time decides
+  double margin = 0.05;   // heads open only where the speed stays above its goal by half of this
   double max_heads_closed = 50;  // percent of all heads
 };
 

@@ -18,8 +18,8 @@ struct EvaluationOptions {
   int window = 0;                    // tokens; 0: the model's context length
   int max_windows = 0;               // 0: all
   AdaptiveModel* against = nullptr;  // a base to measure the divergence from
-  std::stop_token cancel;            // requested: stops soon, keeps whole windows measured
-  std::function<bool(int windows_done, int windows)> on_window;  // false: the same
+  std::stop_token cancel = {};       // requested: stops soon, keeps whole windows measured
+  std::function<bool(int windows_done, int windows)> on_window = {};  // false: the same
 };
 
 struct EvaluationDivergence {

@@ -12,20 +12,20 @@
 namespace sentinel {
 
 struct GenerationOptions {
-  int max_new_tokens = 64;        // >= 1; ends earlier when the context is full
-  double temperature = 0.8;       // 0: greedy
-  int top_k = 40;                 // 0: all
-  double top_p = 1;               // 1: all
-  double repetition_penalty = 1;  // 1: none
-  std::optional<uint64_t> seed;   // empty: a new one, named in the result
-  std::vector<std::string> stop;  // texts that end generation and are not shown
-  bool ignore_eos = false;        // go on after the end-of-text token
+  int max_new_tokens = 64;             // >= 1; ends earlier when the context is full
+  double temperature = 0.8;            // 0: greedy
+  int top_k = 40;                      // 0: all
+  double top_p = 1;                    // 1: all
+  double repetition_penalty = 1;       // 1: none
+  std::optional<uint64_t> seed = {};   // empty: a new one, named in the result
+  std::vector<std::string> stop = {};  // texts that end generation and are not shown
+  bool ignore_eos = false;             // go on after the end-of-text token
   // Requested: ends after the current token; while a controller searches: Error (interrupted).
-  std::stop_token cancel;
+  std::stop_token cancel = {};
   // Called in the calling thread with every token as its text becomes safe to show: whole UTF-8
   // characters, never a part of a stop text, so it may be empty. False ends generation. What it
   // throws passes through generate().
-  std::function<bool(int32_t token, std::string_view text)> on_token;
+  std::function<bool(int32_t token, std::string_view text)> on_token = {};
 };
 
 struct GenerationTimings {

@@ -26,8 +26,8 @@
 namespace sentinel {
 
 struct SaveOptions {
-  std::string dtype;    // "f32", "f16", "bf16"; empty: as the token embedding is stored
-  bool padded = false;  // the unpruned shape with zeros: every GPT-2 reader opens it
+  std::string dtype = {};  // "f32", "f16", "bf16"; empty: as the token embedding is stored
+  bool padded = false;     // the unpruned shape with zeros: every GPT-2 reader opens it
 };
 
 // A copy is cheap and shares everything.
@@ -86,16 +86,16 @@ SENTINEL_API BaselineModel load_baseline_model(StateDict state);
 SENTINEL_API bool finds_tokenizer(const std::string& name);
 
 struct PruningOptions {
-  double heads = 0, ffn = 0;      // percent of the heads and of the feed-forward neurons
-  std::string strategy = "obs";   // as `sentinel prune --strategy`
-  std::string recover = "refit";  // "none", "bias", "refit"
-  std::string calibration_text;   // empty: the bundled one
-  std::string save_stats;         // folder to make for the calibration statistics; empty: none
-  int round_to = 16;              // neurons of a layer go in multiples of this
+  double heads = 0, ffn = 0;          // percent of the heads and of the feed-forward neurons
+  std::string strategy = "obs";       // as `sentinel prune --strategy`
+  std::string recover = "refit";      // "none", "bias", "refit"
+  std::string calibration_text = {};  // empty: the bundled one
+  std::string save_stats = {};        // folder to make for the calibration statistics; empty: none
+  int round_to = 16;                  // neurons of a layer go in multiples of this
   uint64_t seed = 0;
-  int threads = 0;         // 0: all cores this process may use
-  std::stop_token cancel;  // requested: Error (interrupted)
-  std::function<void(const std::string& stage, int64_t done, int64_t total)> on_progress;
+  int threads = 0;              // 0: all cores this process may use
+  std::stop_token cancel = {};  // requested: Error (interrupted)
+  std::function<void(const std::string& stage, int64_t done, int64_t total)> on_progress = {};
 };
 // A smaller model in memory: heads and neurons removed for good, the others refitted so that the
 // outputs change least. Takes minutes for large models. Error (usage, interrupted).
@@ -105,16 +105,18 @@ SENTINEL_API BaselineModel prune_model(const BaselineModel& model, const Pruning
 struct Logits {
   int rows = 0, vocab_size = 0;
   std::vector<float> values;  // [rows, vocab_size]
-  std::span<const float> row(int r) const {
+  std::span<const float> row(int r) const& {
     return std::span(values).subspan(static_cast<size_t>(r) * vocab_size, vocab_size);
   }
+  std::span<const float> row(int r) const&& = delete;  // of logits that are gone
 };
 
 struct HeadPruneOptions {
   std::string strategy = "magnitude";  // as `sentinel profile --strategy`; all but random and
                                        // magnitude need a calibration text
-  std::string calibration_text;
-  uint64_t seed = 0;  // of strategy "random"
+  std::string calibration_text = {};
+  uint64_t seed = 0;            // of strategy "random"
+  std::stop_token cancel = {};  // requested: Error (interrupted), and no head is closed
 };
 
 class SENTINEL_API AdaptiveModel {

@@ -13,29 +13,30 @@ namespace sentinel {
 struct AdaptiveOptions {
   // 0 reference, 1 default, 2 aggressive, 3 extreme. Empty: the environment's OPTIMIZATION_LEVEL,
   // and if that is not set 1.
-  std::optional<int> optimization_level;
+  std::optional<int> optimization_level = {};
   std::string device = "cpu";  // the only one
   int threads = 0;             // 0: all cores this process may use
-  std::string isa;             // "scalar", "avx2", "avx512", "amx"; empty: SENTINEL_ISA, else best
-  std::string weights;         // "f32", "bf16", "int8", "int4", of the layers
-  std::string lm_head;         // the same for the output matrix
-  std::string kv;              // "f32", "bf16", "int8"
-  std::string agency = "track";  // "off", "track" (at level 3: off), "auto"
-  AgencyOptions agency_options;  // for "auto"
-  bool protect_first = false;    // position 0 is computed with all heads that have consent
+  std::string isa = {};        // "scalar", "avx2", "avx512", "amx"; empty: SENTINEL_ISA, else best
+  std::string weights = {};    // "f32", "bf16", "int8", "int4", of the layers
+  std::string lm_head = {};    // the same for the output matrix
+  std::string kv = {};         // "f32", "bf16", "int8"
+  std::string agency = "track";       // "off", "track" (at level 3: off), "auto"
+  AgencyOptions agency_options = {};  // for "auto"
+  bool protect_first = false;         // position 0 is computed with all heads that have consent
   // Folder of calibration statistics (`sentinel prune --save_stats`, PruningOptions::save_stats):
   // a head that is closed by 1 - f leaves (1 - f) of its mean output behind. Empty: nothing.
-  std::string head_means;
+  std::string head_means = {};
   // "off", "mix": fitted weights beside the model (`sentinel prune --fit_integration`) take over
   // from the hidden states of the dense model; or "verify": the model drafts, the dense model
   // decides. Then generated text, logits and perplexity are the dense model's at the level asked
   // for, text arrives faster, and heads, pruning and saving concern the model that drafts.
   std::string baseline_integration = "off";
-  std::string integration_baseline;  // the dense model; empty: the same model with all heads open
-  std::string draft_weights;         // verify; empty: one size below the level's
-  int draft_length = 0;              // verify: tokens to draft, 1 to 8; 0: what pays
-  bool draft_ngrams = true;          // verify: repetitions in the text are drafts too
-  std::string unet = "off";          // "on": fitted skips from early to late layers
+  // The dense model; empty: the same model with all heads open.
+  std::string integration_baseline = {};
+  std::string draft_weights = {};  // verify; empty: one size below the level's
+  int draft_length = 0;            // verify: tokens to draft, 1 to 8; 0: what pays
+  bool draft_ngrams = true;        // verify: repetitions in the text are drafts too
+  std::string unet = "off";        // "on": fitted skips from early to late layers
 };
 
 // Read back from the model.

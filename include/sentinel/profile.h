@@ -23,12 +23,12 @@ struct ProfilingProgress {
 
 // The flags of the command line (docs/profiling.md says what each changes) under their own names.
 struct ProfilingOptions {
-  std::string model_name;  // folder, file in it or hub name; empty: the bundled model
+  std::string model_name = {};  // folder, file in it or hub name; empty: the bundled model
 
   // Of the optimized variant; as in AdaptiveOptions.
-  std::optional<int> optimization_level;
+  std::optional<int> optimization_level = {};
   int threads = 0;
-  std::string isa, weights, lm_head, kv;
+  std::string isa = {}, weights = {}, lm_head = {}, kv = {};
   std::string agency = "track";
 
   // What is measured.
@@ -41,34 +41,34 @@ struct ProfilingOptions {
   bool disable_baseline = false, disable_unet = false;  // leave it out of that test
   bool cpu_specific_optimizations = false;  // also every instruction set of this processor
   bool memory_profile = false;
-  std::vector<std::string> compare_models;  // at least two; empty: no multi-model comparison
-  std::string model_family;                 // label in it; empty: the checkpoint's own
+  std::vector<std::string> compare_models = {};  // at least two; empty: no multi-model comparison
+  std::string model_family = {};                 // label in it; empty: the checkpoint's own
 
   // The work that is timed.
   int sequence_length = 64;   // tokens of the prompt; 0: prompts as they are
   int generated_tokens = 20;  // of each sequence
   int batch_size = 1;
-  int iterations = 5, warmup = 2;  // timed and untimed generations of each cell
-  double temperature = 0;          // 0: greedy
-  uint64_t seed = 0;               // of sampling, and of strategy random
-  std::string custom_prompts;      // file, one prompt a line; empty: built-in ones
-  std::string text;                // file to measure quality on; empty: the bundled validation text
-  std::string calibration;         // file for what calibrates; empty: the bundled calibration text
-  int max_eval_windows = 8;        // of the text; 0: all
-  double max_footprint_mb = 512;   // of the bandwidth measurement, 2^20 bytes; 0: not measured
+  int iterations = 5, warmup = 2;   // timed and untimed generations of each cell
+  double temperature = 0;           // 0: greedy
+  uint64_t seed = 0;                // of sampling, and of strategy random
+  std::string custom_prompts = {};  // file, one prompt a line; empty: built-in ones
+  std::string text = {};          // file to measure quality on; empty: the bundled validation text
+  std::string calibration = {};   // file for what calibrates; empty: the bundled calibration text
+  int max_eval_windows = 8;       // of the text; 0: all
+  double max_footprint_mb = 512;  // of the bandwidth measurement, 2^20 bytes; 0: not measured
 
   // What is written: a run folder below output_dir.
   std::string output_dir = "profiling_results/full_model";
-  std::string output_prefix;
+  std::string output_prefix = {};
   bool visualize = false;     // charts/
   bool export_csv = false;    // csv_reports/
   bool trace_export = false;  // traces/
   bool save_generated_text = false;
   bool compare_with_previous = false;
 
-  std::stop_token cancel;  // requested: stops soon, keeps what was measured
+  std::stop_token cancel = {};  // requested: stops soon, keeps what was measured
   // Called in the calling thread. What it throws ends the run, which is kept, and passes through.
-  std::function<void(const ProfilingProgress&)> on_progress;
+  std::function<void(const ProfilingProgress&)> on_progress = {};
 };
 
 struct ProfilingResult {

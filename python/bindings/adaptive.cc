@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include "attendance.h"
 #include "bindings.h"
 
 namespace py = pybind11;
@@ -34,9 +35,14 @@ std::vector<std::pair<int, int>> prune(AdaptiveModel& model, int percent,
                                        const std::string& strategy, const std::string& calibration,
                                        uint64_t seed) {
   std::vector<std::pair<int, int>> heads;
-  for (const HeadId id : model.prune(percent, {strategy, calibration, seed})) {
-    heads.emplace_back(id.layer, id.head);
-  }
+  Attendance attendance;
+  attendance.run([&] {
+    for (const HeadId id :
+         model.prune(percent, {strategy, calibration, seed, attendance.token()})) {
+      heads.emplace_back(id.layer, id.head);
+    }
+  });
+  attendance.raise_with(py::none());
   return heads;
 }
 
@@ -80,14 +86,13 @@ void bind_adaptive(py::module_& module) {
   model.def_property_readonly("optimization_level", &AdaptiveModel::optimization_level);
   model.def("info", &info_dict);
   model.def("prune", &prune, py::arg("percent"), py::arg("strategy"), py::arg("calibration_text"),
-            py::arg("seed"), py::call_guard<py::gil_scoped_release>());
+            py::arg("seed"));
   model.def(
       "save_pretrained",
       [](const AdaptiveModel& m, const std::string& folder, const std::string& dtype, bool padded) {
         m.save_pretrained(folder, {dtype, padded});
       },
-      py::arg("folder"), py::arg("dtype"), py::arg("padded"),
-      py::call_guard<py::gil_scoped_release>());
+      py::arg("folder"), py::arg("dtype"), py::arg("padded"), py::call_guard<GilReleased>());
   add_agency(model);
   add_generate(model);
   add_evaluate(model);
@@ -98,8 +103,7 @@ void bind_adaptive(py::module_& module) {
         return dense ? load_adaptive_model(baseline, options, *dense)
                      : load_adaptive_model(baseline, options);
       },
-      py::arg("baseline"), py::arg("options"), py::arg("dense"),
-      py::call_guard<py::gil_scoped_release>());
+      py::arg("baseline"), py::arg("options"), py::arg("dense"), py::call_guard<GilReleased>());
 }
 
 }  // namespace sentinel::python

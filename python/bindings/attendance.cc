@@ -1,5 +1,7 @@
 #include "attendance.h"
 
+#include "gil.h"
+
 #include <chrono>
 #include <thread>
 
@@ -18,7 +20,7 @@ void Attendance::make(const std::function<void()>& call) {
 }
 
 void Attendance::answer(const std::function<void()>* call) {
-  const py::gil_scoped_acquire gil;
+  const GilTaken gil;
   try {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (call && !raised_) (*call)();
@@ -31,7 +33,7 @@ void Attendance::answer(const std::function<void()>* call) {
 void Attendance::run(const std::function<void()>& work) {
   std::exception_ptr failure;
   {
-    const py::gil_scoped_release release;
+    const GilReleased release;
     const std::jthread worker([&] {
       try {
         work();

@@ -12,7 +12,7 @@ namespace {
 std::shared_ptr<const void> keep_alive(py::object object) {
   PyObject* pointer = object.release().ptr();
   return {pointer, [](PyObject* owned) {
-            const py::gil_scoped_acquire gil;
+            const GilTaken gil;
             Py_DECREF(owned);
           }};
 }
@@ -33,12 +33,16 @@ BaselineModel load_state_dict(const std::string& config_json, const py::list& te
     state.tensors.push_back(std::move(tensor));
   }
   state.owner = keep_alive(tensors);
-  const py::gil_scoped_release release;
+  const GilReleased release;
   return load_baseline_model(std::move(state));
 }
 
 py::array_t<int32_t> encode(const BaselineModel& model, const std::string& text) {
-  const std::vector<int32_t> ids = model.encode(text);
+  std::vector<int32_t> ids;
+  {
+    const GilReleased release;
+    ids = model.encode(text);
+  }
   return py::array_t<int32_t>(static_cast<py::ssize_t>(ids.size()), ids.data());
 }
 
@@ -70,7 +74,7 @@ void bind_baseline(py::module_& module) {
       .def_property_readonly("vocab_size", &BaselineModel::vocab_size)
       .def_property_readonly("context_length", &BaselineModel::context_length)
       .def_property_readonly("parameter_count", &BaselineModel::parameter_count)
-      .def_property_readonly("origin", &BaselineModel::origin)
+      .def_property_readonly("origin", [](const BaselineModel& m) { return path_str(m.origin()); })
       .def_property_readonly("config_json", &BaselineModel::config_json)
       .def_property_readonly("has_tokenizer", &BaselineModel::has_tokenizer)
       .def("encode", &encode, py::arg("text"))
@@ -82,18 +86,17 @@ void bind_baseline(py::module_& module) {
           py::arg("ids"))
       .def("prune", &prune, py::arg("heads"), py::arg("ffn"), py::arg("strategy"),
            py::arg("recover"), py::arg("calibration_text"), py::arg("round_to"), py::arg("seed"),
-           py::arg("threads"), py::arg("save_stats"), py::call_guard<py::gil_scoped_release>())
+           py::arg("threads"), py::arg("save_stats"), py::call_guard<GilReleased>())
       .def(
           "save_pretrained",
           [](const BaselineModel& model, const std::string& folder, const std::string& dtype,
              bool padded) {
             model.save_pretrained(folder, {dtype, padded});
           },
-          py::arg("folder"), py::arg("dtype"), py::arg("padded"),
-          py::call_guard<py::gil_scoped_release>());
+          py::arg("folder"), py::arg("dtype"), py::arg("padded"), py::call_guard<GilReleased>());
   module.def(
       "load_baseline_model", [](const std::string& model) { return load_baseline_model(model); },
-      py::arg("model"), py::call_guard<py::gil_scoped_release>());
+      py::arg("model"), py::call_guard<GilReleased>());
   module.def("load_state_dict", &load_state_dict, py::arg("config_json"), py::arg("tensors"),
              py::arg("tokenizer"));
 }

@@ -3,6 +3,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include "gil.h"
+
 #include "sentinel/sentinel.h"
 
 namespace sentinel::python {
@@ -33,6 +35,14 @@ class SignalCheck {
 inline pybind11::str to_str(std::string_view text) {
   PyObject* str =
       PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+  if (!str) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::str>(str);
+}
+
+// Paths need not be valid UTF-8 either; os.fsencode() gives their bytes back.
+inline pybind11::str path_str(std::string_view path) {
+  PyObject* str =
+      PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size()));
   if (!str) throw pybind11::error_already_set();
   return pybind11::reinterpret_steal<pybind11::str>(str);
 }

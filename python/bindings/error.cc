@@ -13,7 +13,7 @@ void bind_error(py::module_& module) {
     try {
       if (pointer) std::rethrow_exception(pointer);
     } catch (const Error& error) {
-      const py::object instance = py::reinterpret_borrow<py::object>(type)(error.what());
+      const py::object instance = py::reinterpret_borrow<py::object>(type)(to_str(error.what()));
       instance.attr("kind") = to_string(error.kind());
       PyErr_SetObject(type, instance.ptr());
     }

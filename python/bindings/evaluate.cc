@@ -50,7 +50,7 @@ void bind_evaluate(py::module_& module) {
 
 void add_evaluate(AdaptiveClass& model) {
   model.def("evaluate", &evaluate, py::arg("text"), py::arg("window"), py::arg("max_windows"),
-            py::arg("against"), py::call_guard<py::gil_scoped_release>());
+            py::arg("against"), py::call_guard<GilReleased>());
 }
 
 }  // namespace sentinel::python

@@ -1,6 +1,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <optional>
+
+#include "attendance.h"
 #include "bindings.h"
 
 namespace py = pybind11;
@@ -14,27 +17,55 @@ std::span<const int32_t> span_of(const Ids& ids) {
   return {ids.data(), static_cast<size_t>(ids.size())};
 }
 
+// False, or numpy's, ends generation. Other false values do not: write("") returns 0.
+bool goes_on(const py::object& on_token, int32_t token, std::string_view text) {
+  const py::object answer = on_token(token, to_str(text));
+  const std::string_view type = Py_TYPE(answer.ptr())->tp_name;
+  if (type != "bool" && type != "numpy.bool_" && type != "numpy.bool") return true;
+  return PyObject_IsTrue(answer.ptr()) != 0;
+}
+
 // `prompt`: str or an int32 array of ids; `on_token`: None or (token, text) -> False to stop.
 GenerationResult generate(AdaptiveModel& model, const py::object& prompt,
                           const GenerationOptions& asked, const py::object& on_token) {
   GenerationOptions options = asked;
+  std::string text;
+  std::optional<Ids> ids;
+  if (py::isinstance<py::str>(prompt)) {
+    text = py::cast<std::string>(prompt);
+  } else {
+    ids = py::cast<Ids>(prompt);
+  }
+  const std::span<const int32_t> span = ids ? span_of(*ids) : std::span<const int32_t>();
+  const auto run = [&] {
+    return ids ? model.generate_ids(span, options) : model.generate(text, options);
+  };
+  // A controller's search takes minutes before the first token: there, signals are looked for while
+  // another thread computes.
+  if (model.controller_report()) {
+    Attendance attendance;
+    options.cancel = attendance.token();
+    if (!on_token.is_none()) {
+      options.on_token = [&](int32_t token, std::string_view shown) {
+        bool wanted = true;
+        attendance.make([&] { wanted = goes_on(on_token, token, shown); });
+        return wanted;
+      };
+    }
+    std::optional<GenerationResult> result;
+    attendance.run([&] { result = run(); });
+    attendance.raise_with(result ? py::cast(*result) : py::none());
+    return std::move(*result);
+  }
   SignalCheck signals;
-  options.on_token = [&](int32_t token, std::string_view text) {
+  options.on_token = [&](int32_t token, std::string_view shown) {
     signals.poll();
     if (on_token.is_none()) return true;
-    const py::gil_scoped_acquire gil;
-    const py::object answer = on_token(token, to_str(text));
-    return !answer.is(py::bool_(false));
+    const GilTaken gil;
+    return goes_on(on_token, token, shown);
   };
-  if (py::isinstance<py::str>(prompt)) {
-    const auto text = py::cast<std::string>(prompt);
-    const py::gil_scoped_release release;
-    return model.generate(text, options);
-  }
-  const auto ids = py::cast<Ids>(prompt);
-  const std::span<const int32_t> span = span_of(ids);
-  const py::gil_scoped_release release;
-  return model.generate_ids(span, options);
+  const GilReleased release;
+  return run();
 }
 
 }  // namespace
@@ -110,7 +141,7 @@ void add_generate(AdaptiveClass& model) {
         const std::span<float> out(logits.mutable_data(), static_cast<size_t>(logits.size()));
         const std::span<const int32_t> in = span_of(ids);
         {
-          const py::gil_scoped_release release;
+          const GilReleased release;
           m.forward_into(in, out);
         }
         return logits;
@@ -126,8 +157,19 @@ void add_generate(AdaptiveClass& model) {
         const std::span<const uint8_t> kept(mask.data(), static_cast<size_t>(mask.size()));
         const std::span<const int32_t> in = span_of(ids);
         {
-          const py::gil_scoped_release release;
-          m.forward_batch_into(static_cast<int>(batch), static_cast<int>(length), in, kept, out);
+          const GilReleased release;
+          SignalCheck signals;
+          // A sequence at a time, so that Ctrl-C is heard between them.
+          const auto n = static_cast<size_t>(length),
+                     size = n * static_cast<size_t>(m.baseline().vocab_size());
+          if (in.empty())
+            m.forward_batch_into(static_cast<int>(batch), static_cast<int>(length), in, kept, out);
+          for (size_t i = 0; i * n < in.size(); ++i) {
+            m.forward_batch_into(1, static_cast<int>(length), in.subspan(i * n, n),
+                                 kept.empty() ? kept : kept.subspan(i * n, n),
+                                 out.subspan(i * size, size));
+            signals.poll();
+          }
         }
         return logits;
       },

@@ -143,14 +143,16 @@ void bind_results(py::module_& module) {
   py::class_<ProfilingResult>(module, "ProfilingResult", py::dynamic_attr())
       .def_readonly("json", &ProfilingResult::json)
       .def_readonly("report", &ProfilingResult::report)
-      .def_readonly("run_folder", &ProfilingResult::run_folder)
-      .def_readonly("result_file", &ProfilingResult::result_file)
+      .def_property_readonly("run_folder",
+                             [](const ProfilingResult& r) { return path_str(r.run_folder); })
+      .def_property_readonly("result_file",
+                             [](const ProfilingResult& r) { return path_str(r.result_file); })
       .def_readonly("interrupted", &ProfilingResult::interrupted)
       .def_property_readonly("data", &parsed)
       .def("__str__", [](const ProfilingResult& r) { return r.report; })
       .def("__repr__", [](const ProfilingResult& r) {
         return py::str("<ProfilingResult in {}{}>")
-            .format(r.run_folder, r.interrupted ? ", interrupted" : "");
+            .format(path_str(r.run_folder), r.interrupted ? ", interrupted" : "");
       });
   py::class_<BenchmarkResult>(module, "BenchmarkResult", py::dynamic_attr())
       .def_readonly("json", &BenchmarkResult::json)

@@ -14,7 +14,7 @@ void SignalCheck::poll() {
       std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
   if (now < next_s_) return;
   next_s_ = now + 0.02;
-  const py::gil_scoped_acquire gil;
+  const GilTaken gil;
   if (PyErr_CheckSignals() != 0) throw py::error_already_set();
 }
 
@@ -23,6 +23,7 @@ void SignalCheck::poll() {
 PYBIND11_MODULE(_core, module) {
   using namespace sentinel::python;
   module.doc() = "The C++ API of Sentinel; use the package sentinel.";
+  watch_the_end();
   bind_error(module);
   bind_baseline(module);
   bind_generate(module);
@@ -40,6 +41,9 @@ PYBIND11_MODULE(_core, module) {
     return out;
   });
   module.def("finds_tokenizer", &sentinel::finds_tokenizer, py::arg("name"));
-  module.def("bundled_model", &sentinel::bundled_model);
-  module.def("bundled_text", &sentinel::bundled_text, py::arg("name"));
+  module.def("bundled_model", [] { return path_str(sentinel::bundled_model()); });
+  module.def(
+      "bundled_text",
+      [](const std::string& name) { return path_str(sentinel::bundled_text(name)); },
+      py::arg("name"));
 }

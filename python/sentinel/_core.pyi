@@ -1,4 +1,4 @@
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,9 @@ class BaselineModel:
         round_to: int,
         seed: int,
         threads: int,
-        save_stats: str,
+        save_stats: Union[str, bytes],
     ) -> BaselineModel: ...
-    def save_pretrained(self, folder: str, dtype: str, padded: bool) -> None: ...
+    def save_pretrained(self, folder: Union[str, bytes], dtype: str, padded: bool) -> None: ...
 
 class AgencyOptions:
     overload_threshold: float
@@ -56,9 +56,9 @@ class AdaptiveOptions:
     agency: str
     agency_options: AgencyOptions
     protect_first: bool
-    head_means: str
+    head_means: Union[str, bytes]
     baseline_integration: str
-    integration_baseline: str
+    integration_baseline: Union[str, bytes]
     draft_weights: str
     draft_length: int
     draft_ngrams: bool
@@ -221,11 +221,11 @@ class AdaptiveModel:
     def prune(
         self, percent: int, strategy: str, calibration_text: str, seed: int
     ) -> List[Tuple[int, int]]: ...
-    def save_pretrained(self, folder: str, dtype: str, padded: bool) -> None: ...
+    def save_pretrained(self, folder: Union[str, bytes], dtype: str, padded: bool) -> None: ...
 
-def load_baseline_model(model: str) -> BaselineModel: ...
+def load_baseline_model(model: Union[str, bytes]) -> BaselineModel: ...
 def load_state_dict(
-    config_json: str, tensors: List[Tuple[str, str, Any]], tokenizer: str
+    config_json: str, tensors: List[Tuple[str, str, Any]], tokenizer: Union[str, bytes]
 ) -> BaselineModel: ...
 def load_adaptive_model(
     baseline: BaselineModel, options: AdaptiveOptions, dense: Optional[BaselineModel]
@@ -285,7 +285,7 @@ def profile(
     options: ProfilingOptions, on_progress: Optional[Callable[[ProfilingProgress], object]]
 ) -> ProfilingResult: ...
 def resume_profile(
-    run_folder: str, on_progress: Optional[Callable[[ProfilingProgress], object]]
+    run_folder: Union[str, bytes], on_progress: Optional[Callable[[ProfilingProgress], object]]
 ) -> ProfilingResult: ...
 def benchmark(
     model: BaselineModel,

@@ -17,9 +17,10 @@ def usage_error(message: str) -> Error:
     return error
 
 
-def path_text(path: Any, what: str) -> str:
+def path_bytes(path: Any, what: str) -> bytes:
+    """As the system has it: a file's name need not be valid UTF-8."""
     try:
-        return os.fsdecode(path)
+        return os.fsencode(path)
     except TypeError:
         raise usage_error(f"{what}: expected a path, got {type(path).__name__}") from None
 

@@ -7,7 +7,7 @@ import tempfile
 from typing import Any, Mapping, Optional
 
 from . import _core
-from .arrays import path_text, state_tensors, usage_error
+from .arrays import path_bytes, state_tensors, usage_error
 from .model import AdaptiveModel, BaselineModel
 
 
@@ -43,7 +43,7 @@ def load_baseline_model(
         raise usage_error("give a model: a folder, a hub name, or a GPT2LMHeadModel")
     if tokenizer is not None or config is not None:
         raise usage_error("config and tokenizer belong to a state_dict; a folder brings its own")
-    return BaselineModel(_core.load_baseline_model(path_text(model_name, "model_name")))
+    return BaselineModel(_core.load_baseline_model(path_bytes(model_name, "model_name")))
 
 
 def load_adaptive_model(
@@ -99,14 +99,14 @@ def load_adaptive_model(
     options.isa, options.weights, options.lm_head = isa, weights, lm_head
     options.kv, options.agency, options.protect_first = kv, agency, protect_first
     options.baseline_integration, options.unet = baseline_integration, unet
-    options.head_means = path_text(head_means, "head_means")
+    options.head_means = path_bytes(head_means, "head_means")
     options.draft_weights, options.draft_ngrams = draft_weights, draft_ngrams
     options.draft_length = _integer("draft_length", draft_length) or 0
     dense = None
     if isinstance(integration_baseline, BaselineModel):
         dense = integration_baseline._core
     else:
-        options.integration_baseline = path_text(integration_baseline, "integration_baseline")
+        options.integration_baseline = path_bytes(integration_baseline, "integration_baseline")
     options.agency_options.overload_threshold = overload_threshold
     options.agency_options.alignment_threshold = alignment_threshold
     options.agency_options.recovery_period = recovery_period
@@ -138,7 +138,11 @@ def _config_text(config: Any) -> str:
         config = config.to_dict()
     if not isinstance(config, Mapping):
         raise usage_error(f"config: expected a mapping or JSON text, got {type(config).__name__}")
-    return json.dumps(dict(config), default=str)
+    return json.dumps(dict(config), default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _from_state_dict(state_dict: Mapping[str, Any], config: Any, tokenizer: Any) -> BaselineModel:
@@ -148,8 +152,8 @@ def _from_state_dict(state_dict: Mapping[str, Any], config: Any, tokenizer: Any)
         with tempfile.TemporaryDirectory() as folder:
             tokenizer.save_pretrained(folder)
             return BaselineModel(_core.load_state_dict(text, tensors, folder))
-    folder = "" if tokenizer is None else path_text(tokenizer, "tokenizer")
-    return BaselineModel(_core.load_state_dict(text, tensors, folder))
+    files = b"" if tokenizer is None else path_bytes(tokenizer, "tokenizer")
+    return BaselineModel(_core.load_state_dict(text, tensors, files))
 
 
 def _tokenizer_beside(config: Any) -> Optional[str]:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from . import _core
 from ._core import BenchmarkProgress, BenchmarkResult, ProfilingProgress, ProfilingResult
-from .arrays import path_text, usage_error
+from .arrays import path_bytes, usage_error
 from .loading import load_baseline_model
 from .model import AdaptiveModel, BaselineModel
 
@@ -78,7 +78,7 @@ def profile(
     arguments["pruning_levels"] = _numbers("pruning_levels", pruning_levels)
     arguments["compare_models"] = _names(compare_models)
     for name in ("custom_prompts", "text", "calibration", "output_dir"):
-        arguments[name] = path_text(arguments[name], name)
+        arguments[name] = path_bytes(arguments[name], name)
     options = _core.ProfilingOptions()
     _set_all(options, arguments)
     return _core.profile(options, on_progress)
@@ -88,7 +88,7 @@ def resume_profile(
     run_folder: Any, *, on_progress: Optional[Callable[[ProfilingProgress], object]] = None
 ) -> ProfilingResult:
     """Measures what an interrupted run lacks, with its own settings, into its own folder."""
-    return _core.resume_profile(path_text(run_folder, "run_folder"), on_progress)
+    return _core.resume_profile(path_bytes(run_folder, "run_folder"), on_progress)
 
 
 def benchmark(
@@ -135,7 +135,7 @@ def benchmark(
     return _core.benchmark(model._core, options, on_progress)
 
 
-def _model_name(model: Any) -> str:
+def _model_name(model: Any) -> Union[str, bytes]:
     if model is None:
         return ""
     if isinstance(model, (BaselineModel, AdaptiveModel)) or hasattr(model, "state_dict"):
@@ -143,7 +143,7 @@ def _model_name(model: Any) -> str:
             "model_name: profile opens the model itself, so that its run can be repeated; give a "
             "folder or a hub name (save_pretrained() makes a folder)"
         )
-    return path_text(model, "model_name")
+    return path_bytes(model, "model_name")
 
 
 def _numbers(name: str, value: Union[str, Numbers]) -> List[int]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from ._core import EvaluationResult, GenerationResult
-from .arrays import attention_mask, path_text, token_ids, usage_error
+from .arrays import attention_mask, path_bytes, token_ids, usage_error
 
 OnToken = Callable[[int, str], Optional[bool]]
 
@@ -87,13 +87,13 @@ class BaselineModel:
         return BaselineModel(
             self._core.prune(
                 heads, ffn, strategy, recover, calibration_text, round_to, seed, threads,
-                path_text(save_stats, "save_stats"),
+                path_bytes(save_stats, "save_stats"),
             )
         )
 
     def save_pretrained(self, folder: Any, *, dtype: str = "", padded: bool = False) -> None:
         """Writes a folder that load_baseline_model() opens; options as AdaptiveModel's."""
-        self._core.save_pretrained(path_text(folder, "folder"), dtype, padded)
+        self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)
 
     def __repr__(self) -> str:
         return f"<sentinel.BaselineModel {self.origin}, {self.parameter_count} parameters>"
@@ -303,7 +303,7 @@ class AdaptiveModel:
         that every GPT-2 reader opens it. `dtype`: f32, f16, bf16, or as the model is stored.
         """
         with self._lock:
-            self._core.save_pretrained(path_text(folder, "folder"), dtype, padded)
+            self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)
 
     def __repr__(self) -> str:
         info = self.info

@@ -4,6 +4,7 @@ import _thread
 import gc
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -55,6 +56,32 @@ class Threads(unittest.TestCase):
             done.wait(0.001)
         thread.join()
         self.assertEqual(rounds, 10)
+
+    def test_a_daemon_thread_does_not_disturb_the_end(self):
+        for call in ("m.generate('Once', 400, ignore_eos=True)",
+                     "m.generate('Once', 400, ignore_eos=True, on_token=lambda *_: True)",
+                     "m.forward([5] * 64)"):
+            script = (
+                "import sys, threading, time, sentinel\n"
+                f"m = sentinel.load_adaptive_model(sentinel.load_baseline_model({str(MINI)!r}))\n"
+                f"work = lambda: [{call} for _ in iter(int, 1)]\n"
+                "threading.Thread(target=work, daemon=True).start()\n"
+                "time.sleep(0.3)\n"
+            )
+            done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False,
+                                  capture_output=True, text=True, env=dict(os.environ))
+            self.assertEqual((done.returncode, done.stderr), (0, ""), call)
+
+    def test_a_forked_child_generates_and_ends(self):
+        model = load(1, threads=2)
+        model.generate("Once", 4)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            same = model.generate("Once", 4, temperature=0).tokens
+            del model
+            os._exit(0 if len(same) == 4 else 1)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
 
     def test_threads_that_share_a_model_take_turns(self):
         model = load(1)

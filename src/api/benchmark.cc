@@ -82,7 +82,8 @@ BenchmarkResult benchmark(const BaselineModel& model, const BenchmarkOptions& op
   const BenchResult measured = run_bench(checkpoint, bench, progress);
   BenchmarkResult result;
   for (const BenchRow& row : measured.rows) result.rows.push_back(to_public(row));
-  result.json = bench_json(measured, bench, *checkpoint).dump();
+  result.json = bench_json(measured, bench, *checkpoint)
+                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   result.interrupted = measured.interrupted;
   return result;
 }

@@ -73,7 +73,10 @@ void BaselineModel::save_pretrained(const std::string& folder, const SaveOptions
 std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& options) {
   const RankingStrategy& strategy = find_ranking_strategy(options.strategy);
   removal_count(0, percent);  // a bad percentage fails before any work
-  RankingInput input{.checkpoint = impl_->baseline.impl().checkpoint, .seed = options.seed};
+  const CancelFlag cancel(options.cancel);
+  RankingInput input{.checkpoint = impl_->baseline.impl().checkpoint,
+                     .seed = options.seed,
+                     .cancel = cancel.flag()};
   std::vector<int32_t> calibration;
   if (strategy.calibrates && !options.calibration_text.empty()) {
     calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);

@@ -200,7 +200,6 @@ void check_new_folder(const fs::path& folder, const char* option) {
 fs::path bundled_file(const std::string& relative) {
   std::vector<fs::path> roots;
   if (const char* data = std::getenv("SENTINEL_DATA"); data && *data) roots.emplace_back(data);
-  roots.emplace_back(".");
   for (const fs::path& binary : own_binaries()) {
     for (fs::path dir = binary.parent_path(); dir.has_relative_path(); dir = dir.parent_path()) {
       roots.push_back(dir);
@@ -208,6 +207,7 @@ fs::path bundled_file(const std::string& relative) {
     }
   }
   std::error_code error;
+  roots.push_back(fs::current_path(error));
   for (const auto& root : roots) {
     if (fs::exists(root / relative, error)) return root / relative;
   }

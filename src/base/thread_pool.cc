@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -44,25 +45,32 @@ int checked(int n_threads) {
 
 ThreadPool::ThreadPool(int n_threads)
     : n_threads_(checked(n_threads)),
-      claims_(new Claim[static_cast<size_t>(n_threads) * kMaxSharesPerThread]) {
+      claims_(new Claim[static_cast<size_t>(n_threads) * kMaxSharesPerThread]),
+      owner_(getpid()) {
   try {
-    for (int t = 1; t < n_threads; ++t) workers_.emplace_back([this, t] { work(t); });
+    for (int t = 1; t < n_threads; ++t) crew_->workers.emplace_back([this, t] { work(t); });
   } catch (const std::exception& error) {
     stop();
-    throw runtime_error("threads: cannot start {} of {}: {}; ask for fewer", workers_.size() + 1,
-                        n_threads - 1, error.what());
+    throw runtime_error("threads: cannot start {} of {}: {}; ask for fewer",
+                        crew_->workers.size() + 1, n_threads - 1, error.what());
   }
 }
 
-ThreadPool::~ThreadPool() { stop(); }
+ThreadPool::~ThreadPool() {
+  if (getpid() == owner_) {
+    stop();
+  } else {
+    crew_.release();  // NOLINT: leaked on purpose
+  }
+}
 
 void ThreadPool::stop() {
   {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(crew_->mutex);
     stop_.store(true);
   }
-  wake_.notify_all();
-  for (auto& worker : workers_) worker.join();
+  crew_->wake.notify_all();
+  for (auto& worker : crew_->workers) worker.join();
 }
 
 void ThreadPool::run_erased(int per_thread, Function function, const void* body) {
@@ -77,9 +85,9 @@ void ThreadPool::run_erased(int per_thread, Function function, const void* body)
   const uint64_t call = call_of(state_.load(std::memory_order_relaxed)) + 1;
   state_.store(call << kCallShift | static_cast<uint64_t>(per_thread) << kPerThreadShift,
                std::memory_order_seq_cst);
-  if (sleepers_.load(std::memory_order_seq_cst) > 0) {
-    std::lock_guard lock(mutex_);
-    wake_.notify_all();
+  if (sleepers_.load(std::memory_order_seq_cst) > 0 && getpid() == owner_) {
+    std::lock_guard lock(crew_->mutex);
+    crew_->wake.notify_all();
   }
   take_shares(0, call, per_thread);
   for (int spins = 0; done_of(state_.load(std::memory_order_acquire)) != shares; ++spins) {
@@ -123,9 +131,9 @@ void ThreadPool::wait_for_call(uint64_t after) {
     if (called()) return;
     std::this_thread::yield();
   }
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(crew_->mutex);
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
-  wake_.wait(lock, called);
+  crew_->wake.wait(lock, called);
   sleepers_.fetch_sub(1, std::memory_order_seq_cst);
 }
 

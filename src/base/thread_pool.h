@@ -1,6 +1,8 @@
 // A fixed team of spinning threads for loops that are too short to start threads for.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -71,9 +73,15 @@ class ThreadPool {
   alignas(64) std::atomic<uint64_t> state_{0};
   std::atomic<bool> stop_{false};
   std::atomic<int> sleepers_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::vector<std::thread> workers_;
+  // A forked child has a copy of all this but none of the threads: it lets go of the crew, because
+  // to destroy what they slept on would wait for them.
+  struct Crew {
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::vector<std::thread> workers;
+  };
+  const pid_t owner_;
+  std::unique_ptr<Crew> crew_ = std::make_unique<Crew>();
 };
 
 // The half-open part of [0, n) that belongs to part `index` of `parts`, sizes differing by <= 1.

@@ -1,9 +1,12 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <numeric>
 
 #include "base/error.h"
@@ -78,6 +81,26 @@ TEST(ThreadPool, WakesMembersThatHaveGoneToSleep) {
     pool.run([&](int) { ++calls; });
     EXPECT_EQ(calls.load(), 2);
   }
+}
+
+// A forked child has none of the workers: it computes alone, and ends without waiting for them.
+TEST(ThreadPool, AForkedChildComputesAndEnds) {
+  auto pool = std::make_unique<ThreadPool>(3);
+  std::atomic<int> calls{0};
+  pool->run([&](int) { ++calls; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the workers sleep
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    pool->run([&](int) { ++calls; });
+    pool.reset();
+    _exit(calls == 6 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(calls, 3);
 }
 
 TEST(ThreadPool, RefusesNonsense) {
