@@ -9,6 +9,8 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
               const AttentionTask& task, int thread) {
   const int sequence = task.group.sequence, slot = task.head.slot;
   const float* inputs = cache.inputs(sequence, task.layer);
+  const KernelTable& kernels =
+      context.catch_up_kernels ? *context.catch_up_kernels : context.kernels;
   const PackedLayer& layer = context.weights.layers[task.layer];
   const int dp = context.weights.head_dim_padded;
   const int64_t first_panel = (int64_t{slot} * 3 + 1) * (dp / kPanel);  // k, then v
@@ -33,7 +35,7 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.n_out = int64_t{2} * dp;
     args.bias = layer.qkv_bias.data() + first_panel * kPanel;
     args.epilogue = Epilogue::store;
-    context.kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
+    kernels.linear[static_cast<int>(layer.qkv.type)](args, 0, 2 * dp / kPanel);
     cache.append(context.kernels, sequence, task.layer, slot, first, rows, kv, kv + dp,
                  int64_t{2} * dp);
   }

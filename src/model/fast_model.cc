@@ -60,6 +60,7 @@ class FastSession : public Session {
   Plan plan_;
   std::vector<int> lengths_;
   std::vector<RowGroup> groups_;
+  std::vector<int32_t> row_tokens_;  // of a step
   std::vector<float> sink_logits_;
   Observer* observer_ = nullptr;
   OpTrace* trace_ = nullptr;
@@ -118,8 +119,10 @@ class FastModel : public Model {
     build_plan(weights_, heads_, plan);
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
-    const int64_t baseline =
-        baseline_ ? baseline_->bytes_per_token(context) - baseline_->weights_.lm_head.bytes() : 0;
+    const int64_t baseline = baseline_ ? baseline_->bytes_per_token(context) -
+                                             baseline_->weights_.lm_head.bytes() -
+                                             baseline_->weights_.lm_head.scale_bytes()
+                                       : 0;
     return baseline + plan.weight_bytes +
            active * kv_position_bytes(info_.kv, weights_.head_dim_padded) * context;
   }
@@ -182,7 +185,8 @@ class FastModel : public Model {
   const IntegrationSet* integration() const override { return integration_; }
   // On kernels whose results for a row do not depend on how many rows there are.
   DecoderContext window_context() {
-    return {checkpoint_->config(), *checkpoint_, weights_, window_kernels_, pool_};
+    return {
+        checkpoint_->config(), *checkpoint_, weights_, window_kernels_, pool_, nullptr, &kernels_};
   }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
@@ -255,6 +259,7 @@ FastSession::FastSession(FastModel& model, int max_sequences, int max_length)
       workspace_(model.context(), chunk_rows(max_sequences, max_length), cache_.capacity()),
       lengths_(max_sequences, 0) {
   groups_.reserve(max_sequences);
+  row_tokens_.reserve(max_sequences);
   if (model.info().protect_first) {
     first_ = std::make_unique<FirstPosition>(model.context(), model.unpruned());
   }
@@ -318,14 +323,13 @@ bool FastSession::tracks_now() const {
   return interval > 0 && model_.heads().step() % interval == 0;
 }
 
-// Row 0 of the workspace holds the result.
+// Row 0 of the workspace holds the result. No step of its own: it belongs to the chunk behind it.
 void FastSession::forward_first(int sequence, int32_t token) {
   const RowGroup group{sequence, 0, 1, 0};
   run_baseline(false, {&group, 1}, &token);
   workspace_.points = nullptr;  // every head is there: nothing to make up for
   first_->run(model_.heads(), cache_, workspace_, sequence, token);
   lengths_[sequence] = 1;
-  model_.heads().advance_step();
 }
 
 // Mean utilisation over the rows that see at least two keys, mean contribution over the rows that
@@ -346,8 +350,12 @@ void FastSession::track(std::span<const RowGroup> groups) {
         }
       }
       const HeadId id{l, head.head};
+      const uint64_t version = model_.heads().version();
       if (utilization.count > 0) model_.heads().track_utilization(id, utilization.mean());
-      if (contribution.count > 0) model_.heads().track_contribution(id, contribution.mean());
+      // Measured with the factor before: none of the mean that starts with a change.
+      const bool same = model_.heads().version() == version;
+      if (same && contribution.count > 0)
+        model_.heads().track_contribution(id, contribution.mean());
     }
   }
 }
@@ -365,6 +373,7 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
     const RowGroup group{sequence, 0, rows, lengths_[sequence]};
     if (apart) {
       forward_first(sequence, tokens[done]);
+      if (tokens.size() == 1) model_.heads().advance_step();
     } else {
       forward(false, {&group, 1}, tokens.data() + done);
     }
@@ -413,20 +422,31 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
   check_tokens(tokens, model_.config().vocab_size);
   const auto n = static_cast<int>(tokens.size());
   check_sequence(n - 1, max_sequences());
+  for (int s = 0; s < n; ++s) check_room(lengths_[s], 1, max_length());
   groups_.clear();
-  bool first = false;
+  row_tokens_.clear();
   for (int s = 0; s < n; ++s) {
-    check_room(lengths_[s], 1, max_length());
-    groups_.push_back({s, s, 1, lengths_[s]});
-    first |= first_is_apart(s);
+    float* own = logits + int64_t{s} * model_.config().vocab_size;
+    if (first_is_apart(s)) {  // rare: each alone, in row 0
+      forward_first(s, tokens[s]);
+      decoder().logits(workspace_, 0, 1, own);
+    } else {
+      groups_.push_back({s, static_cast<int>(groups_.size()), 1, lengths_[s]});
+      row_tokens_.push_back(tokens[s]);
+    }
   }
-  if (first) {  // rare: one after the other, each in row 0
-    for (int s = 0; s < n; ++s) {
-      prefill(s, tokens.subspan(s, 1), logits + int64_t{s} * model_.config().vocab_size);
+  if (groups_.empty()) {
+    model_.heads().advance_step();
+    return;
+  }
+  forward(false, groups_, row_tokens_.data());
+  if (std::ssize(groups_) < n) {
+    for (const RowGroup& group : groups_) {
+      decoder().logits(workspace_, group.first_row, 1,
+                       logits + int64_t{group.sequence} * model_.config().vocab_size);
     }
     return;
   }
-  forward(false, groups_, tokens.data());
   for (int row = 0; row < n; row += kSmallRows) {
     decoder().logits(workspace_, row, std::min(kSmallRows, n - row),
                      logits + int64_t{row} * model_.config().vocab_size);

@@ -15,6 +15,20 @@ FirstPosition::FirstPosition(const DecoderContext& own, const UnprunedWeights* u
                                unpruned->packed, own.kernels, own.pool};
   unpruned_workspace_ = std::make_unique<Workspace>(context, 1, unpruned_cache_->capacity());
   build_plan(unpruned->packed, HeadTable(context.config), plan_);
+  plan_.version = 0;  // of the model's table: consent is not looked at yet
+}
+
+// A head without consent adds nothing, but its keys and values are computed: it may come back.
+void FirstPosition::apply_consent(const HeadTable& heads) {
+  if (plan_.version == heads.version()) return;
+  for (int l = 0; l < heads.n_layers(); ++l) {
+    const std::vector<int>& ids = unpruned_->checkpoint->config().layers[l].head_ids;
+    for (int h = 0; h < heads.n_heads(l); ++h) {
+      const auto at = std::lower_bound(ids.begin(), ids.end(), own_.config.layers[l].head_ids[h]);
+      plan_.layers[l].heads[at - ids.begin()].factor = heads.status({l, h}).consent ? 1.0F : 0.0F;
+    }
+  }
+  plan_.version = heads.version();
 }
 
 // Every head open that may be: whatever is closed for the positions behind.
@@ -43,6 +57,7 @@ void FirstPosition::run(const HeadTable& heads, KvCache& cache, Workspace& works
   }
   const DecoderContext context{unpruned_->checkpoint->config(), *unpruned_->checkpoint,
                                unpruned_->packed, own_.kernels, own_.pool};
+  apply_consent(heads);
   const RowGroup group{0, 0, 1, 0};
   unpruned_cache_->truncate(0, 0);
   Decoder(context).forward(plan_, *unpruned_cache_, *unpruned_workspace_, {&group, 1}, &token,

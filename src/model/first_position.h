@@ -28,6 +28,7 @@ class FirstPosition {
 
  private:
   void refresh_plan(const HeadTable& heads, KvCache& cache);
+  void apply_consent(const HeadTable& heads);
   void copy_keys_values(KvCache& cache, int sequence);
 
   DecoderContext own_;

@@ -44,6 +44,10 @@ class Run {
     const size_t most = std::min(room, static_cast<size_t>(options_.max_new_tokens));
     out_.tokens.reserve(most);
     out_.timings.step_ns.reserve(most);
+    const struct Tracing {
+      Session& session;
+      ~Tracing() { session.set_trace(nullptr); }
+    } tracing{session_};
     if (options_.timer) session_.set_trace(&options_.timer->trace());
     announce();
     prefill(prompt);
@@ -57,7 +61,6 @@ class Run {
       announce();
       step(out_.tokens.back());
     }
-    if (options_.timer) session_.set_trace(nullptr);
     finish_text();
     return std::move(out_);
   }

@@ -22,6 +22,9 @@ struct DecoderContext {
   const KernelTable& kernels;
   ThreadPool& pool;
   OpTrace* trace = nullptr;  // null: operations are not timed
+  // For the keys and values of a returning head, which have the same bits in steps and in windows;
+  // null: `kernels`.
+  const KernelTable* catch_up_kernels = nullptr;
 };
 
 // Rows up to this many are normed by every member of the pool for itself, which saves a call of it.

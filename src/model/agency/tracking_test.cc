@@ -59,6 +59,54 @@ TEST(Tracking, FastLevelsMeasureWhatLevel0Measures) {
   }
 }
 
+// However many sequences are in it, and however position 0 is computed.
+TEST(Tracking, APrefillIsOneStepAndSoIsABatch) {
+  const auto ids = some_tokens(200, 8);
+  for (const int level : {0, 1, 2}) {
+    for (const bool protect : {false, true}) {
+      const auto model =
+          Model::create(mini(), {.level = level, .threads = 2, .protect_first = protect && level});
+      const auto batch = model->new_session(5, 8);
+      std::vector<float> logits(size_t{5} * 4096);
+      for (int i = 1; i <= 3; ++i) {
+        batch->step(std::span(ids).first(5), logits.data());
+        EXPECT_EQ(model->heads().step(), i) << level << protect;
+      }
+      const auto session = model->new_session(1, 200);
+      for (int i = 4; i <= 6; ++i) {
+        session->truncate(0, 0);
+        session->prefill(0, std::span(ids).first(level ? 200 : 20), logits.data());
+        EXPECT_EQ(model->heads().step(), i) << level << protect;
+      }
+      if (level == 2) {  // every eighth step is tracked: not the protected position alone
+        for (int i = 0; i < 8; ++i) {
+          session->truncate(0, 0);
+          session->prefill(0, ids, logits.data());
+        }
+      }
+      EXPECT_GT(model->heads().status({3, 3}).utilization, 0) << level << protect;
+    }
+  }
+}
+
+// What was measured with the factor before says nothing about the one that the step brought.
+TEST(Tracking, ANewMeanStartsWithTheNewFactor) {
+  const auto ids = some_tokens(22, 1);
+  for (const int level : {0, 1}) {
+    const auto model = Model::create(mini(), {.level = level,
+                                              .threads = 2,
+                                              .agency = AgencyMode::automatic,
+                                              .agency_options = {.overload_threshold = 0}});
+    const auto session = model->new_session(1, 22);
+    std::vector<float> logits(4096);
+    session->prefill(0, std::span(ids).first(20), logits.data());
+    EXPECT_EQ(model->heads().status({0, 0}).state, HeadState::overloaded);
+    EXPECT_EQ(model->heads().mean_contribution({0, 0}), 0);
+    session->step({&ids[20], 1}, logits.data());
+    EXPECT_EQ(model->heads().status({0, 0}).alignment, 1);
+  }
+}
+
 TEST(Tracking, ItNeverChangesTheOutputAndFollowsTheInterval) {
   const auto ids = some_tokens(60, 2);
   for (const int level : {0, 1, 2, 3}) {

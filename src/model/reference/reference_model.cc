@@ -126,6 +126,8 @@ class ReferenceSession : public Session {
     if (trace_) trace_->end(0, op, layer);
   }
   void append(int sequence, std::span<const int32_t> tokens);
+  // As prefill(), which is a step of the head table; a batch's step() is one, too.
+  void last_logits(int sequence, std::span<const int32_t> tokens, float* logits);
   // Final-norm outputs [tokens of the sequence, d_model] of the whole sequence.
   std::vector<float> hidden(int sequence, int first_new);
   // The residual stream at the entry of every layer, then behind the last.
@@ -337,8 +339,12 @@ void ReferenceSession::track(const LayerParameters& layer, int layer_index, int 
       for (int64_t e = 0; e < hd; ++e) sum += double{w[e]} * c[e];
       square += sum * sum;
     }
+    const uint64_t version = model_.heads().version();
     if (utilization.count > 0) model_.heads().track_utilization(id, utilization.mean());
-    model_.heads().track_contribution(id, std::sqrt(square));
+    // Measured with the factor before: none of the mean that starts with a change.
+    if (model_.heads().version() == version) {
+      model_.heads().track_contribution(id, std::sqrt(square));
+    }
   }
 }
 
@@ -431,7 +437,6 @@ std::vector<float> ReferenceSession::hidden(int sequence, int first_new) {
                       config.norm_epsilon, d, &x[i * d]);
   }
   mark(Op::norm, -1);
-  model_.heads().advance_step();
   return x;
 }
 
@@ -447,9 +452,15 @@ void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens,
                   logits.data());
     sink(i, 1, logits.data());
   }
+  model_.heads().advance_step();
 }
 
 void ReferenceSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
+  last_logits(sequence, tokens, logits);
+  model_.heads().advance_step();
+}
+
+void ReferenceSession::last_logits(int sequence, std::span<const int32_t> tokens, float* logits) {
   const int first = length(sequence);
   append(sequence, tokens);
   const std::vector<float> x = hidden(sequence, first);
@@ -472,8 +483,9 @@ void ReferenceSession::step(std::span<const int32_t> tokens, float* logits) {
   check_tokens(tokens, model_.config().vocab_size);
   check_sequence(static_cast<int>(tokens.size()) - 1, max_sequences());
   for (size_t s = 0; s < tokens.size(); ++s) {
-    prefill(static_cast<int>(s), tokens.subspan(s, 1), logits + s * model_.config().vocab_size);
+    last_logits(static_cast<int>(s), tokens.subspan(s, 1), logits + s * model_.config().vocab_size);
   }
+  model_.heads().advance_step();
 }
 
 }  // namespace
