@@ -30,6 +30,12 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
   plan.ffn_segment = {0, 0, static_cast<int32_t>(layer.down.k)};
 }
 
+// Of some panels, with their outputs' scales.
+int64_t read_bytes(const PackedMatrix& matrix, int64_t panels) {
+  const int64_t scales = matrix.type == WeightType::int8 ? panels * kPanel * 4 : 0;
+  return panels * matrix.panel_stride + scales;
+}
+
 }  // namespace
 
 void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
@@ -42,11 +48,10 @@ void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan
     plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
     plan.layers[l].o_bias.assign(layer.o_bias.begin(), layer.o_bias.end());
     if (means) means->add(static_cast<int>(l), heads, plan.layers[l].o_bias.data());
-    plan.weight_bytes +=
-        static_cast<int64_t>(plan.layers[l].qkv_panels.size()) * layer.qkv.panel_stride +
-        static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
-        layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() + layer.down.bytes() +
-        layer.down.scale_bytes();
+    plan.weight_bytes += read_bytes(layer.qkv, std::ssize(plan.layers[l].qkv_panels)) +
+                         static_cast<int64_t>(plan.layers[l].heads.size()) * layer.o_block_bytes +
+                         layer.o.scale_bytes() + layer.up.bytes() + layer.up.scale_bytes() +
+                         layer.down.bytes() + layer.down.scale_bytes();
   }
   plan.version = heads.version();
 }
@@ -64,7 +69,7 @@ OpBytes operation_weight_bytes(const PackedWeights& weights, const Plan& plan) {
     const PackedLayer& layer = weights.layers[l];
     const LayerPlan& planned = plan.layers[l];
     const auto panels = static_cast<int64_t>(planned.qkv_panels.size());
-    add(Op::qkv, panels * layer.qkv.panel_stride + panels * kPanel * kFloat);
+    add(Op::qkv, read_bytes(layer.qkv, panels) + panels * kPanel * kFloat);
     add(Op::attention_output, static_cast<int64_t>(planned.heads.size()) * layer.o_block_bytes +
                                   layer.o.scale_bytes() + floats(planned.o_bias));
     add(Op::ffn_up, layer.up.bytes() + layer.up.scale_bytes() + floats(layer.up_bias));

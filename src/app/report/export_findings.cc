@@ -39,7 +39,7 @@ std::string caches_text(const json& caches) {
   for (const auto& cache : caches) {
     const json& bytes = member(cache, "bytes");
     if (!bytes.is_number()) continue;
-    out += fmt::format("{}{} {:.4g} KiB", out.empty() ? "" : ", ",
+    out += fmt::format("{}{} {:.0f} KiB", out.empty() ? "" : ", ",
                        value_text(member(cache, "level")), bytes.get<double>() / 1024);
   }
   return out;

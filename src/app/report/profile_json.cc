@@ -216,7 +216,8 @@ json keyed(const std::map<Key, RunResult>& runs) {
   return out;
 }
 
-json levels_section(const std::map<int, RunResult>& levels) {
+json levels_section(const ProfileResult& result) {
+  const std::map<int, RunResult>& levels = result.levels;
   json out = keyed(levels);
   json comparison = json::object();
   for (const auto& [level, run] : levels) {
@@ -226,6 +227,11 @@ json levels_section(const std::map<int, RunResult>& levels) {
     comparison[std::to_string(level)] = {
         {"tokens_per_second", number(tokens_per_second(run))},
         {"first_token_latency", number(median_of(run.first_token_times))}};
+    if (const auto promise = level_promise(result, level)) {
+      comparison[std::to_string(level)]["perplexity_over_level_0_percent"] =
+          number(promise->growth_percent);
+      comparison[std::to_string(level)]["promised_percent"] = promise->promised_percent;
+    }
   }
   out["comparison"] = comparison;
   return out;
@@ -298,7 +304,7 @@ json to_json(const ProfileResult& result) {
                                  {"optimized", keyed(result.optimized)}};
   }
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
-  if (!result.levels.empty()) out["optimization_levels"] = levels_section(result.levels);
+  if (!result.levels.empty()) out["optimization_levels"] = levels_section(result);
   if (!result.isas.empty()) out["cpu_specific"] = keyed(result.isas);
   for (const auto& [name, runs] : result.integration) out["integration_tests"][name] = keyed(runs);
   if (!result.integration.empty()) {

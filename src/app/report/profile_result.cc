@@ -107,6 +107,16 @@ Percentiles step_ms(const RunResult& run) {
           percentile_of(run.step_times, 0.99) * 1e3};
 }
 
+std::optional<LevelPromise> level_promise(const ProfileResult& result, int level) {
+  if (level != 2 && level != 3) return std::nullopt;
+  const auto quality = [&](int of) {
+    const auto run = result.levels.find(of);
+    return run != result.levels.end() && run->second.quality ? run->second.quality->perplexity
+                                                             : kNaN;
+  };
+  return LevelPromise{100 * (quality(level) / quality(0) - 1), level == 2 ? 1.0 : 4.0};
+}
+
 double noise_percent(const RunResult& run) {
   const auto& times = run.generation_times;
   if (times.size() < 2) return kNaN;

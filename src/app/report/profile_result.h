@@ -176,6 +176,12 @@ struct ProfileResult {
   std::string run_folder, result_file;
 };
 
+// Perplexity over level 0's, percent, as measured (NaN: not), and what a level promises at most.
+struct LevelPromise {
+  double growth_percent, promised_percent;
+};
+std::optional<LevelPromise> level_promise(const ProfileResult& result, int level);  // 2 and 3
+
 // Derived figures: one definition for every table and file. NaN where nothing was measured.
 double median_of(std::vector<double> values);
 double percentile_of(std::vector<double> values, double fraction);  // nearest rank

@@ -111,6 +111,21 @@ TextTable levels_table(const ProfileResult& result) {
   return table;
 }
 
+// Promises are measured each time, and broken ones said.
+std::string levels_note(const ProfileResult& result) {
+  std::string note;
+  for (const int level : {2, 3}) {
+    const LevelPromise promise = *level_promise(result, level);
+    if (!std::isfinite(promise.growth_percent)) continue;
+    const bool kept = promise.growth_percent <= promise.promised_percent;
+    note +=
+        fmt::format("Level {}: perplexity {:+.2f} % of level 0's, {} the +{:.0f} % it promises{}\n",
+                    level, promise.growth_percent, kept ? "within" : "beyond",
+                    promise.promised_percent, kept ? "." : "; --weights bf16 costs less of it.");
+  }
+  return note;
+}
+
 TextTable throughput_table(const ProfileResult& result) {
   TextTable table{{"Prompt", "Tokens", "Decode tok/s", "Total tok/s", "Noise", "First ms"}, {}};
   for (const auto& [prompt, run] : result.throughput) {
@@ -249,7 +264,8 @@ std::string console_report(const ProfileResult& result) {
     out += pruning_table(result).plain() + noise_note(result) + "\n\n";
   }
   if (!result.levels.empty()) {
-    out += fmt::format("Optimization levels\n{}\n", levels_table(result).plain());
+    out += fmt::format("Optimization levels\n{}{}\n", levels_table(result).plain(),
+                       levels_note(result));
   }
   if (!result.isas.empty()) {
     out += fmt::format("Instruction sets\n{}\n", isas_table(result).plain());

@@ -11,6 +11,7 @@ namespace sentinel {
 TextTable loading_table(const LoadingResult& loading);
 TextTable pruning_table(const ProfileResult& result);  // with the A/A row
 TextTable levels_table(const ProfileResult& result);
+std::string levels_note(const ProfileResult& result);  // how levels 2 and 3 keep their promises
 TextTable integration_table(const ProfileResult& result);
 TextTable isas_table(const ProfileResult& result);
 bool has_operations(const std::map<std::string, RunResult>& runs);

@@ -183,6 +183,19 @@ TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
   EXPECT_EQ(document["generated_text"], "cut \xEF\xBF\xBD");
 }
 
+TEST(LevelsNote, SaysWhichPromiseIsBroken) {
+  ProfileResult result;
+  for (const auto& [level, perplexity] : {std::pair{0, 50.0}, {2, 50.4}, {3, 53.0}}) {
+    result.levels[level].quality = QualityFigures{};
+    result.levels[level].quality->perplexity = perplexity;
+  }
+  const std::string note = levels_note(result);
+  EXPECT_NE(note.find("Level 2: perplexity +0.80 % of level 0's, within the +1 %"), note.npos);
+  EXPECT_NE(note.find("Level 3: perplexity +6.00 % of level 0's, beyond the +4 %"), note.npos);
+  result.levels.erase(0);
+  EXPECT_EQ(levels_note(result), "");
+}
+
 TEST(Recommendation, SaysAtOnceWhatIsNotAdvised) {
   ProfileResult result;
   result.original[0] = run_of("original", 0, {1, 1, 1}, 0);
@@ -190,7 +203,9 @@ TEST(Recommendation, SaysAtOnceWhatIsNotAdvised) {
   for (const Pick& pick : recommend(result)) {
     EXPECT_EQ(pick.warning.empty(), pick.pruning_level == 0) << pick.title;
     EXPECT_EQ(describe(pick).find("Not advised") == std::string::npos, pick.pruning_level == 0);
-    if (pick.pruning_level == 70) EXPECT_NE(pick.warning.find("4.0 times"), std::string::npos);
+    if (pick.pruning_level == 70) {
+      EXPECT_NE(pick.warning.find("4.0 times"), std::string::npos);
+    }
   }
   ASSERT_FALSE(recommend(result).empty());
   EXPECT_EQ(recommend(result)[0].pruning_level, 70);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "app/report/escape.h"
 #include "app/report/export_findings.h"
 #include "app/report/previous_run.h"
 #include "app/report/profile_tables.h"
@@ -30,7 +31,7 @@ std::string environment_section(const ProfileResult& result) {
   const auto& args = result.args;
   std::string out = "## Environment\n\n";
   const auto line = [&](const char* name, const std::string& value) {
-    out += fmt::format("- **{}**: {}\n", name, value);
+    out += fmt::format("- **{}**: {}\n", name, escape_markdown(value));
   };
   line("Device", text_of(env, "device"));
   line("Model", text_of(args, "model_name"));
@@ -109,7 +110,8 @@ std::string summary_markdown(const ProfileResult& result) {
   }
   if (!result.original.empty() || !result.optimized.empty()) out += performance_section(result);
   if (!result.levels.empty()) {
-    out += fmt::format("## Optimization Levels\n\n{}\n", levels_table(result).markdown());
+    out += fmt::format("## Optimization Levels\n\n{}\n{}\n", levels_table(result).markdown(),
+                       levels_note(result));
   }
   if (!result.integration.empty()) {
     out += fmt::format("## Integration Points\n\n{}\n", integration_table(result).markdown());

@@ -116,6 +116,12 @@ std::vector<Cell*> CellSet::recorded() {
   return cells;
 }
 
+std::vector<const Cell*> CellSet::traced() const {
+  std::vector<const Cell*> cells;
+  for (const Cell& cell : records_pruning_ ? pruning_ : components_) cells.push_back(&cell);
+  return cells;
+}
+
 void CellSet::collect(ProfileResult& result) const {
   for (const Cell& cell : pruning_) {
     if (!cell.timed()) continue;

@@ -34,9 +34,10 @@ class CellSet {
   // What an earlier run of the same options measured; cells that it lacks stay as they are.
   void restore(const ProfileResult& earlier);
 
-  std::vector<Cell*> timed();     // in the order of a round
-  std::vector<Cell*> judged();    // whose quality is measured
-  std::vector<Cell*> recorded();  // whose single operations are
+  std::vector<Cell*> timed();               // in the order of a round
+  std::vector<Cell*> judged();              // whose quality is measured
+  std::vector<Cell*> recorded();            // whose single operations are
+  std::vector<const Cell*> traced() const;  // those of them that a trace is kept of
   // Cells that were timed at least once.
   void collect(ProfileResult& result) const;
 

@@ -185,6 +185,16 @@ void warm_up(const CellContext& context, Cell& cell) {
   ++cell.run.warmup_generations;
 }
 
+namespace {
+
+nlohmann::json agency_json(const Model& model) {
+  AgencyReport report = agency_report(model.heads());
+  report_points(model.integration(), report);
+  return to_json(report);
+}
+
+}  // namespace
+
 void time_once(const CellContext& context, Cell& cell) {
   const auto model = prepare(context, cell);
   snapshot_first(context, cell);
@@ -193,8 +203,7 @@ void time_once(const CellContext& context, Cell& cell) {
   cell.run.peak_rss_mb = std::max(cell.run.peak_rss_mb, peak_rss_mb());
   describe_model(context, *model, cell);
   keep_timing(context, timing, cell);
-  cell.run.agency_stats =
-      model->info().agency == AgencyMode::off ? nullptr : to_json(agency_report(model->heads()));
+  cell.run.agency_stats = model->info().agency == AgencyMode::off ? nullptr : agency_json(*model);
   if (context.memory) cell.run.memory_profile.push_back(context.memory->take(kTiming));
 }
 

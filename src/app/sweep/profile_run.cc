@@ -241,21 +241,25 @@ void ProfileRun::record_operations() {
   const auto trace_name = [](const Cell& cell) {
     return fmt::format("{}_pruning{}_trace.json", cell.variant, cell.pruning_level);
   };
+  const auto traced = cells_.traced();
+  const auto traces = [&](const Cell* cell) {
+    return options_.trace_export && std::find(traced.begin(), traced.end(), cell) != traced.end();
+  };
   auto cells = cells_.recorded();
   std::erase_if(cells, [&](const Cell* cell) {
     const auto& known = cell->run.operations;
     const bool has_figures = !figures || (known && known->generations >= rounds);
-    return has_figures && (!options_.trace_export || folder_->has_trace(trace_name(*cell)));
+    return has_figures && (!traces(cell) || folder_->has_trace(trace_name(*cell)));
   });
   TraceSink sink;
   if (options_.trace_export) {
     sink = [&](const Cell& cell, const std::string& trace) {
-      folder_->save_trace(trace_name(cell), trace);
+      if (traces(&cell)) folder_->save_trace(trace_name(cell), trace);
     };
   }
   const auto list_traces = [&] {
     result_.traces.clear();
-    for (const Cell* cell : cells_.recorded()) {
+    for (const Cell* cell : traced) {
       if (folder_->has_trace(trace_name(*cell))) result_.traces.push_back(trace_name(*cell));
     }
   };

@@ -146,7 +146,15 @@ TEST_F(ProfileRunTest, LevelsTestMeasuresEveryLevel) {
   EXPECT_LT(result.levels.at(2).weight_bytes, result.levels.at(1).weight_bytes);
   const json document = saved();
   EXPECT_EQ(schema_errors(document), "");
-  EXPECT_EQ(document["optimization_levels"]["comparison"].size(), 4u);
+  const json& comparison = document["optimization_levels"]["comparison"];
+  EXPECT_EQ(comparison.size(), 4u);
+  const auto perplexity = [&](int level) { return result.levels.at(level).quality->perplexity; };
+  for (const int level : {2, 3}) {
+    const json& of_level = comparison[std::to_string(level)];
+    EXPECT_EQ(of_level["promised_percent"], level == 2 ? 1 : 4);
+    EXPECT_NEAR(of_level["perplexity_over_level_0_percent"].get<double>(),
+                100 * (perplexity(level) / perplexity(0) - 1), 1e-9);
+  }
 }
 
 // Stops at a stage, as Ctrl-C would.

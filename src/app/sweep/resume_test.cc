@@ -81,6 +81,8 @@ TEST_F(ResumeTest, MeasuresOnlyWhatIsMissing) {
     const ProfileResult whole = resume_profile(
         first.run_folder, [&](const ProfileProgress& now) { stages.insert(now.stage); });
     EXPECT_FALSE(whole.interrupted) << stage;
+    const std::set<std::string> traces(whole.traces.begin(), whole.traces.end());
+    EXPECT_EQ(traces.size(), whole.traces.size()) << stage;  // each is named once
     const json after = saved();
     EXPECT_EQ(schema_errors(after), "") << stage;
     EXPECT_EQ(after["environment"]["resumed"].size(), 1U);
