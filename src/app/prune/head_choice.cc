@@ -13,15 +13,10 @@ constexpr int64_t kMinTokens = 384;
 constexpr int64_t kTrialTokens = 16384;  // of a recovery that only compares
 constexpr double kSame = 0.002;          // nats: losses that say nothing of another text
 
-struct Trial {
-  double before = 0, after = 0;  // losses, of recovery
-};
-
 // Measures on held-out windows; the recovery is a quick one.
-Trial try_removal(const std::shared_ptr<const Checkpoint>& checkpoint,
-                  const CalibrationSet& calibration, RecoveryOptions options,
-                  SublayerRunner& runner, const RemovedHeads& heads) {
-  Trial trial;
+void try_removal(const std::shared_ptr<const Checkpoint>& checkpoint,
+                 const CalibrationSet& calibration, RecoveryOptions options, SublayerRunner& runner,
+                 const RemovedHeads& heads, HeadTrial& trial) {
   const ModelConfig& config = checkpoint->config();
   EditableModel model(checkpoint);
   for (size_t l = 0; l < model.layers.size(); ++l) {
@@ -33,15 +28,14 @@ Trial try_removal(const std::shared_ptr<const Checkpoint>& checkpoint,
                    .type = options.type,
                    .vocabulary = calibration.vocabulary});
   meter.set_model(model);
-  trial.before = meter.loss();
+  trial.loss_before = meter.loss();
   CalibrationSet some = calibration;
   some.fit = spread_tokens(calibration.fit, kTrialTokens);
   some.held_out = spread_tokens(calibration.held_out, kTrialTokens / 8);
   options.revise = false;
   recover(model, some, options, runner);
   meter.set_model(model);
-  trial.after = meter.loss();
-  return trial;
+  trial.loss_after = meter.loss();
 }
 
 }  // namespace
@@ -85,25 +79,29 @@ int64_t head_loss_tokens(const ModelConfig& config, std::span<const int32_t> voc
 
 size_t best_removal(std::shared_ptr<const Checkpoint> checkpoint, const CalibrationSet& calibration,
                     const std::vector<RemovedHeads>& choices, const RecoveryOptions& recovery,
-                    SublayerRunner& runner,
+                    SublayerRunner& runner, std::vector<HeadTrial>& trials,
                     const std::function<void(int done, int total)>& progress) {
   const size_t n = choices.size();
+  trials.resize(n);
   if (std::all_of(choices.begin(), choices.end(), [&](auto& c) { return c == choices[0]; })) {
     return 0;
   }
-  std::vector<Trial> trials;
   double least = HUGE_VAL;
   for (size_t i = 0; i < n; ++i) {
     if (progress) progress(static_cast<int>(i), static_cast<int>(n));
-    const auto same = std::find(choices.begin(), choices.begin() + i, choices[i]);
-    trials.push_back(same < choices.begin() + i
-                         ? trials[same - choices.begin()]
-                         : try_removal(checkpoint, calibration, recovery, runner, choices[i]));
-    least = std::min(least, trials.back().after);
+    const size_t same =
+        std::find(choices.begin(), choices.begin() + i, choices[i]) - choices.begin();
+    if (same < i) {
+      trials[i].loss_before = trials[same].loss_before;
+      trials[i].loss_after = trials[same].loss_after;
+    } else {
+      try_removal(checkpoint, calibration, recovery, runner, choices[i], trials[i]);
+    }
+    least = std::min(least, trials[i].loss_after);
   }
   const auto best = std::min_element(trials.begin(), trials.end(), [&](auto& a, auto& b) {
-    const bool a_worse = a.after > least + kSame, b_worse = b.after > least + kSame;
-    return a_worse != b_worse ? b_worse : a.before < b.before;
+    const bool a_worse = a.loss_after > least + kSame, b_worse = b.loss_after > least + kSame;
+    return a_worse != b_worse ? b_worse : a.loss_before < b.loss_before;
   });
   return best - trials.begin();
 }

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "app/prune/loss_meter.h"
+#include "app/prune/prune_plan.h"
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
 
@@ -31,10 +32,11 @@ using RemovedHeads = std::vector<std::vector<int>>;
 
 // Which of the choices to take, by their losses on held-out windows after a recovery on a part of
 // the calibration text. Among those that are as good, the one with the lowest loss before recovery:
-// it leans least on what a refit learns from that text. `choices`: at least one.
+// it leans least on what a refit learns from that text. `choices`: at least one. `trials`
+// [choices] gets the losses; where all choices are the same heads nothing is measured.
 size_t best_removal(std::shared_ptr<const Checkpoint> checkpoint, const CalibrationSet& calibration,
                     const std::vector<RemovedHeads>& choices, const RecoveryOptions& recovery,
-                    SublayerRunner& runner,
+                    SublayerRunner& runner, std::vector<HeadTrial>& trials,
                     const std::function<void(int done, int total)>& progress = nullptr);
 
 // The tokens to measure the loss without each head on, so that all of it takes about a minute of

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "app/prune/test_model.h"
 #include "kernels/registry.h"
@@ -52,17 +53,23 @@ TEST_F(HeadChoiceTest, TheBestRemovalLosesLeastAfterRecovery) {
   layer[0] = {0, 1, 2, 3, 4, 5, 6, 7};
   model.assign(8, layer[0]);
   std::vector<int> progress;
+  std::vector<HeadTrial> trials;
   const auto best = [&](const std::vector<RemovedHeads>& choices) {
     progress.clear();
-    return best_removal(mini(), set_, choices, recovery, runner_,
+    trials.clear();
+    return best_removal(mini(), set_, choices, recovery, runner_, trials,
                         [&](int done, int) { progress.push_back(done); });
   };
   EXPECT_EQ(best({few, layer, model}), 0U);
   EXPECT_EQ(progress, (std::vector<int>{0, 1, 2}));
+  EXPECT_LT(trials[0].loss_after, trials[1].loss_after);
+  EXPECT_LT(trials[1].loss_after, trials[2].loss_after);
+  EXPECT_LT(trials[1].loss_after, trials[1].loss_before);
   EXPECT_EQ(best({model, few, layer}), 1U);
   EXPECT_EQ(best({model, layer}), 1U);
   EXPECT_EQ(best({layer, layer}), 0U);
   EXPECT_TRUE(progress.empty()) << "nothing to compare";
+  EXPECT_TRUE(std::isnan(trials[0].loss_after));
 }
 
 TEST(HeadLossTokens, AreFewerForLargeModels) {

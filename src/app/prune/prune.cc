@@ -287,26 +287,34 @@ struct Pruner::Impl {
 
   // Heads before a refit.
   void choose(PrunePlan& plan) {
-    std::vector<HeadScores> orders{rank("ablation").scores};
-    std::vector<RemovedHeads> choices{lowest_heads(orders[0], head_goal())};
+    std::vector<RemovedHeads> choices;
+    std::vector<HeadScores> orders;
+    const auto add_order = [&](const char* name) {
+      orders.push_back(rank(name).scores);
+      choices.push_back(lowest_heads(orders.back(), head_goal()));
+      plan.head_trials.push_back({name});
+    };
+    add_order("ablation");
     if (head_loss_tokens(checkpoint->config(), set.vocabulary) == kHeadLossTokens) {
-      orders.push_back(rank("output").scores);
-      choices.push_back(lowest_heads(orders[1], head_goal()));
+      add_order("output");
       choices.push_back(searched_heads(plan));
+      plan.head_trials.push_back({"search"});
     }
     const size_t best = best_removal(
-        checkpoint, set, choices, recovery_options(), runner,
+        checkpoint, set, choices, recovery_options(), runner, plan.head_trials,
         [&](int done, int total) { report("comparing plans after recovery", done, total); });
+    plan.head_choice = plan.head_trials[best].order;
     if (best < orders.size()) plan.head_scores = std::move(orders[best]);
     for (size_t l = 0; l < plan.layers.size(); ++l) {
       plan.layers[l].heads = std::move(choices[best][l]);
     }
   }
 
-  RemovedHeads searched_heads(const PrunePlan& plan) {
+  RemovedHeads searched_heads(PrunePlan& plan) {
     PrunePlan searched;
     searched.layers.resize(plan.layers.size());
     search(searched, true, false);
+    plan.head_steps = std::move(searched.steps);
     RemovedHeads heads;
     for (LayerCut& cut : searched.layers) heads.push_back(std::move(cut.heads));
     return heads;

@@ -25,6 +25,17 @@ json runs(const std::vector<int>& indices) {
   return out;
 }
 
+json steps_json(const std::vector<PruneStep>& steps) {
+  json out = json::array();
+  for (const PruneStep& step : steps) {
+    json entry = {
+        {"kind", step.kind}, {"layer", step.layer}, {"count", step.count}, {"loss", step.loss}};
+    if (step.head >= 0) entry["head"] = step.head;
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
 class PlanReader {
  public:
   PlanReader(const json& plan, std::string where) : plan_(plan), where_(std::move(where)) {}
@@ -148,16 +159,18 @@ json to_json(const PrunePlan& plan, const ModelConfig& config) {
   }
   document["layers"] = std::move(layers);
   if (!plan.head_scores.empty()) document["head_scores"] = plan.head_scores;
-  if (!plan.steps.empty()) {
-    json steps = json::array();
-    for (const PruneStep& step : plan.steps) {
-      json entry = {
-          {"kind", step.kind}, {"layer", step.layer}, {"count", step.count}, {"loss", step.loss}};
-      if (step.head >= 0) entry["head"] = step.head;
-      steps.push_back(std::move(entry));
+  if (!plan.head_choice.empty()) {
+    document["head_choice"] = plan.head_choice;
+    for (const HeadTrial& trial : plan.head_trials) {
+      document["head_trials"].push_back({{"order", trial.order},
+                                         {"loss_before_recovery", trial.loss_before},
+                                         {"loss_after_recovery", trial.loss_after}});
     }
+    if (!plan.head_steps.empty()) document["head_steps"] = steps_json(plan.head_steps);
+  }
+  if (!plan.steps.empty()) {
     document["dense_loss"] = plan.dense_loss;
-    document["steps"] = std::move(steps);
+    document["steps"] = steps_json(plan.steps);
   }
   return document;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -28,6 +29,14 @@ struct PruneStep {
   double loss = 0;           // nats per token on the search windows afterwards
 };
 
+// A choice of heads that was tried before a refit: nats per token on held-out windows.
+struct HeadTrial {
+  static constexpr double kNotMeasured = std::numeric_limits<double>::quiet_NaN();
+  std::string order = {};  // "ablation", "output", "search"
+  // Of a recovery on a part of the calibration text; NaN where there was nothing to compare.
+  double loss_before = kNotMeasured, loss_after = kNotMeasured;
+};
+
 struct PrunePlan {
   std::string model_sha256;
   std::string strategy, ffn_strategy, recover;
@@ -39,8 +48,11 @@ struct PrunePlan {
   int64_t calibration_tokens = 0;
   double dense_loss = 0;         // on the search windows; 0 without a search
   std::vector<LayerCut> layers;  // [n_layers]
-  HeadScores head_scores;        // of the strategy; empty for a search
-  std::vector<PruneStep> steps;  // of a search
+  HeadScores head_scores;        // of the strategy, or of head_choice; empty for a search
+  std::string head_choice;       // before a refit: the trial that was taken; else empty
+  std::vector<HeadTrial> head_trials;
+  std::vector<PruneStep> head_steps;  // how the search among the trials came to its heads
+  std::vector<PruneStep> steps;       // of a search
 
   int heads_removed() const;
   int64_t neurons_removed() const;

@@ -198,6 +198,24 @@ TEST(Prune, SearchIsDeterministicAcrossRuns) {
   }
 }
 
+// Where a refit follows, `obs` may take the heads of another order: the plan says whose, and why.
+TEST(Plan, NamesTheOrderThatObsTookBeforeARefit) {
+  PruneOptions options = quick();
+  options.heads = 20;
+  options.strategy = "obs";
+  options.recover = Recover::refit;
+  const PrunePlan plan = pruner(options).make_plan();
+  const nlohmann::json document = to_json(plan, mini()->config());
+  ASSERT_EQ(document["head_trials"].size(), 3U);
+  EXPECT_EQ(document["head_steps"].size(), static_cast<size_t>(plan.heads_removed()));
+  EXPECT_EQ(document.contains("head_scores"), document["head_choice"] != "search");
+  for (const auto& trial : document["head_trials"]) {
+    EXPECT_GT(trial["loss_before_recovery"], trial["loss_after_recovery"]);
+  }
+  options.recover = Recover::none;
+  EXPECT_FALSE(to_json(pruner(options).make_plan(), mini()->config()).contains("head_choice"));
+}
+
 TEST(Plan, RoundTripsAndRefusesOtherModels) {
   PruneOptions options = quick();
   options.heads = 40;
