@@ -63,6 +63,20 @@ TEST(PruneCommand, WritesASmallerModelThatEvalAgreesWith) {
   EXPECT_EQ(changed.json()["layers"][0]["qkv"], 0);  // only Wo, W_down and biases are refitted
 }
 
+TEST(PruneCommand, APaddedFolderIsDescribedAsItIs) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "padded";
+  const Outcome pruned =
+      run(prune({"--heads", "50", "--strategy", "magnitude", "--padded", "--out", out, "--json"}));
+  ASSERT_EQ(pruned.exit_code, 0) << pruned.err;
+  const json result = pruned.json(), info = run({"info", "-m", out, "--json"}).json()["model"];
+  EXPECT_TRUE(result["padded"].get<bool>());
+  EXPECT_EQ(result["written"]["parameters"], info["parameters"]);
+  EXPECT_GT(result["written"]["parameters"], result["after"]["parameters"]);
+  EXPECT_EQ(result["written"]["heads_per_layer"], result["before"]["heads_per_layer"]);
+  EXPECT_EQ(result["model"]["level"], 1);
+}
+
 TEST(PruneCommand, APlanBringsItsRecovery) {
   const TemporaryFolder folder;
   const std::string out = folder / "cut", again = folder / "again", other = folder / "other";

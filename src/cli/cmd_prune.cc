@@ -62,6 +62,12 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
   fmt::print("ffn per layer    {}\n", widths(r.dry_run ? b.ffn_per_layer : n.ffn_per_layer));
   fmt::print("removed          {} heads, {} neurons (strategy {}, recover {})\n",
              r.plan.heads_removed(), r.plan.neurons_removed(), r.plan.strategy, r.plan.recover);
+  if (r.padded && !r.dry_run) {
+    fmt::print(
+        "written          with zeros in their place, {} parameters: sizes and speeds above are "
+        "those without\n",
+        r.before.parameters);
+  }
   if (r.divergence) {
     fmt::print("KL(before||after) {:.5f} nats per token, top-1 agreement {:.2f} %\n",
                r.divergence->kl_mean, r.divergence->top1_agreement * 100);

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/memory_meter.h"
 #include "model/checkpoint/model_output.h"
+#include "model/model_json.h"
 
 namespace sentinel {
 namespace fs = std::filesystem;
@@ -62,6 +63,7 @@ class PruneRun {
     PruneRunResult result;
     result.config = o_.checkpoint->config();
     result.dry_run = o_.dry_run;
+    result.padded = o_.padded;
     result.plan = pruner.make_plan();
     check_target();
     if (!o_.save_stats.empty()) save_stats(o_.save_stats, pruner.stats());
@@ -240,6 +242,7 @@ class PruneRun {
     };
     const auto dense = Model::create(o_.checkpoint, o_.model);
     result.before = describe(*o_.checkpoint, *dense);
+    result.model = dense->info();
     result.text_sha256 = text_.sha256;
     result.same_text = text_.sha256 == calibration_.sha256;
     std::shared_ptr<Model> model;
@@ -334,6 +337,8 @@ json to_json(const PruneRunResult& result) {
   json out = {{"before", side_json(result.before)},
               {"plan", to_json(result.plan, result.config)},
               {"dry_run", result.dry_run},
+              {"padded", result.padded},
+              {"model", model_json(result.model)},
               {"text_sha256", result.text_sha256},
               {"text_is_calibration_text", result.same_text},
               {"tokens_scored", result.tokens_scored},
@@ -343,6 +348,10 @@ json to_json(const PruneRunResult& result) {
   if (!result.dry_run) {
     out["after"] = side_json(result.after);
     out["perplexity_ratio"] = result.after.perplexity / result.before.perplexity;
+    const PruneSide& written = result.padded ? result.before : result.after;
+    out["written"] = {{"parameters", written.parameters},
+                      {"heads_per_layer", written.heads_per_layer},
+                      {"ffn_per_layer", written.ffn_per_layer}};
   }
   if (result.divergence) {
     out["kl_mean"] = result.divergence->kl_mean;

@@ -61,6 +61,10 @@ struct PruneRunResult {
   double seconds = 0;                          // of planning and recovery
   double peak_rss_mb = 0;
   bool dry_run = false;
+  // The folder has the dense shape, with zeros: sizes and speeds of `after` are of the model
+  // without them.
+  bool padded = false;
+  ModelInfo model;  // what measured `before`
 };
 
 // Nothing is written unless all succeeds. Error (usage, bad_input, runtime, interrupted).
