@@ -16,11 +16,13 @@ TEST(Probe, EveryIsaReadsEveryByte) {
     const ProbeKernels& kernels = select_probe(detect_cpu_features(), isa);
     std::memset(buffer.data(), 0, buffer.size());
     EXPECT_EQ(kernels.read(buffer.data(), buffer.size()), 0U) << isa;
+    EXPECT_EQ(kernels.read_sparsely(buffer.data(), buffer.size()), 0U) << isa;
     for (size_t at = 0; at < buffer.size(); at += 8) {
       std::memset(buffer.data(), 0, buffer.size());
       const uint64_t word = at + 1;
       std::memcpy(buffer.data() + at, &word, 8);
       ASSERT_EQ(kernels.read(buffer.data(), buffer.size()), word) << isa;
+      ASSERT_EQ(kernels.read_sparsely(buffer.data(), buffer.size()), word) << isa;
     }
   }
 }

@@ -31,7 +31,7 @@ float multiply_add(int64_t iterations) {
   return total;
 }
 
-constexpr ProbeKernels kProbe{"scalar", read, multiply_add, 2 * kLanes};
+constexpr ProbeKernels kProbe{"scalar", read, read, multiply_add, 2 * kLanes};
 
 }  // namespace
 

@@ -7,10 +7,10 @@ namespace {
 
 constexpr int kStreams = 8;
 constexpr int kAccumulators = 12;  // of 16 registers: latency 4 x 2 ports needs 8
-constexpr size_t kPrefetchAhead = 2048;
 
-// Eight accumulators, one cache line in two loads; the prefetch crosses what the hardware
-// prefetcher does not (page ends).
+// Eight accumulators, one cache line in two loads; the prefetch, of one line in kOneOf, crosses
+// what the hardware prefetcher does not (page ends).
+template <int kOneOf, size_t kPrefetchAhead>
 uint64_t read(const std::byte* data, size_t bytes) {
   __m256i sum[kStreams];
   for (auto& s : sum) s = _mm256_setzero_si256();
@@ -18,7 +18,7 @@ uint64_t read(const std::byte* data, size_t bytes) {
     const auto* line = reinterpret_cast<const __m256i*>(data + offset);
 #pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
-      if (i % 2 == 0) {
+      if (i % (2 * kOneOf) == 0) {
         _mm_prefetch(reinterpret_cast<const char*>(line + i) + kPrefetchAhead, _MM_HINT_T0);
       }
       sum[i % kStreams] = _mm256_add_epi64(sum[i % kStreams], _mm256_load_si256(line + i));
@@ -46,7 +46,8 @@ float multiply_add(int64_t iterations) {
   return total;
 }
 
-constexpr ProbeKernels kProbe{"avx2", read, multiply_add, 2 * 8 * kAccumulators};
+constexpr ProbeKernels kProbe{"avx2", read<1, 2048>, read<4, 4096>, multiply_add,
+                              2 * 8 * kAccumulators};
 
 }  // namespace
 

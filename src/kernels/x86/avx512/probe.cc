@@ -7,10 +7,10 @@ namespace {
 
 constexpr int kStreams = 8;
 constexpr int kAccumulators = 24;  // of 32 registers: latency 4 x 2 ports needs 8
-constexpr size_t kPrefetchAhead = 2048;
 
-// Eight accumulators, one cache line a load; the prefetch crosses what the hardware prefetcher
-// does not (page ends).
+// Eight accumulators, one cache line a load; the prefetch, of one line in kOneOf, crosses what the
+// hardware prefetcher does not (page ends).
+template <int kOneOf, size_t kPrefetchAhead>
 uint64_t read(const std::byte* data, size_t bytes) {
   __m512i sum[kStreams];
   for (auto& s : sum) s = _mm512_setzero_si512();
@@ -18,7 +18,9 @@ uint64_t read(const std::byte* data, size_t bytes) {
     const auto* line = reinterpret_cast<const __m512i*>(data + offset);
 #pragma GCC unroll 8
     for (int i = 0; i < kStreams; ++i) {
-      _mm_prefetch(reinterpret_cast<const char*>(line + i) + kPrefetchAhead, _MM_HINT_T0);
+      if (i % kOneOf == 0) {
+        _mm_prefetch(reinterpret_cast<const char*>(line + i) + kPrefetchAhead, _MM_HINT_T0);
+      }
       sum[i] = _mm512_add_epi64(sum[i], _mm512_load_si512(line + i));
     }
   }
@@ -42,7 +44,8 @@ float multiply_add(int64_t iterations) {
   return _mm512_reduce_add_ps(sum[0]);
 }
 
-constexpr ProbeKernels kProbe{"avx512", read, multiply_add, 2 * 16 * kAccumulators};
+constexpr ProbeKernels kProbe{"avx512", read<1, 2048>, read<4, 4096>, multiply_add,
+                              2 * 16 * kAccumulators};
 
 }  // namespace
 
