@@ -49,6 +49,20 @@ TEST(PruneCommand, WritesASmallerModelThatEvalAgreesWith) {
   EXPECT_NEAR(eval.json()["perplexity"].get<double>(), result["after"]["perplexity"].get<double>(),
               1e-6);
 
+  // Levels 2 and 3 run with the types that were tried, unless another is asked for.
+  for (const std::string level : {"2", "3"}) {
+    const json& tried = result["levels"][level];
+    EXPECT_LE(tried["perplexity_change_percent"], tried["preset_perplexity_change_percent"]);
+    const auto runs = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), {"eval", "-m", out, "--max_windows", "1", "--level", level});
+      more.emplace_back("--json");
+      return run(more).json();
+    };
+    EXPECT_EQ(runs({})["weights"], tried["weights"]);
+    EXPECT_EQ(runs({})["lm_head"], "int8");
+    EXPECT_EQ(runs({"--weights", "int4"})["weights"], "int4");
+  }
+
   // The plan beside the weights replays to the same model.
   const std::string again = folder / "again";
   const Outcome replayed = run(prune({"--plan", out + "/prune_plan.json", "--out", again}));

@@ -1,7 +1,9 @@
 // The shape of a decoder transformer. Layers may differ in width: pruned models need it.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,9 @@ struct ModelConfig {
   int eos_token = -1;                  // -1: none
   std::vector<float> attention_scale;  // [n_layers], multiplies Q K^T
   std::vector<LayerConfig> layers;     // [n_layers]
+  // What levels 2 and 3 hold the layers' weights in where their own type costs more quality than
+  // they promise, as `sentinel prune` has measured. Indexed by level.
+  std::array<std::optional<WeightType>, 4> weights_of_level = {};
 
   int total_heads() const {
     int n = 0;

@@ -86,9 +86,12 @@ class FastModel : public Model {
     info_.threads = pool_.size();
     info_.isa = kernels_.isa;
     const LevelPreset preset = level_preset(options.level);
-    info_.weights = options.weights.value_or(preset.weights);
+    const auto& measured = config().weights_of_level[static_cast<size_t>(options.level)];
+    info_.weights = options.weights.value_or(measured.value_or(preset.weights));
     // lm_head follows an explicit choice for the layers, except that 4 bits cost it too much.
-    const WeightType head = info_.weights == WeightType::int4 ? WeightType::int8 : info_.weights;
+    const WeightType head = !options.weights                       ? preset.lm_head
+                            : *options.weights == WeightType::int4 ? WeightType::int8
+                                                                   : *options.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
     set_agency(options.agency);

@@ -36,6 +36,8 @@ struct LevelPreset {
   bool closing_is_final;  // a closed head leaves memory and cannot be opened again
 };
 LevelPreset level_preset(int level);  // Error (usage) outside 0..3
+// The most by which perplexity may grow beyond level 0's, percent; 0 for levels 0 and 1.
+double promised_growth_percent(int level);
 // What `mode` comes to at a level: steps from one look at the heads to the next, 0 for none.
 int tracking_interval(int level, AgencyMode mode);
 

@@ -55,6 +55,8 @@ LevelPreset level_preset(int level) {
   return kPresets[level];
 }
 
+double promised_growth_percent(int level) { return level == 2 ? 1 : level == 3 ? 4 : 0; }
+
 void check_options(const ModelOptions& options) {
   level_preset(options.level);
   if (options.level != 0) return;

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "model/model.h"
+
 namespace sentinel {
 namespace {
 
@@ -114,7 +116,7 @@ std::optional<LevelPromise> level_promise(const ProfileResult& result, int level
     return run != result.levels.end() && run->second.quality ? run->second.quality->perplexity
                                                              : kNaN;
   };
-  return LevelPromise{100 * (quality(level) / quality(0) - 1), level == 2 ? 1.0 : 4.0};
+  return LevelPromise{100 * (quality(level) / quality(0) - 1), promised_growth_percent(level)};
 }
 
 double noise_percent(const RunResult& run) {

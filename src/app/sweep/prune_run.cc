@@ -31,6 +31,10 @@ int64_t parameters_of(const EditableModel& model) {
   return n;
 }
 
+// Levels are tried on at least so many windows, and keep a part of their promise for other texts.
+constexpr int kLevelWindows = 16;
+constexpr double kOfPromise = 0.9;
+
 class PruneRun {
  public:
   PruneRun(const PruneRunOptions& options, const PruneCallback& progress)
@@ -82,7 +86,10 @@ class PruneRun {
     result.seconds = now_s() - start;
     if (model && o_.fit_integration) fit_points(as_checkpoint(model), result);
     measure(model ? as_checkpoint(model) : nullptr, result);
-    if (model) save(as_checkpoint(model), result);
+    if (model) {
+      fit_levels(as_checkpoint(model), result);
+      save(as_checkpoint(model), result);
+    }
     result.peak_rss_mb = peak_rss_mb();
     return result;
   }
@@ -290,8 +297,52 @@ class PruneRun {
     integration_ = std::move(fit.weights);
   }
 
+  // The narrowest types with which levels 2 and 3 keep their promises on the text: what a refit
+  // has made up with large weights of opposite signs does not bear 8 or 4 bits.
+  void fit_levels(const std::shared_ptr<const Checkpoint>& pruned, PruneRunResult& result) {
+    report("trying levels 2 and 3", 0, 2);
+    const double plain = level_perplexity(pruned, 1, WeightType::f32);
+    for (const int level : {2, 3}) {
+      report("trying levels 2 and 3", level - 2, 2);
+      LevelWeights found{level, level_preset(level).weights};
+      const auto growth = [&] {
+        return 100 * (level_perplexity(pruned, level, found.type) / plain - 1);
+      };
+      found.growth_percent = found.preset_growth_percent = growth();
+      while (found.growth_percent > kOfPromise * promised_growth_percent(level) &&
+             found.type != WeightType::bf16) {
+        found.type = found.type == WeightType::int4 ? WeightType::int8 : WeightType::bf16;
+        found.growth_percent = growth();
+      }
+      result.levels.push_back(found);
+    }
+  }
+
+  double level_perplexity(const std::shared_ptr<const Checkpoint>& checkpoint, int level,
+                          WeightType type) {
+    ModelOptions options;
+    options.level = level;
+    options.threads = o_.model.threads;
+    options.isa = o_.model.isa;
+    options.weights = type;
+    options.lm_head = level_preset(level).lm_head;
+    options.agency = AgencyMode::off;
+    EvalOptions eval;
+    eval.max_windows = o_.max_eval_windows == 0 ? 0 : std::max(o_.max_eval_windows, kLevelWindows);
+    eval.cancel = o_.cancel;
+    const EvalResult result =
+        evaluate(*Model::create(checkpoint, options), text_.tokens, eval, nullptr);
+    if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    return result.perplexity;
+  }
+
   void save(std::shared_ptr<const Checkpoint> checkpoint, const PruneRunResult& result) {
     ModelOutputOptions options;
+    options.weights_of_level.emplace();
+    for (const LevelWeights& found : result.levels) {
+      if (found.type == level_preset(found.level).weights) continue;
+      (*options.weights_of_level)[static_cast<size_t>(found.level)] = found.type;
+    }
     options.dtype = o_.dtype;
     options.padded = o_.padded;
     options.extra_files = {
@@ -349,6 +400,13 @@ json to_json(const PruneRunResult& result) {
     out["after"] = side_json(result.after);
     out["perplexity_ratio"] = result.after.perplexity / result.before.perplexity;
     const PruneSide& written = result.padded ? result.before : result.after;
+    for (const LevelWeights& found : result.levels) {
+      out["levels"][std::to_string(found.level)] = {
+          {"weights", to_string(found.type)},
+          {"perplexity_change_percent", found.growth_percent},
+          {"preset_weights", to_string(level_preset(found.level).weights)},
+          {"preset_perplexity_change_percent", found.preset_growth_percent}};
+    }
     out["written"] = {{"parameters", written.parameters},
                       {"heads_per_layer", written.heads_per_layer},
                       {"ffn_per_layer", written.ffn_per_layer}};

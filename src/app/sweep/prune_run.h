@@ -47,6 +47,14 @@ struct PruneSide {
   std::optional<double> perplexity_protected;  // with position 0 from the unpruned model
 };
 
+// What a level holds the layers' weights in, and what that costs beside f32.
+struct LevelWeights {
+  int level = 0;
+  WeightType type = WeightType::f32;
+  double growth_percent = 0;         // of perplexity
+  double preset_growth_percent = 0;  // with the level's own type; the same where that is taken
+};
+
 struct PruneRunResult {
   PruneSide before, after;  // after: as before in a dry run without a measurement
   std::optional<Divergence> divergence;
@@ -64,7 +72,8 @@ struct PruneRunResult {
   // The folder has the dense shape, with zeros: sizes and speeds of `after` are of the model
   // without them.
   bool padded = false;
-  ModelInfo model;  // what measured `before`
+  ModelInfo model;                   // what measured `before`
+  std::vector<LevelWeights> levels;  // 2 and 3, of the written model; empty in a dry run
 };
 
 // Nothing is written unless all succeeds. Error (usage, bad_input, runtime, interrupted).

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/checkpoint/hf_config.h"
+#include "model/model.h"
 
 namespace sentinel {
 namespace {
@@ -61,7 +62,12 @@ json output_config(const Checkpoint& source, const ModelConfig& config) {
   }
   if (raw.contains("sentinel") && !raw["sentinel"].is_object()) raw.erase("sentinel");  // null
   if (raw.contains("sentinel")) raw["sentinel"].erase("ffn_dims");
+  if (raw.contains("sentinel")) raw["sentinel"].erase("weights");
   if (uneven) raw["sentinel"]["ffn_dims"] = std::move(dims);
+  for (size_t level = 0; level < config.weights_of_level.size(); ++level) {
+    const auto& type = config.weights_of_level[level];
+    if (type) raw["sentinel"]["weights"][std::to_string(level)] = to_string(*type);
+  }
   if (raw.contains("sentinel") && raw["sentinel"].empty()) raw.erase("sentinel");
   raw.erase("per_layer_config");
   if (uneven || raw.contains("pruned_heads")) raw["per_layer_config"] = std::move(per_layer);
@@ -71,7 +77,8 @@ json output_config(const Checkpoint& source, const ModelConfig& config) {
 void save_model(const std::filesystem::path& folder, const Checkpoint& checkpoint,
                 const ModelOutputOptions& options) {
   const ModelConfig& config = checkpoint.config();
-  const ModelConfig shape = options.padded ? unpruned(config) : config;
+  ModelConfig shape = options.padded ? unpruned(config) : config;
+  shape.weights_of_level = options.weights_of_level.value_or(config.weights_of_level);
   const DType dtype = options.dtype.value_or(checkpoint.view().token_embedding.dtype);
   json raw = output_config(checkpoint, shape);
   raw["torch_dtype"] = torch_name(dtype);

@@ -2,6 +2,7 @@
 // reader opens.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -19,6 +20,8 @@ struct ModelOutputOptions {
   // The unpruned shape, with zeros where heads and neurons were removed: the same function.
   bool padded = false;
   std::vector<std::pair<std::string, std::string>> extra_files;  // file name, bytes
+  // As in ModelConfig; empty: the checkpoint's own.
+  std::optional<std::array<std::optional<WeightType>, 4>> weights_of_level;
 };
 
 // config.json for `source`'s model with the layer widths of `config`: pruned_heads as transformers

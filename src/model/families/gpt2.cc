@@ -86,14 +86,40 @@ void apply_pruned_heads(const ConfigReader& reader, ModelConfig& config) {
   }
 }
 
+// Sentinel's own key of that name, or null.
+const json* own_key(const ConfigReader& reader, const char* key) {
+  const json* own = reader.find("sentinel");
+  if (!own) return nullptr;
+  if (!own->is_object()) throw bad_input("{}: \"sentinel\" is not an object", reader.where());
+  const auto found = own->find(key);
+  return found == own->end() ? nullptr : &*found;
+}
+
+// "sentinel": {"weights": {"2": "bf16", "3": "int8"}}: number types of levels, only wider ones.
+void apply_level_weights(const ConfigReader& reader, ModelConfig& config) {
+  const json* weights = own_key(reader, "weights");
+  if (!weights) return;
+  const auto broken = [&] {
+    return bad_input(
+        "{}: sentinel.weights is {}, expected bf16 or f32 for level \"2\", those or int8 for \"3\"",
+        reader.where(), printable(weights->dump(), 60));
+  };
+  if (!weights->is_object()) throw broken();
+  for (const auto& [level, type] : weights->items()) {
+    if (level != "2" && level != "3") throw broken();
+    auto& of_level = config.weights_of_level[static_cast<size_t>(level[0] - '0')];
+    if (type == "f32") of_level = WeightType::f32;
+    if (type == "bf16") of_level = WeightType::bf16;
+    if (type == "int8" && level == "3") of_level = WeightType::int8;
+    if (!of_level) throw broken();
+  }
+}
+
 // "sentinel": {"ffn_dims": [...]}: neurons per layer, which no key of transformers can say.
 void apply_ffn_dims(const ConfigReader& reader, ModelConfig& config) {
   for (auto& layer : config.layers) layer.ffn_dim = config.ffn_dim;
-  const json* own = reader.find("sentinel");
-  if (!own) return;
-  if (!own->is_object()) throw bad_input("{}: \"sentinel\" is not an object", reader.where());
-  const auto dims = own->find("ffn_dims");
-  if (dims == own->end()) return;
+  const json* dims = own_key(reader, "ffn_dims");
+  if (!dims) return;
   if (!dims->is_array() || dims->size() != config.layers.size()) {
     throw bad_input("{}: sentinel.ffn_dims must list {} numbers, one for each layer",
                     reader.where(), config.n_layers);
@@ -210,6 +236,7 @@ ModelConfig parse_config(const json& json_config, const std::string& where) {
   config.layers.resize(static_cast<size_t>(config.n_layers));
   apply_pruned_heads(reader, config);
   apply_ffn_dims(reader, config);
+  apply_level_weights(reader, config);
   return config;
 }
 

@@ -50,6 +50,18 @@ TEST(Gpt2Config, ReadsSizesAndDefaults) {
   EXPECT_EQ(parse(with("n_inner", 7)).layers[0].ffn_dim, 7);
 }
 
+TEST(Gpt2Config, LevelsMayHoldWeightsWider) {
+  const auto weights = [](const json& of_levels) {
+    return with("sentinel", {{"weights", of_levels}});
+  };
+  const ModelConfig config = parse(weights({{"2", "bf16"}, {"3", "int8"}}));
+  EXPECT_EQ(config.weights_of_level[2], WeightType::bf16);
+  EXPECT_EQ(config.weights_of_level[3], WeightType::int8);
+  EXPECT_FALSE(parse(tiny_config()).weights_of_level[2]);
+  const json broken[] = {"int8", {{"1", "bf16"}}, {{"3", "int4"}}, {{"2", "int8"}}, {{"2", 8}}};
+  for (const json& of_levels : broken) refused(weights(of_levels), {"sentinel.weights"});
+}
+
 TEST(Gpt2Config, KnowsItsActivations) {
   for (const char* name : {"gelu_new", "gelu_pytorch_tanh", "gelu_fast"}) {
     EXPECT_EQ(parse(with("activation_function", name)).activation, Activation::gelu_tanh);
