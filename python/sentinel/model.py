@@ -19,7 +19,12 @@ class BaselineModel:
     """An opened checkpoint with its tokenizer. Constant; may be shared by threads."""
 
     def __init__(self, core: _core.BaselineModel) -> None:
+        if not isinstance(core, _core.BaselineModel):
+            raise usage_error("a BaselineModel is made by load_baseline_model()")
         self._core = core
+
+    def __reduce__(self) -> Any:
+        raise usage_error("a model cannot be pickled or copied; load it in each process")
 
     @property
     def n_layers(self) -> int:
@@ -110,6 +115,9 @@ class AdaptiveModel:
         self._core = core
         self._baseline = baseline
         self._lock = threading.RLock()
+
+    def __reduce__(self) -> Any:
+        raise usage_error("a model cannot be pickled or copied; load it in each process")
 
     @property
     def baseline(self) -> BaselineModel:
@@ -213,11 +221,13 @@ class AdaptiveModel:
             return self._core.set_gate(layer_idx, head_idx, gate)
 
     def set_consent(self, layer_idx: int, head_idx: int, consent: bool) -> None:
+        if not isinstance(consent, (bool, np.bool_)):  # None would withdraw it
+            raise usage_error(f"consent: expected True or False, got {type(consent).__name__}")
         with self._lock:
-            self._core.set_consent(layer_idx, head_idx, consent)
+            self._core.set_consent(layer_idx, head_idx, bool(consent))
 
     def head_status(self, layer_idx: int, head_idx: int) -> Dict[str, Any]:
-        """state, gate, consent, utilization, alignment_score, last_signal."""
+        """state, gate, consent, utilization, alignment_score, last_signal, removed."""
         with self._lock:
             return self._core.head_status(layer_idx, head_idx)
 

@@ -1,8 +1,10 @@
 """The module as a user has it: levels, logits, text, heads, errors."""
 
+import copy
 import hashlib
 import math
 import os
+import pickle
 import tempfile
 import unittest
 from unittest import mock
@@ -151,6 +153,22 @@ class Quality(unittest.TestCase):
 
 
 class Heads(unittest.TestCase):
+    def test_consent_is_said_outright(self):
+        model = load(1)
+        for vague in (None, 0, "yes"):
+            with self.assertRaises(sentinel.Error):
+                model.set_consent(0, 0, vague)
+        self.assertTrue(model.head_status(0, 0)["consent"])
+        model.set_consent(0, 0, np.bool_(False))
+        self.assertFalse(model.head_status(0, 0)["consent"])
+
+    def test_models_are_made_by_loading_and_not_copied(self):
+        model = load(1)
+        for call in (lambda: sentinel.BaselineModel("folder"), lambda: copy.deepcopy(model),
+                     lambda: pickle.dumps(model.baseline)):
+            with self.assertRaises(sentinel.Error):
+                call()
+
     def test_report_has_every_key(self):
         model = load(1)
         self.assertTrue(model.set_head_state(0, 3, "withdrawn"))

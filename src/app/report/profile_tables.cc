@@ -140,10 +140,11 @@ TextTable throughput_table(const ProfileResult& result) {
 
 TextTable models_table(const ProfileResult& result) {
   TextTable table{{"Model", "Family", "Parameters", "Loading (s)", "Prefill tok/s", "Decode tok/s",
-                   "Total tok/s", "First ms", "MB"},
+                   "Total tok/s", "First ms", "MB", "Bits/byte", "Perplexity", "Change"},
                   {}};
   for (const auto& model : result.models) {
     const RunResult& run = model.inference;
+    const QualityFigures* q = run.quality ? &*run.quality : nullptr;
     table.rows.push_back(
         {model.name, model.family,
          format_number(static_cast<double>(model.loading.optimized.parameter_count), 0),
@@ -151,7 +152,9 @@ TextTable models_table(const ProfileResult& result) {
          format_number(prefill_tokens_per_second(run), 0),
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
          format_number(median_of(run.first_token_times) * 1e3, 2),
-         format_number(static_cast<double>(run.weight_bytes) / 1e6, 1)});
+         format_number(static_cast<double>(run.weight_bytes) / 1e6, 1),
+         format_number(q ? q->bits_per_byte : kNaN, 4), format_number(q ? q->perplexity : kNaN, 3),
+         format_change(q ? q->perplexity_delta_percent : kNaN)});
   }
   return table;
 }

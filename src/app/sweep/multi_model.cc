@@ -10,6 +10,18 @@ namespace {
 
 constexpr int kLoadingRounds = 3;
 
+// Against the model's own f32 original, as for the rows of the pruning comparison.
+void judge(const ProfileOptions& options, const ProfileInputs& inputs, const CellContext& context,
+           Cell& cell) {
+  EvalOptions eval;
+  eval.max_windows = options.max_eval_windows;
+  eval.tokenizer = inputs.tokenizer.get();
+  eval.cancel = context.cancel;
+  const auto dense = prepare(context, original_cell(options.model_options, 0, {}));
+  const BaseLogits base(*dense, inputs.text.tokens, eval);
+  measure_quality(context, {&cell}, inputs.text.tokens, eval, base, nullptr);
+}
+
 ModelResult measure_model(const ProfileOptions& options, const ProfileInputs& inputs,
                           const CellContext& shared) {
   const double start = now_s();
@@ -30,6 +42,7 @@ ModelResult measure_model(const ProfileOptions& options, const ProfileInputs& in
   for (const auto& prompt : inputs.prompts) context.work.prompts.push_back(prompt.tokens);
   Cell cell = optimized_cell(options.model_options, 0, {});
   time_cells(context, {&cell}, options.warmup, options.iterations, nullptr, nullptr);
+  judge(options, inputs, context, cell);
   result.inference = cell.run;
   result.total_time = now_s() - start;
   return result;

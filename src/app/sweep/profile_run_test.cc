@@ -379,6 +379,9 @@ TEST_F(ProfileRunTest, ComparesModels) {
   for (const json& model : models) {
     EXPECT_EQ(model["model_family"], "mine");
     EXPECT_EQ(model["inference"]["heads_active"], kMiniHeads);
+    const json& dense = document["pruning_comparison"]["original"]["0"];
+    EXPECT_EQ(model["inference"]["perplexity"], dense["perplexity"]);
+    EXPECT_EQ(model["inference"]["perplexity_delta_percent"], 0);
     EXPECT_EQ(model["parameter_counts"]["baseline"],
               document["model_loading"]["baseline_model"]["parameter_count"]);
   }
