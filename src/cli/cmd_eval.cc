@@ -120,8 +120,7 @@ int run_eval(Arguments arguments, const RunContext& context) {
     base_model = open_base(arguments);
     base.emplace(*base_model, text.tokens, options, 0);  // 0: side by side, block by block
   }
-  const EvalResult result =
-      evaluate(*opened.model, text.tokens, options, base ? &*base : nullptr, show);
+  EvalResult result = evaluate(*opened.model, text.tokens, options, base ? &*base : nullptr, show);
   progress.clear();
   if (result.tokens_scored == 0) {
     throw Error(ErrorKind::interrupted, "interrupted before the first window was scored");
@@ -134,8 +133,10 @@ int run_eval(Arguments arguments, const RunContext& context) {
   if (!arguments.agency.head_means.empty() && !result.interrupted) {
     plain =
         perplexity_without_means(arguments.model, arguments.agency, &model_choice, text, options);
-    document["perplexity_without_head_means"] = number(*plain);
-    if (!context.json) fmt::print("without means    {:.4f}\n", *plain);
+    result.interrupted = !plain;  // what was measured before is kept
+    document["interrupted"] = result.interrupted;
+    document["perplexity_without_head_means"] = plain ? number(*plain) : nlohmann::json(nullptr);
+    if (plain && !context.json) fmt::print("without means    {:.4f}\n", *plain);
   }
   if (!arguments.save_preset.empty() && !result.interrupted) {
     save_measured(arguments, *opened.model, result, text, plain);

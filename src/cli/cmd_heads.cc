@@ -69,6 +69,9 @@ int run_save_preset(const Arguments& a, const RunContext& context) {
     if (model.info().head_means) {
       measured.perplexity_without_head_means =
           perplexity_without_means(a.model, a.agency, nullptr, text, options);
+      if (!measured.perplexity_without_head_means) {
+        throw Error(ErrorKind::interrupted, "interrupted");
+      }
     }
     measured.decode_tokens_per_second = decode_tokens_per_second(model, text, context.interrupted);
     preset.measured = measured;

@@ -28,16 +28,15 @@ PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& re
   return measured;
 }
 
-double perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
-                                const ModelOptions* given, const EvalText& text,
-                                const EvalOptions& options) {
+std::optional<double> perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
+                                               const ModelOptions* given, const EvalText& text,
+                                               const EvalOptions& options) {
   agency.head_means.clear();
   const OpenedModel opened = open_model(model, agency, given);
   EvalOptions plain = options;
   plain.tokenizer = opened.tokenizer.get();
   const EvalResult result = evaluate(*opened.model, text.tokens, plain, nullptr);
-  if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
-  return result.perplexity;
+  return result.interrupted ? std::nullopt : std::optional(result.perplexity);
 }
 
 double decode_tokens_per_second(Model& model, const EvalText& text,

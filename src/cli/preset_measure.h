@@ -1,6 +1,7 @@
 // What a saved preset says of itself, for the commands that save one.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "app/eval/eval.h"
@@ -12,10 +13,10 @@ PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& re
                                      const std::string& text_name, const EvalText& text);
 
 // Perplexity with the same heads when closed ones leave nothing behind; `given` as in open_model().
-// Error (interrupted).
-double perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
-                                const ModelOptions* given, const EvalText& text,
-                                const EvalOptions& options);
+// Nothing: interrupted.
+std::optional<double> perplexity_without_means(const ModelArguments& model, AgencyArguments agency,
+                                               const ModelOptions* given, const EvalText& text,
+                                               const EvalOptions& options);
 
 // Of a short greedy generation behind the text's first tokens: the median of its steps.
 // Error (usage): the model's context is too short for one.
