@@ -24,7 +24,7 @@ struct BenchmarkOptions {
   // As in AdaptiveOptions.
   std::optional<int> optimization_level = {};
   std::string isa = {}, weights = {}, lm_head = {}, kv = {};
-  std::vector<std::string> agency = {"track"};  // "off", "track", "auto"
+  std::vector<std::string> agency = {};  // "off", "track", "auto"; empty: by the level
 
   std::vector<int> n_prompt = {};       // prefill tests, tokens; empty: 512; {0}: none
   std::vector<int> n_gen = {};          // decode tests, tokens; empty: 128; {0}: none

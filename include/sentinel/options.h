@@ -20,7 +20,7 @@ struct AdaptiveOptions {
   std::string weights = {};    // "f32", "bf16", "int8", "int4", of the layers
   std::string lm_head = {};    // the same for the output matrix
   std::string kv = {};         // "f32", "bf16", "int8"
-  std::string agency = "track";       // "off", "track" (at level 3: off), "auto"
+  std::string agency = {};     // "off", "track", "auto"; empty: "track", at level 3 "off"
   AgencyOptions agency_options = {};  // for "auto"
   bool protect_first = false;         // position 0 is computed with all heads that have consent
   // Folder of calibration statistics (`sentinel prune --save_stats`, PruningOptions::save_stats):
@@ -31,7 +31,8 @@ struct AdaptiveOptions {
   // decides. Then generated text, logits and perplexity are the dense model's at the level asked
   // for, text arrives faster, and heads, pruning and saving concern the model that drafts.
   std::string baseline_integration = "off";
-  // The dense model; empty: the same model with all heads open.
+  // The dense model: for "mix" the one that this was pruned from; for "verify" the one that
+  // decides, empty: the same model with all heads open.
   std::string integration_baseline = {};
   std::string draft_weights = {};  // verify; empty: one size below the level's
   int draft_length = 0;            // verify: tokens to draft, 1 to 8; 0: what pays

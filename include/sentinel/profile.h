@@ -28,8 +28,7 @@ struct ProfilingOptions {
   // Of the optimized variant; as in AdaptiveOptions.
   std::optional<int> optimization_level = {};
   int threads = 0;
-  std::string isa = {}, weights = {}, lm_head = {}, kv = {};
-  std::string agency = "track";
+  std::string isa = {}, weights = {}, lm_head = {}, kv = {}, agency = {};
 
   // What is measured.
   std::vector<int> pruning_levels = {0, 30, 50, 70};  // percent of all heads

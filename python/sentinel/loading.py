@@ -59,7 +59,7 @@ def load_adaptive_model(
     weights: str = "",
     lm_head: str = "",
     kv: str = "",
-    agency: str = "track",
+    agency: str = "",
     overload_threshold: float = 0.85,
     alignment_threshold: float = 0.6,
     recovery_period: int = 100,
@@ -77,12 +77,13 @@ def load_adaptive_model(
     `baseline_model` (or `model_name`): a BaselineModel, or whatever load_baseline_model() takes.
     `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is empty
     follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
-    where heads change state by the thresholds. `protect_first`: position 0 is computed with every
-    head. `head_means`: a folder of statistics (`BaselineModel.prune(save_stats=...)`); closed heads
-    then leave their mean output behind.
+    where heads change state by the thresholds; empty: track, at level 3 off. `protect_first`:
+    position 0 is computed with every head. `head_means`: a folder of statistics
+    (`BaselineModel.prune(save_stats=...)`); closed heads then leave their mean output behind.
 
     `baseline_integration`: off, mix or verify, with `integration_baseline` the dense model (a
-    BaselineModel, folder or name; empty: the same model with all heads open). verify: this model
+    BaselineModel, folder or name; verify alone can do without: the same model with all heads
+    open). verify: this model
     drafts, the dense one decides; text, logits and perplexity are the dense model's, heads steer
     what is drafted, in `draft_weights`, `draft_length` tokens (0: what pays), and where
     `draft_ngrams` from repetitions in the text. mix, and `unet` (off or on), need the weights that

@@ -58,6 +58,11 @@ AdaptiveModel load(const BaselineModel& baseline, const AdaptiveOptions& options
     engine.head_means = load_head_means(options.head_means, *checkpoint);
   }
   const auto whole = dense_checkpoint(options, dense);
+  if (engine.mix_baseline && engine.integration && !whole) {
+    throw usage_error(
+        "baseline_integration: mix needs the dense model that this one was pruned from; give it "
+        "as integration_baseline");
+  }
   AdaptiveModel::Impl impl{baseline, nullptr, nullptr, {}, engine.head_means};
   if (options.baseline_integration == "verify") {
     const VerifyModels models = verify_models(engine, draft_weights);
@@ -100,7 +105,7 @@ RunInfo AdaptiveModel::info() const {
   out.isa = info.isa;
   out.weights = to_string(info.weights);
   out.lm_head = to_string(info.lm_head);
-  out.kv = info.kv_cache ? to_string(info.kv) : "none";
+  out.kv = kv_cache_name(info);
   out.agency = to_string(heads.agency);
   out.head_means = heads.head_means;
   out.baseline_integration = impl_->decider ? "verify" : heads.mix_baseline ? "mix" : "off";

@@ -46,7 +46,7 @@ BenchmarkRow to_public(const BenchRow& row) {
   out.isa = row.info.isa;
   out.weights = to_string(row.info.weights);
   out.lm_head = to_string(row.info.lm_head);
-  out.kv = row.info.kv_cache ? to_string(row.info.kv) : "none";
+  out.kv = kv_cache_name(row.info);
   out.agency = to_string(row.info.agency);
   out.weight_bytes = row.info.weight_bytes;
   out.avg_ts = row.avg_ts;

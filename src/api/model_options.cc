@@ -21,7 +21,7 @@ ModelOptions model_options(const AdaptiveOptions& options) {
   if (!options.weights.empty()) out.weights = parse_weight_type(options.weights);
   if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head);
   if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
-  out.agency = parse_agency_mode(options.agency);
+  if (!options.agency.empty()) out.agency = parse_agency_mode(options.agency);
   out.agency_options = options.agency_options;
   out.protect_first = options.protect_first;
   return out;

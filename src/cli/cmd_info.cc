@@ -115,7 +115,7 @@ void print_levels(const std::vector<LevelSummary>& levels) {
   for (const LevelSummary& l : levels) {
     rows.push_back({std::to_string(l.level), l.name, l.purpose, std::to_string(l.info.threads),
                     l.info.isa, to_string(l.info.weights), to_string(l.info.lm_head),
-                    l.info.kv_cache ? to_string(l.info.kv) : "none", l.promise});
+                    kv_cache_name(l.info), l.promise});
   }
   fmt::print("{}", format_table(rows));
 }

@@ -106,7 +106,7 @@ void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_t
       ->type_name("TYPE");
   add_option(command, "agency", arguments.agency, "head tracking: off, track or auto")
       ->type_name("MODE")
-      ->default_str("track");
+      ->default_str("track, at level 3 off");
 }
 
 ModelOptions model_options(const ModelArguments& arguments) {

@@ -194,10 +194,10 @@ class FastModel : public Model {
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
-  // Level 3 tracks nothing unless automatic transitions, which need it, are asked for by name.
-  void set_agency(AgencyMode asked) {
+  void set_agency(std::optional<AgencyMode> asked) {
     info_.tracking_interval = tracking_interval(info_.level, asked);
-    info_.agency = info_.tracking_interval > 0 ? asked : AgencyMode::off;
+    info_.agency =
+        info_.tracking_interval > 0 ? asked.value_or(AgencyMode::track) : AgencyMode::off;
     heads_.set_automatic(info_.agency == AgencyMode::automatic);
     if (level_preset(info_.level).closing_is_final) heads_.make_closing_final();
     if (info_.tracking_interval == 0) return;

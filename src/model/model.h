@@ -38,8 +38,8 @@ struct LevelPreset {
 LevelPreset level_preset(int level);  // Error (usage) outside 0..3
 // The most by which perplexity may grow beyond level 0's, percent; 0 for levels 0 and 1.
 double promised_growth_percent(int level);
-// What `mode` comes to at a level: steps from one look at the heads to the next, 0 for none.
-int tracking_interval(int level, AgencyMode mode);
+// Steps from one look at the heads to the next, 0 for none. Empty: what the level does by itself.
+int tracking_interval(int level, std::optional<AgencyMode> mode);
 
 // What may be asked for; what is left empty follows from the level.
 struct ModelOptions {
@@ -50,7 +50,7 @@ struct ModelOptions {
   std::optional<WeightType> weights;  // of the layers
   std::optional<WeightType> lm_head;
   std::optional<KvType> kv;
-  AgencyMode agency = AgencyMode::track;  // at level 3 track means off; automatic is honoured
+  std::optional<AgencyMode> agency;  // empty: track, at level 3 off
   AgencyOptions agency_options;
   // What a head that is closed by (1 - f g) leaves behind; null: nothing.
   std::shared_ptr<const HeadMeans> head_means;
@@ -85,6 +85,9 @@ struct ModelInfo {
   int64_t weight_bytes = 0;                 // all weights held in memory, packed
   int64_t kv_bytes_per_token = 0;
 };
+
+// The cache that runs: f32, bf16, int8 or none.
+const char* kv_cache_name(const ModelInfo& info);
 
 // Receives logits [rows, vocab_size] of the positions first_position ... first_position + rows - 1.
 using LogitsSink = std::function<void(int first_position, int rows, const float* logits)>;

@@ -10,7 +10,7 @@ nlohmann::json model_json(const ModelInfo& info) {
           {"isa", info.isa},
           {"weights", to_string(info.weights)},
           {"lm_head", to_string(info.lm_head)},
-          {"kv", to_string(info.kv)},
+          {"kv", kv_cache_name(info)},
           {"kv_cache", info.kv_cache},
           {"agency", to_string(info.agency)},
           {"tracking_interval", info.tracking_interval},

@@ -74,16 +74,19 @@ void check_options(const ModelOptions& options) {
   if (options.kv.value_or(KvType::f32) != KvType::f32) refuse("kv", to_string(*options.kv));
 }
 
-int tracking_interval(int level, AgencyMode mode) {
+int tracking_interval(int level, std::optional<AgencyMode> mode) {
   constexpr int kAskedForByName = 8;  // as level 2, where the level itself would not track
   if (mode == AgencyMode::off) return 0;
   const int interval = level_preset(level).tracking_interval;
-  return interval == 0 && mode == AgencyMode::automatic ? kAskedForByName : interval;
+  return interval == 0 && mode ? kAskedForByName : interval;
 }
 
 const char* to_string(WeightType type) { return kWeightTypes.name(type); }
 const char* to_string(KvType type) { return kKvTypes.name(type); }
 const char* to_string(AgencyMode mode) { return kAgencyModes.name(mode); }
+const char* kv_cache_name(const ModelInfo& info) {
+  return info.kv_cache ? to_string(info.kv) : "none";
+}
 WeightType parse_weight_type(std::string_view name) { return kWeightTypes.parse(name); }
 KvType parse_kv_type(std::string_view name) { return kKvTypes.parse(name); }
 AgencyMode parse_agency_mode(std::string_view name) { return kAgencyModes.parse(name); }

@@ -149,7 +149,7 @@ class Bench {
     }
     auto threads = options_.threads;
     if (threads.empty()) threads = {options_.model.threads};
-    auto modes = options_.agency;
+    std::vector<std::optional<AgencyMode>> modes(options_.agency.begin(), options_.agency.end());
     if (modes.empty()) modes = {options_.model.agency};
     std::vector<int> removed;
     for (const Heads& heads : list_heads()) {
@@ -158,13 +158,13 @@ class Bench {
       }
     }
     for (const int t : threads) {
-      for (const AgencyMode mode : modes) {
+      for (const std::optional<AgencyMode> mode : modes) {
         for (const int percent : removed) add_engine(t, mode, percent, batch, length);
       }
     }
   }
 
-  void add_engine(int threads, AgencyMode mode, int removed, int batch, int length) {
+  void add_engine(int threads, std::optional<AgencyMode> mode, int removed, int batch, int length) {
     ModelOptions model_options = options_.model;
     model_options.threads = threads;
     model_options.agency = mode;

@@ -92,6 +92,11 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
     figures += "; quality was not measured";
   }
   std::string reason = "speed alone: most tokens per second, prompt included";
+  constexpr double kLargeLoss = 10;  // percent
+  if (run.perplexity_delta_percent > kLargeLoss) {
+    reason += fmt::format("; not advised as it is: perplexity is {:.1f} times the dense original's",
+                          1 + run.perplexity_delta_percent / 100);
+  }
   if (!found.equals.empty()) {
     reason += fmt::format("; {} not distinguishable within the noise", join(found.equals, unit));
   }
@@ -188,10 +193,11 @@ std::vector<std::string> notes(const ResultFile& file) {
     out.push_back("The run was interrupted: only what was measured until then is here.");
   }
   if (std::isfinite(file.aa_percent)) {
+    const double noise = std::fmax(file.aa_percent, file.rows_noise_percent);
     out.push_back(
-        fmt::format("The dense original, measured twice, differs by {:.1f} % from "
-                    "itself: smaller differences mean nothing.",
-                    file.aa_percent));
+        fmt::format("The dense original, measured twice, differs by {:.1f} % from itself; "
+                    "differences between rows below {:.1f} % mean nothing.",
+                    file.aa_percent, noise));
   }
   if (!file.from_python) return out;
   out.push_back(

@@ -70,6 +70,7 @@ json aa_test(const ProfileResult& result) {
   return {{"first", sentinel::to_json(a)},
           {"second", sentinel::to_json(b)},
           {"interval_percent", number(pair_noise_percent(result, a, b))},
+          {"rows_interval_percent", number(difference_noise_percent(result))},
           {"difference_percent",
            {{"tokens_per_second", difference(tokens_per_second(a), tokens_per_second(b))},
             {"prefill_tokens_per_second",
@@ -240,6 +241,8 @@ json levels_section(const ProfileResult& result) {
 }  // namespace
 
 json to_json(const RunResult& run) {
+  // 0 stands for what was not measured.
+  const auto measured = [](double value) { return value > 0 ? json(value) : json(nullptr); };
   json out = {{"model_type", run.variant},
               {"variant", run.variant},
               {"pruning_level", run.pruning_level},
@@ -247,9 +250,15 @@ json to_json(const RunResult& run) {
               {"threads", run.threads},
               {"isa", run.isa},
               {"weights", run.weights},
+              {"lm_head", run.lm_head},
               {"kv", run.kv},
               {"kv_cache", run.kv_cache},
               {"agency", run.agency},
+              {"tracking_interval", run.tracking_interval},
+              {"baseline_integration", run.baseline_integration},
+              {"unet", run.unet},
+              {"head_means", run.head_means},
+              {"protect_first", run.protect_first},
               {"seed", run.seed},
               {"profile_data", nullptr},
               {"generated_text", run.generated_text ? json(*run.generated_text) : json(nullptr)},
@@ -258,7 +267,7 @@ json to_json(const RunResult& run) {
               {"weight_bytes", run.weight_bytes},
               {"bytes_per_token", run.bytes_per_token},
               {"bytes_per_step", run.bytes_per_step},
-              {"machine_bandwidth", run.machine_bandwidth},
+              {"machine_bandwidth", measured(run.machine_bandwidth)},
               {"bandwidth_fraction", number(bandwidth_fraction(run))},
               {"peak_rss_mb", number(run.peak_rss_mb)},
               {"heads_active", run.heads_active},

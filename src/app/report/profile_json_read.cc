@@ -58,16 +58,24 @@ RunResult read_run(const json& object) {
   read(object, "threads", run.threads);
   read(object, "isa", run.isa);
   read(object, "weights", run.weights);
+  read(object, "lm_head", run.lm_head);
   read(object, "kv", run.kv);
   read(object, "agency", run.agency);
+  read(object, "tracking_interval", run.tracking_interval);
+  read(object, "baseline_integration", run.baseline_integration);
+  read(object, "unet", run.unet);
   read(object, "kv_cache", run.kv_cache);
+  read(object, "head_means", run.head_means);
+  read(object, "protect_first", run.protect_first);
   read(object, "seed", run.seed);
   read_timing(object, run);
   if (!object.at("generated_text").is_null()) run.generated_text = object.at("generated_text");
   read(object, "weight_bytes", run.weight_bytes);
   read(object, "bytes_per_token", run.bytes_per_token);
   read(object, "bytes_per_step", run.bytes_per_step);
-  read(object, "machine_bandwidth", run.machine_bandwidth);
+  if (!object.at("machine_bandwidth").is_null()) {
+    read(object, "machine_bandwidth", run.machine_bandwidth);
+  }
   run.peak_rss_mb = number(object, "peak_rss_mb");
   read(object, "heads_active", run.heads_active);
   read(object, "heads_total", run.heads_total);

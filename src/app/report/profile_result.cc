@@ -99,9 +99,9 @@ double decode_tokens_per_second(const RunResult& run) {
 }
 
 double bandwidth_fraction(const RunResult& run) {
-  const double step = median_of(run.step_times);
-  if (!(step > 0) || !(run.machine_bandwidth > 0)) return kNaN;
-  return static_cast<double>(run.bytes_per_step) / step / run.machine_bandwidth;
+  const double steps_per_second = decode_tokens_per_second(run) / run.batch_size;
+  if (!(steps_per_second > 0) || !(run.machine_bandwidth > 0)) return kNaN;
+  return static_cast<double>(run.bytes_per_step) * steps_per_second / run.machine_bandwidth;
 }
 
 Percentiles step_ms(const RunResult& run) {

@@ -66,8 +66,10 @@ struct RunResult {
   int pruning_level = 0;  // percent of all heads
   int level = 0;          // optimisation level, read back
   int threads = 0;
-  std::string isa, weights, kv, agency;
-  bool kv_cache = true;
+  std::string isa, weights, lm_head, kv, agency;
+  int tracking_interval = 0;
+  std::string baseline_integration = "off", unet = "off";
+  bool kv_cache = true, head_means = false, protect_first = false;
   uint64_t seed = 0;
 
   int prompt_tokens = 0;     // per sequence, longest

@@ -219,7 +219,7 @@ void read_throughput(const Node& root, ResultFile& file) {
 void read_components(const Node& root, ResultFile& file) {
   const Node section = root.at("component_breakdown");
   for (const char* series : {"original", "optimized"}) {
-    const Node model = section.at(series);
+    const Node model = section.at(series), level = model.at("pruning_level");
     std::map<std::string, ComponentTime> by_name;
     constexpr std::pair<const char*, double ComponentTime::*> kMaps[] = {
         {"avg_times", &ComponentTime::average_ms},
@@ -231,6 +231,7 @@ void read_components(const Node& root, ResultFile& file) {
       for (const auto& [name, value] : model.at(key).members()) {
         ComponentTime& component = by_name[name];
         component.series = series;
+        component.pruning_level = level ? level.integer() : -1;
         component.name = name;
         component.*member = value.number();
       }
@@ -374,6 +375,7 @@ ResultFile read_result(json document, const std::string& name) {
   read_heads(root, file);
   read_roof(root, file);
   file.aa_percent = std::abs(root.descend("aa_test/difference_percent/tokens_per_second").number());
+  file.rows_noise_percent = root.descend("aa_test/rows_interval_percent").number();
   if (!has_measurements(file)) {
     throw bad_input(
         "{}: no measurements in it (pruning_comparison, optimization_levels, "

@@ -57,6 +57,7 @@ struct PromptSpeed {
 };
 struct ComponentTime {
   std::string series, name;
+  int pruning_level = -1;  // percent of the heads; -1: not recorded
   double average_ms = kNotMeasured, total_ms = kNotMeasured, percent = kNotMeasured;
   double bytes = kNotMeasured, bytes_percent = kNotMeasured;  // read by one decode step
 };
@@ -101,7 +102,8 @@ struct ResultFile {
   std::vector<RecommendedRun> recommendation;
   HeadScoreTable heads;
   MachineRoof roof;
-  double aa_percent = kNotMeasured;  // |difference| of the same thing measured twice
+  double aa_percent = kNotMeasured;          // |difference| of the same thing measured twice
+  double rows_noise_percent = kNotMeasured;  // what two rows must differ by to differ at all
 };
 
 // Error (bad_input): unreadable, not JSON, a section of another type than expected, or no

@@ -47,7 +47,7 @@ void check_info(const Cell& cell, const ModelInfo& info) {
   }
   if (asked.weights) check("weight type", to_string(*asked.weights), to_string(info.weights));
   if (asked.kv) check("KV type", to_string(*asked.kv), to_string(info.kv));
-  if (asked.level < 3) check("agency", to_string(asked.agency), to_string(info.agency));
+  if (asked.agency) check("agency", to_string(*asked.agency), to_string(info.agency));
 }
 
 void close_exactly(Model& model, const Cell& cell) {
@@ -74,8 +74,14 @@ void describe_model(const CellContext& context, const Model& model, Cell& cell) 
   run.threads = info.threads;
   run.isa = info.isa;
   run.weights = to_string(info.weights);
-  run.kv = to_string(info.kv);
+  run.lm_head = to_string(info.lm_head);
+  run.kv = kv_cache_name(info);
   run.agency = to_string(info.agency);
+  run.tracking_interval = info.tracking_interval;
+  run.baseline_integration = info.mix_baseline ? "mix" : "off";
+  run.unet = info.unet ? "on" : "off";
+  run.head_means = info.head_means;
+  run.protect_first = info.protect_first;
   run.kv_cache = info.kv_cache;
   run.seed = context.work.seed;
   run.weight_bytes = info.weight_bytes;

@@ -46,7 +46,10 @@ Moment current_moment() {
   const double seconds =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   const auto whole = static_cast<std::time_t>(seconds);
-  return {seconds, formatted(whole, "%Y-%m-%dT%H:%M:%S%z"), formatted(whole, "%Y%m%d_%H%M%S")};
+  // A colon in the zone's offset, without which some readers of ISO 8601 refuse it.
+  std::string iso = formatted(whole, "%Y-%m-%dT%H:%M:%S%z");
+  iso.insert(iso.size() - 2, ":");
+  return {seconds, iso, formatted(whole, "%Y%m%d_%H%M%S")};
 }
 
 json describe_environment(const Moment& moment) {

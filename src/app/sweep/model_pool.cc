@@ -12,7 +12,7 @@ std::string key_of(const ModelOptions& options, const std::string& sharing) {
   const auto name = [](const auto& value) { return value ? to_string(*value) : "-"; };
   std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", sharing, options.level, options.threads,
                                 options.isa, name(options.weights), name(options.lm_head),
-                                name(options.kv), to_string(options.agency));
+                                name(options.kv), name(options.agency));
   if (options.mix_baseline || options.unet) {
     key += fmt::format("|points {} {} {}", options.mix_baseline, options.unet,
                        fmt::ptr(options.integration.get()));

@@ -175,7 +175,6 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"seed", options.seed},
                          {"strategy", options.strategy},
                          {"recover", options.recover},
-                         {"agency", to_string(model.agency)},
                          {"output_dir", options.output_dir},
                          {"output_prefix", options.output_prefix},
                          {"custom_prompts", text_or_null(options.custom_prompts)},
@@ -198,6 +197,7 @@ nlohmann::json args_json(const ProfileOptions& options) {
   args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
   args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
   args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;
+  args["agency"] = model.agency ? nlohmann::json(to_string(*model.agency)) : nullptr;
   args["kv"] = model.kv ? nlohmann::json(to_string(*model.kv)) : nullptr;
   return args;
 }
@@ -248,11 +248,11 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   ModelOptions& model = options.model_options;
   read("optimization_level", model.level);
   read_text("isa", model.isa);
-  model.agency = parse_agency_mode(args.at("agency").get<std::string>());
   if (!args.at("threads").is_null()) read("threads", model.threads);
   const auto name = [&](const char* key) { return args.at(key).get<std::string>(); };
   if (!args.at("weights").is_null()) model.weights = parse_weight_type(name("weights"));
   if (!args.at("lm_head").is_null()) model.lm_head = parse_weight_type(name("lm_head"));
+  if (!args.at("agency").is_null()) model.agency = parse_agency_mode(name("agency"));
   if (!args.at("kv").is_null()) model.kv = parse_kv_type(name("kv"));
   return options;
 }

@@ -21,6 +21,7 @@
 #include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/memory_meter.h"
 
 namespace sentinel {
 namespace {
@@ -151,6 +152,7 @@ void ProfileRun::measure_bandwidth() {
   const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
                                       options_.max_footprint_mb);
   if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
+  reset_peak_rss();  // the memory that was read for it is none that a model needs
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);
 }

@@ -122,12 +122,12 @@ void HeadTable::changed(HeadId id) {
 
 bool HeadTable::set_state(HeadId id, HeadState state, std::optional<bool> consent) {
   HeadStatus& head = at(id);
-  if (state != HeadState::withdrawn) refuse_if_removed(id);
   // Withdrawing consent in the same request opens nothing, whatever state is noted beside it.
   if (state != HeadState::withdrawn && !consent && !head.consent) {
     log_violation(id, "state change without consent refused", head.gate);
     return false;
   }
+  if (state != HeadState::withdrawn) refuse_if_removed(id);
   head.consent = consent.value_or(head.consent);
   head.state = state;
   changed(id);
@@ -139,18 +139,20 @@ bool HeadTable::set_gate(HeadId id, float gate) {
   if (!(gate >= 0 && gate <= 1)) {
     throw usage_error("gate {} of layer {} head {} is outside 0..1", gate, id.layer, id.head);
   }
-  if (gate > head.gate) refuse_if_removed(id);
   if (gate > head.gate && !head.consent) {
     log_violation(id, "gate opened without consent refused", gate);
     return false;
   }
+  if (gate > head.gate) refuse_if_removed(id);
   head.gate = gate;
   changed(id);
   return true;
 }
 
 void HeadTable::set_consent(HeadId id, bool consent) {
-  at(id).consent = consent;
+  HeadStatus& head = at(id);
+  if (consent && !head.consent) refuse_if_removed(id);
+  head.consent = consent;
   changed(id);
 }
 

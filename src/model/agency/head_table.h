@@ -29,7 +29,8 @@ class HeadTable {
 
   // Return false, and log a violation, when the request would open a head without consent: any
   // state but withdrawn without granting consent, or a higher gate. Withdrawing consent itself is
-  // always honoured. Error (usage): an unknown head, a gate outside [0, 1], opening a removed head.
+  // always honoured. Error (usage): an unknown head, a gate outside [0, 1], opening a removed head
+  // or giving it consent again.
   bool set_state(HeadId id, HeadState state, std::optional<bool> consent = std::nullopt);
   bool set_gate(HeadId id, float gate);
   void set_consent(HeadId id, bool consent);

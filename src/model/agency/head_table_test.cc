@@ -320,9 +320,14 @@ TEST(HeadTable, WhatWasClosedForGoodCannotBeOpened) {
     EXPECT_TRUE(table.status({0, head}).removed);
     EXPECT_THROW(table.set_state({0, head}, HeadState::active, true), Error);
     EXPECT_TRUE(table.set_state({0, head}, HeadState::withdrawn));
-    table.set_consent({0, head}, true);
     EXPECT_FALSE(table.is_active({0, head}));
   }
+  EXPECT_THROW(table.set_consent({0, 3}, true), Error);
+  EXPECT_FALSE(table.status({0, 3}).consent);
+  EXPECT_EQ(table.violation_count(), 0);
+  EXPECT_FALSE(table.set_state({0, 3}, HeadState::active));  // no consent: refused and logged first
+  EXPECT_EQ(table.violation_count(), 1);
+  table.set_consent({0, 1}, true);  // it never lost it
   EXPECT_THROW(table.set_gate({0, 2}, 0.5F), Error);
   EXPECT_TRUE(table.set_gate({1, 0}, 0.5F));
   EXPECT_FALSE(table.status({1, 0}).removed);

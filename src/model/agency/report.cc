@@ -60,7 +60,7 @@ json layer_json(const LayerReport& layer) {
                      {"consent", head.consent},
                      {"factor", layer.factors[h]},
                      {"utilization", head.utilization},
-                     {"alignment", head.alignment},
+                     {"alignment_score", head.alignment},
                      {"last_signal", head.last_signal},
                      {"removed", head.removed}});
   }

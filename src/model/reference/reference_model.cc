@@ -160,7 +160,7 @@ class ReferenceModel : public Model {
     info_.threads = 1;
     info_.isa = "scalar";
     info_.kv_cache = false;
-    info_.agency = options.agency;
+    info_.agency = options.agency.value_or(AgencyMode::track);
     if (options.head_means) {
       means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
       info_.head_means = true;
