@@ -43,8 +43,9 @@ class SENTINEL_API BaselineModel {
   std::string config_json() const;    // config.json as it stands
 
   bool has_tokenizer() const;
-  // Error (usage) without a tokenizer.
-  std::vector<int32_t> encode(std::string_view text) const;
+  // Error (usage) without a tokenizer. With parse_special the text of a special token
+  // ("<|endoftext|>") is that token, as in Hugging Face's tokenizers; without it is ordinary text.
+  std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const;
   std::string decode(std::span<const int32_t> ids) const;  // Error (usage) also: id out of range
 
   // Writes the model as a folder that load_baseline_model() opens. `folder` must not exist.
@@ -89,6 +90,7 @@ struct PruningOptions {
   double heads = 0, ffn = 0;          // percent of the heads and of the feed-forward neurons
   std::string strategy = "obs";       // as `sentinel prune --strategy`
   std::string recover = "refit";      // "none", "bias", "refit"
+  double min_ridge = 1e-4;            // of a refit; 0.01 makes weights that bear 4 bits
   std::string calibration_text = {};  // empty: the bundled one
   std::string save_stats = {};        // folder to make for the calibration statistics; empty: none
   int round_to = 16;                  // neurons of a layer go in multiples of this

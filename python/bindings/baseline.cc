@@ -37,17 +37,18 @@ BaselineModel load_state_dict(const std::string& config_json, const py::list& te
   return load_baseline_model(std::move(state));
 }
 
-py::array_t<int32_t> encode(const BaselineModel& model, const std::string& text) {
+py::array_t<int32_t> encode(const BaselineModel& model, const std::string& text,
+                            bool parse_special) {
   std::vector<int32_t> ids;
   {
     const GilReleased release;
-    ids = model.encode(text);
+    ids = model.encode(text, parse_special);
   }
   return py::array_t<int32_t>(static_cast<py::ssize_t>(ids.size()), ids.data());
 }
 
 BaselineModel prune(const BaselineModel& model, double heads, double ffn,
-                    const std::string& strategy, const std::string& recover,
+                    const std::string& strategy, const std::string& recover, double min_ridge,
                     const std::string& calibration_text, int round_to, uint64_t seed, int threads,
                     const std::string& save_stats) {
   SignalCheck signals;
@@ -55,6 +56,7 @@ BaselineModel prune(const BaselineModel& model, double heads, double ffn,
                          .ffn = ffn,
                          .strategy = strategy,
                          .recover = recover,
+                         .min_ridge = min_ridge,
                          .calibration_text = calibration_text,
                          .save_stats = save_stats,
                          .round_to = round_to,
@@ -77,7 +79,7 @@ void bind_baseline(py::module_& module) {
       .def_property_readonly("origin", [](const BaselineModel& m) { return path_str(m.origin()); })
       .def_property_readonly("config_json", &BaselineModel::config_json)
       .def_property_readonly("has_tokenizer", &BaselineModel::has_tokenizer)
-      .def("encode", &encode, py::arg("text"))
+      .def("encode", &encode, py::arg("text"), py::arg("parse_special"))
       .def(
           "decode",
           [](const BaselineModel& model, const std::vector<int32_t>& ids) {
@@ -85,8 +87,9 @@ void bind_baseline(py::module_& module) {
           },
           py::arg("ids"))
       .def("prune", &prune, py::arg("heads"), py::arg("ffn"), py::arg("strategy"),
-           py::arg("recover"), py::arg("calibration_text"), py::arg("round_to"), py::arg("seed"),
-           py::arg("threads"), py::arg("save_stats"), py::call_guard<GilReleased>())
+           py::arg("recover"), py::arg("min_ridge"), py::arg("calibration_text"),
+           py::arg("round_to"), py::arg("seed"), py::arg("threads"), py::arg("save_stats"),
+           py::call_guard<GilReleased>())
       .def(
           "save_pretrained",
           [](const BaselineModel& model, const std::string& folder, const std::string& dtype,

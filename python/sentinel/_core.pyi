@@ -24,7 +24,7 @@ class BaselineModel:
     @property
     def has_tokenizer(self) -> bool: ...
     def n_heads(self, layer: int) -> int: ...
-    def encode(self, text: str) -> NDArray[np.int32]: ...
+    def encode(self, text: str, parse_special: bool) -> NDArray[np.int32]: ...
     def decode(self, ids: List[int]) -> str: ...
     def prune(
         self,
@@ -32,6 +32,7 @@ class BaselineModel:
         ffn: float,
         strategy: str,
         recover: str,
+        min_ridge: float,
         calibration_text: str,
         round_to: int,
         seed: int,

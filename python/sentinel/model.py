@@ -64,8 +64,9 @@ class BaselineModel:
     def has_tokenizer(self) -> bool:
         return self._core.has_tokenizer
 
-    def encode(self, text: str) -> NDArray[np.int32]:
-        return self._core.encode(text)
+    def encode(self, text: str, parse_special: bool = False) -> NDArray[np.int32]:
+        """Token ids. `parse_special`: "<|endoftext|>" is that token, as in transformers."""
+        return self._core.encode(text, parse_special)
 
     def decode(self, ids: Any) -> str:
         return self._core.decode(token_ids(ids, (1,)).tolist())
@@ -77,6 +78,7 @@ class BaselineModel:
         strategy: str = "obs",
         *,
         recover: str = "refit",
+        min_ridge: float = 1e-4,
         calibration_text: str = "",
         round_to: int = 16,
         seed: int = 0,
@@ -86,13 +88,14 @@ class BaselineModel:
         """A smaller model: `heads` and `ffn` percent of heads and neurons removed for good.
 
         The rest is refitted on the calibration text (empty: the bundled one) so that its outputs
-        change least; `strategy` and `recover` as `sentinel prune` has them. `save_stats`: a folder to
-        make for the calibration statistics.
+        change least; `strategy` and `recover` as `sentinel prune` has them. `min_ridge`: the smallest
+        ridge of a refit; 0.01 makes weights that bear 4 bits. `save_stats`: a folder to make for the
+        calibration statistics.
         """
         return BaselineModel(
             self._core.prune(
-                heads, ffn, strategy, recover, calibration_text, round_to, seed, threads,
-                path_bytes(save_stats, "save_stats"),
+                heads, ffn, strategy, recover, min_ridge, calibration_text, round_to, seed,
+                threads, path_bytes(save_stats, "save_stats"),
             )
         )
 

@@ -98,6 +98,9 @@ class Text(unittest.TestCase):
         self.assertEqual(model.generate(prompt["ids"], n, temperature=0).tokens, result.tokens)
         self.assertEqual(model.baseline.decode(result.tokens), result.text)
         self.assertEqual(model.baseline.encode(prompt["text"]).tolist(), prompt["ids"])
+        end = model.baseline.encode("<|endoftext|>", parse_special=True).tolist()
+        self.assertEqual(len(end), 1)
+        self.assertGreater(len(model.baseline.encode("<|endoftext|>")), 1)
 
     def test_stopping(self):
         model = load(1)

@@ -42,6 +42,7 @@ BaselineModel prune_model(const BaselineModel& model, const PruningOptions& opti
   engine.ffn = options.ffn;
   engine.strategy = options.strategy;
   engine.recover = parse_recover(options.recover);
+  engine.min_ridge = options.min_ridge;
   engine.round_to = options.round_to;
   engine.seed = options.seed;
   engine.threads = options.threads;

@@ -36,6 +36,34 @@ std::string widths(const std::vector<int>& values) {
   return fmt::format("{}", fmt::join(values, " "));
 }
 
+struct LayerWidths {
+  std::vector<int> heads, neurons;
+};
+
+LayerWidths planned_widths(const PruneRunResult& r) {
+  LayerWidths out{r.before.heads_per_layer, r.before.ffn_per_layer};
+  for (size_t l = 0; l < r.plan.layers.size(); ++l) {
+    out.heads[l] -= static_cast<int>(r.plan.layers[l].heads.size());
+    out.neurons[l] -= static_cast<int>(r.plan.layers[l].neurons.size());
+  }
+  return out;
+}
+
+// Asked for and measured: the search stops by a time model, the outcome is what counts.
+std::string speedup_text(const PruneRunResult& r, double asked) {
+  const std::string out = fmt::format("decode speed-up  {:.2f} asked for, ", asked);
+  const auto measured = measured_speedup(r);
+  if (!measured) return out + "not measured\n";
+  return out + fmt::format("{:.2f} measured{}\n", *measured, *measured < asked ? ": missed" : "");
+}
+
+// A refit by small ridges has large weights of opposite signs, which few bits do not bear.
+const char* ridge_hint(const PruneRunResult& r) {
+  constexpr double kBearsFourBits = 0.01;
+  const bool small = r.plan.recover == "refit" && r.plan.min_ridge < kBearsFourBits;
+  return small ? "; --min_ridge 0.01 may keep it" : "";
+}
+
 void print_result(const PruneRunResult& r, const Arguments& a) {
   const PruneSide &b = r.before, &n = r.after;
   std::vector<std::vector<std::string>> rows = {{"", "before", "after", "ratio"}};
@@ -58,10 +86,12 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
     add("  first protected", b.perplexity, *n.perplexity_protected, "{:.4f}");
   }
   fmt::print("{}", format_table(rows));
-  fmt::print("heads per layer  {}\n", widths(r.dry_run ? b.heads_per_layer : n.heads_per_layer));
-  fmt::print("ffn per layer    {}\n", widths(r.dry_run ? b.ffn_per_layer : n.ffn_per_layer));
+  const LayerWidths planned = planned_widths(r);
+  fmt::print("heads per layer  {}\n", widths(r.dry_run ? planned.heads : n.heads_per_layer));
+  fmt::print("ffn per layer    {}\n", widths(r.dry_run ? planned.neurons : n.ffn_per_layer));
   fmt::print("removed          {} heads, {} neurons (strategy {}, recover {})\n",
              r.plan.heads_removed(), r.plan.neurons_removed(), r.plan.strategy, r.plan.recover);
+  if (r.target_speedup) fmt::print("{}", speedup_text(r, *r.target_speedup));
   if (r.padded && !r.dry_run) {
     fmt::print(
         "written          with zeros in their place, {} parameters: sizes and speeds above are "
@@ -78,8 +108,9 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
     if (level.type == level_preset(level.level).weights) {
       fmt::print("\n");
     } else {
-      fmt::print(" (its own {}: {:+.2f} %, beyond its promise)\n",
-                 to_string(level_preset(level.level).weights), level.preset_growth_percent);
+      fmt::print(" (its own {}: {:+.2f} %, beyond its promise{})\n",
+                 to_string(level_preset(level.level).weights), level.preset_growth_percent,
+                 ridge_hint(r));
     }
   }
   fmt::print("scored           {} tokens of {}, window {}, sha256 {}\n", r.tokens_scored,
@@ -88,7 +119,8 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
     fmt::print("points {:<9} held-out loss {:.4f} -> {:.4f}, {} of {} layers kept\n", set.name,
                set.loss_before, set.loss_after, set.layers_kept, set.layers);
   }
-  fmt::print("took             {:.1f} s, peak memory {:.0f} MB\n", r.seconds, r.peak_rss_mb);
+  fmt::print("took             {:.1f} s, {:.1f} of them to prune; peak memory {:.0f} MB\n",
+             r.seconds, r.pruning_seconds, r.peak_rss_mb);
   if (!r.dry_run) fmt::print("written          {}\n", a.out);
 }
 
@@ -112,9 +144,8 @@ int run_command(Arguments a, const RunContext& context) {
   const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { show(now, line); });
   line.clear();
   if (result.same_text) {
-    fmt::print(stderr,
-               "warning: the perplexity was measured on the calibration text itself; give "
-               "another one with --text\n");
+    say("warning: the perplexity was measured on the calibration text itself; give "
+        "another one with --text\n");
   }
   context.emit(to_json(result));
   if (!context.json) print_result(result, a);
@@ -148,6 +179,10 @@ void add_method(CLI::App& command, Arguments& a) {
   add_option(command, "recover", a.recover,
              "none, bias or refit (default: as in the plan, else refit)")
       ->type_name("NAME");
+  add_option(command, "min_ridge", a.run.min_ridge,
+             "smallest ridge of a refit; 0.01 makes weights that bear 4 bits (see "
+             "docs/quantisation.md; default: as in the plan, else 0.0001)")
+      ->type_name("R");
   add_option(command, "round_to", p.round_to, "neurons of a layer go in multiples of this")
       ->capture_default_str();
   add_option(command, "protect_first", a.protect_first,
@@ -166,6 +201,18 @@ void add_method(CLI::App& command, Arguments& a) {
   add_option(command, "stats", a.stats, "use these calibration statistics")->type_name("FOLDER");
   add_option(command, "save_stats", a.save_stats, "keep the calibration statistics")
       ->type_name("FOLDER");
+}
+
+// A copy of the model is hardly what was meant. "--heads 0" says that it is.
+void refuse_no_change(const CLI::App& command) {
+  for (const char* option :
+       {"--heads", "--ffn", "--target_params", "--target_speedup", "--max_perplexity_increase",
+        "--plan", "--padded", "--dtype", "--fit_integration", "--save_stats"}) {
+    if (command.count(option) > 0) return;
+  }
+  throw usage_error(
+      "nothing to remove was named; give --heads, --ffn, a target (--target_params, "
+      "--target_speedup, --max_perplexity_increase) or a --plan");
 }
 
 }  // namespace
@@ -187,7 +234,10 @@ Runner setup_prune(CLI::App& command) {
   add_option(command, "max_eval_windows", a->run.max_eval_windows, "of that text; 0: all")
       ->capture_default_str();
   add_flag(command, "no_bench", a->no_bench, "do not measure speed");
-  return [a](const RunContext& context) { return run_command(*a, context); };
+  return [a, &command](const RunContext& context) {
+    refuse_no_change(command);
+    return run_command(*a, context);
+  };
 }
 
 }  // namespace sentinel::cli

@@ -34,6 +34,10 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
     throw usage_error("window {}: give {} to the model's context of {}", options.window, kMinWindow,
                       config.context_length);
   }
+  if (!(options.min_ridge >= kMinRidge && options.min_ridge <= kMaxMinRidge)) {
+    throw usage_error("min_ridge {}: give a number from {} to {}", options.min_ridge, kMinRidge,
+                      kMaxMinRidge);
+  }
   if (options.calibration_tokens < 1) {
     throw usage_error("calibration_tokens {}: give a positive number", options.calibration_tokens);
   }
@@ -328,6 +332,7 @@ struct Pruner::Impl {
   RecoveryOptions recovery_options() const {
     RecoveryOptions o;
     o.recover = options.recover;
+    o.min_ridge = options.min_ridge;
     o.protect_first = options.protect_first;
     o.type = fast_type(runner.kernels());
     o.cancel = options.cancel;
@@ -399,6 +404,7 @@ PrunePlan Pruner::make_plan() {
   }
   plan.model_sha256 = s.model_sha256;
   plan.recover = to_string(s.options.recover);
+  plan.min_ridge = s.options.min_ridge;
   plan.protect_first = s.options.protect_first;
   plan.calibration_sha256 = s.text_sha256;
   plan.calibration_tokens = std::ssize(s.tokens);

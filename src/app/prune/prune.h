@@ -21,7 +21,8 @@ struct PruneOptions {
   std::string strategy = "obs";  // for heads: a name of ranking_strategies()
   std::string ffn_strategy;      // empty: as `strategy` if neurons know it, else obs
   Recover recover = Recover::refit;
-  int round_to = 16;  // neurons of a layer: removed in multiples of this
+  double min_ridge = kMinRidge;  // RecoveryOptions::min_ridge
+  int round_to = 16;             // neurons of a layer: removed in multiples of this
   bool protect_first = false;
   uint64_t seed = 0;
   int64_t calibration_tokens = 131072;  // at most, from the start of the text

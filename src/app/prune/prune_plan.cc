@@ -140,6 +140,7 @@ json to_json(const PrunePlan& plan, const ModelConfig& config) {
                    {"strategy", plan.strategy},
                    {"ffn_strategy", plan.ffn_strategy},
                    {"recover", plan.recover},
+                   {"min_ridge", plan.min_ridge},
                    {"heads_percent", plan.heads_percent},
                    {"ffn_percent", plan.ffn_percent},
                    {"round_to", plan.round_to},
@@ -177,7 +178,9 @@ json to_json(const PrunePlan& plan, const ModelConfig& config) {
 
 PrunePlan read_plan(const std::filesystem::path& path, const ModelConfig& config,
                     const std::string& model_sha256) {
-  const json document = read_json(path);
+  json document = read_json(path);
+  // What `sentinel prune --json` prints has the plan inside.
+  if (document.is_object() && document.contains("plan")) document = json(document["plan"]);
   const PlanReader reader(document, path.string());
   if (!document.is_object() || reader.text("format") != kFormat) {
     throw reader.broken("not a pruning plan of this version");
@@ -191,6 +194,8 @@ PrunePlan read_plan(const std::filesystem::path& path, const ModelConfig& config
   plan.strategy = reader.text("strategy");
   plan.ffn_strategy = reader.text("ffn_strategy");
   plan.recover = reader.text("recover");
+  // Plans of earlier versions don't have it.
+  plan.min_ridge = std::max(kMinRidge, reader.number("min_ridge", kMinRidge, kMaxMinRidge));
   plan.heads_percent = reader.number("heads_percent", 0, 100);
   plan.ffn_percent = reader.number("ffn_percent", 0, 100);
   plan.round_to = static_cast<int>(reader.number("round_to", 1, 1 << 20));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/prune/ranking.h"
+#include "app/prune/recovery.h"
 #include "model/config.h"
 
 namespace sentinel {
@@ -42,6 +43,7 @@ struct PrunePlan {
   std::string strategy, ffn_strategy, recover;
   double heads_percent = 0, ffn_percent = 0;  // asked for
   int round_to = 16;
+  double min_ridge = kMinRidge;
   bool protect_first = false;
   uint64_t seed = 0;
   std::string calibration_sha256;

@@ -70,9 +70,10 @@ double max_difference(const std::vector<float>& a, const std::vector<float>& b) 
 }
 
 // Heads and neurons of the first layers go, in two of them all.
-PruneResult pruned_by_hand(Recover recover) {
+PruneResult pruned_by_hand(Recover recover, double min_ridge = kMinRidge) {
   PruneOptions options = quick();
   options.recover = recover;
+  options.min_ridge = min_ridge;
   Pruner p = pruner(options);
   PrunePlan plan = p.make_plan();
   plan.layers[0].heads = {0, 1, 2, 3, 4, 5, 6, 7};
@@ -96,6 +97,21 @@ TEST(Prune, CalibrationLossOfRefitBelowBiasBelowNone) {
     EXPECT_LE(loss.bias, loss.none * (1 + 1e-6));
   }
   EXPECT_LT(result.losses[4].refit, result.losses[4].none);
+}
+
+TEST(Prune, RefitsChooseFromTheSmallestRidgeOn) {
+  for (const double smallest : {kMinRidge, 0.1}) {
+    const PruneResult result = pruned_by_hand(Recover::refit, smallest);
+    EXPECT_EQ(result.plan.min_ridge, smallest);
+    int fitted = 0;
+    for (const SublayerLoss& loss : result.losses) {
+      if (loss.ridge == 0 || std::isinf(loss.ridge)) continue;  // nothing to fit; the bias was best
+      EXPECT_GE(loss.ridge, smallest);
+      EXPECT_LE(loss.ridge, 1000 * smallest * (1 + 1e-9));
+      ++fitted;
+    }
+    EXPECT_GT(fitted, 0) << smallest;
+  }
 }
 
 TEST(Prune, EmptyLayersRunAndKeepTheirShape) {
@@ -238,9 +254,18 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
   PrunePlan said = plan;
   said.protect_first = true;
   said.seed = UINT64_MAX;
+  said.min_ridge = 0.01;
   write_file_atomic(path, to_json(said, mini()->config()).dump());
   EXPECT_TRUE(read_plan(path, mini()->config(), plan.model_sha256).protect_first);
   EXPECT_EQ(read_plan(path, mini()->config(), plan.model_sha256).seed, UINT64_MAX);
+  EXPECT_EQ(read_plan(path, mini()->config(), plan.model_sha256).min_ridge, 0.01);
+  // So does the whole result that `prune --json` prints, and a plan of an earlier version.
+  nlohmann::json older = document;
+  older.erase("min_ridge");
+  write_file_atomic(path, nlohmann::json({{"before", 1}, {"plan", older}}).dump());
+  const PrunePlan inside = read_plan(path, mini()->config(), plan.model_sha256);
+  EXPECT_EQ(inside.layers[3].heads, plan.layers[3].heads);
+  EXPECT_EQ(inside.min_ridge, kMinRidge);
   // Models in memory differ by their weights, too.
   const auto edited = std::make_shared<EditableModel>(mini());
   const std::string before = model_fingerprint(*as_checkpoint(edited));
@@ -256,6 +281,7 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
   refuses("/layers/0/heads_removed", {8});
   refuses("/protect_first", "yes");
   refuses("/seed", -1);
+  refuses("/min_ridge", 0);
   refuses("/layers/0/heads_removed", {3, 2});
   refuses("/layers/0/heads_removed", {-1});
   refuses("/layers/0/heads_removed", "all");
@@ -310,6 +336,8 @@ TEST(Prune, RefusesNonsense) {
   refuses([](PruneOptions& o) { o.strategy = "best"; });
   refuses([](PruneOptions& o) { o.ffn_strategy = "entropy"; });
   refuses([](PruneOptions& o) { o.round_to = 0; });
+  refuses([](PruneOptions& o) { o.min_ridge = 0; });
+  refuses([](PruneOptions& o) { o.min_ridge = std::nan(""); });
   refuses([](PruneOptions& o) { o.window = 4096; });
   refuses([](PruneOptions& o) { o.calibration_tokens = 10; });
   EXPECT_THROW(Pruner(mini(), std::span(tokens()).first(3), "", quick(), nullptr), Error);

@@ -12,10 +12,10 @@ namespace sentinel {
 namespace {
 
 constexpr std::string_view kNames[] = {"none", "bias", "refit"};
-constexpr double kFirstShare = 0.02;                    // of the fit's weight, for position 0
-constexpr int64_t kMaxFeatureBytes = 512 << 20;         // kept, not computed twice
-constexpr int64_t kHeldOutTokens = 4096;                // that a ridge is chosen on
-constexpr double kRidges[] = {1e-4, 1e-3, 1e-2, 1e-1};  // times the mean diagonal
+constexpr double kFirstShare = 0.02;                  // of the fit's weight, for position 0
+constexpr int64_t kMaxFeatureBytes = 512 << 20;       // kept, not computed twice
+constexpr int64_t kHeldOutTokens = 4096;              // that a ridge is chosen on
+constexpr double kRidgeSteps[] = {1, 1e1, 1e2, 1e3};  // times the smallest ridge
 
 struct Rows {
   std::vector<float> fit, held_out;  // weights of the streams' rows
@@ -191,7 +191,8 @@ class Recovery {
     const RidgeFit ridge_fit(fit, map.w);
     LinearMap best;
     double least = HUGE_VAL;
-    for (const double ridge : std::span(kRidges).first(test ? std::size(kRidges) : 1)) {
+    for (const double step : std::span(kRidgeSteps).first(test ? std::size(kRidgeSteps) : 1)) {
+      const double ridge = options_.min_ridge * step;
       LinearMap refitted = ridge_fit(ridge);
       const double error = test ? squared_error(held_out, refitted) : 0;
       if (!(error < least)) continue;

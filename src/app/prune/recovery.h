@@ -27,8 +27,13 @@ struct CalibrationSet {
   std::vector<int32_t> vocabulary;
 };
 
+constexpr double kMinRidge = 1e-4, kMaxMinRidge = 1;
+
 struct RecoveryOptions {
   Recover recover = Recover::refit;
+  // The smallest ridge that a refit chooses from, times the mean diagonal of the features' Gram
+  // matrix. A larger one keeps weights smaller: rounded to 4 bits they lose less.
+  double min_ridge = kMinRidge;
   // Position 0 will be computed with every head and the dense weights: it is left out of the fit.
   bool protect_first = false;
   bool revise = true;                 // look at every step again at the end

@@ -51,9 +51,11 @@ class PruneRun {
     if (!o_.plan.empty()) {
       prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
       prune_.recover = parse_recover(prune_.plan->recover);
+      prune_.min_ridge = prune_.plan->min_ridge;
       prune_.protect_first = prune_.plan->protect_first;
     }
     prune_.recover = o_.recover.value_or(prune_.recover);
+    prune_.min_ridge = o_.min_ridge.value_or(prune_.min_ridge);
     prune_.protect_first = o_.protect_first.value_or(prune_.protect_first);
   }
 
@@ -67,6 +69,7 @@ class PruneRun {
     PruneRunResult result;
     result.config = o_.checkpoint->config();
     result.dry_run = o_.dry_run;
+    result.target_speedup = o_.target_speedup;
     result.padded = o_.padded;
     result.plan = pruner.make_plan();
     check_target();
@@ -83,7 +86,7 @@ class PruneRun {
       model = std::make_shared<EditableModel>(*pruned.model);
       model->round_to(o_.dtype.value_or(o_.checkpoint->view().token_embedding.dtype));
     }
-    result.seconds = now_s() - start;
+    result.pruning_seconds = now_s() - start;
     if (model && o_.fit_integration) fit_points(as_checkpoint(model), result);
     measure(model ? as_checkpoint(model) : nullptr, result);
     if (model) {
@@ -91,6 +94,7 @@ class PruneRun {
       save(as_checkpoint(model), result);
     }
     result.peak_rss_mb = peak_rss_mb();
+    result.seconds = now_s() - start;
     return result;
   }
 
@@ -380,6 +384,13 @@ json side_json(const PruneSide& side) {
 
 }  // namespace
 
+std::optional<double> measured_speedup(const PruneRunResult& result) {
+  const auto before = result.before.decode_tokens_per_second;
+  const auto after = result.after.decode_tokens_per_second;
+  if (!before || !after) return std::nullopt;
+  return *after / *before;
+}
+
 PruneRunResult run_prune(const PruneRunOptions& options, const PruneCallback& progress) {
   return PruneRun(options, progress).run();
 }
@@ -395,7 +406,13 @@ json to_json(const PruneRunResult& result) {
               {"tokens_scored", result.tokens_scored},
               {"window", result.window},
               {"seconds", result.seconds},
+              {"pruning_seconds", result.pruning_seconds},
               {"peak_rss_mb", result.peak_rss_mb}};
+  if (result.target_speedup) {
+    const auto measured = measured_speedup(result);
+    out["target_speedup"] = {{"asked", *result.target_speedup},
+                             {"measured", measured ? json(*measured) : json(nullptr)}};
+  }
   if (!result.dry_run) {
     out["after"] = side_json(result.after);
     out["perplexity_ratio"] = result.after.perplexity / result.before.perplexity;

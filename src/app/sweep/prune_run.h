@@ -21,6 +21,7 @@ struct PruneRunOptions {
   std::shared_ptr<const Checkpoint> checkpoint;
   PruneOptions prune;  // its plan, stop_rule, recover and protect_first are set from what follows
   std::optional<Recover> recover;           // empty: as the plan says; without one refit
+  std::optional<double> min_ridge;          // empty: as the plan says; without one kMinRidge
   std::optional<bool> protect_first;        // empty: as the plan says; without one no
   std::filesystem::path calibration;        // text; needed unless nothing calibrates
   std::filesystem::path text;               // to evaluate on
@@ -66,8 +67,9 @@ struct PruneRunResult {
   int64_t tokens_scored = 0;
   int window = 0;
   std::vector<IntegrationFitSet> integration;  // empty unless they were fitted
-  double seconds = 0;                          // of planning and recovery
+  double seconds = 0, pruning_seconds = 0;     // of everything; of planning and recovery
   double peak_rss_mb = 0;
+  std::optional<double> target_speedup;  // as asked for
   bool dry_run = false;
   // The folder has the dense shape, with zeros: sizes and speeds of `after` are of the model
   // without them.
@@ -75,6 +77,9 @@ struct PruneRunResult {
   ModelInfo model;                   // what measured `before`
   std::vector<LevelWeights> levels;  // 2 and 3, of the written model; empty in a dry run
 };
+
+// Of decoding; empty unless both sides were measured.
+std::optional<double> measured_speedup(const PruneRunResult& result);
 
 // Nothing is written unless all succeeds. Error (usage, bad_input, runtime, interrupted).
 PruneRunResult run_prune(const PruneRunOptions& options, const PruneCallback& progress);
