@@ -168,10 +168,10 @@ TEST_F(ProfileFlags, Models) {
   EXPECT_EQ(run_with({"--model_name", "gpt2"}, hub)["args"]["model_name"], "gpt2");
   const json sized = run_with({"--specific_model_size", "medium"}, hub);
   EXPECT_EQ(sized["args"]["model_name"], "gpt2-medium");
-  const json compared = run_with({"--multi_model_comparison", "--compare_models",
-                                  "gpt2,gpt2-medium", "--model_family", "mine"},
-                                 hub)["multi_model_comparison"];
-  EXPECT_EQ(compared["gpt2-medium"]["model_family"], "mine");
+  const json compared = run_with(
+      {"--multi_model_comparison", "--compare_models", "gpt2,gpt2-medium", "--model_family", "opt"},
+      hub)["multi_model_comparison"];
+  EXPECT_EQ(compared["gpt2-medium"]["model_family"], "opt");
   EXPECT_TRUE(compared.contains("gpt2"));
   const Words bad[] = {{"--specific_model_size", "huge"},
                        {"--specific_model_size", "xl", "--model_name", kMini}};

@@ -100,8 +100,8 @@ const std::string& BaselineModel::origin() const { return impl_->checkpoint->ori
 std::string BaselineModel::config_json() const { return impl_->checkpoint->raw_config().dump(2); }
 bool BaselineModel::has_tokenizer() const { return impl_->tokenizer != nullptr; }
 
-std::vector<int32_t> BaselineModel::encode(std::string_view text) const {
-  return require_tokenizer(*impl_).encode(text);
+std::vector<int32_t> BaselineModel::encode(std::string_view text, bool parse_special) const {
+  return require_tokenizer(*impl_).encode(text, parse_special);
 }
 
 std::string BaselineModel::decode(std::span<const int32_t> ids) const {

@@ -20,13 +20,15 @@ struct Arguments {
 void print_rows(const BenchResult& result) {
   std::vector<std::vector<std::string>> table = {
       {"test", "batch", "threads", "level", "weights", "isa", "agency", "closed", "removed", "t/s",
-       "+-", "median", "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of peak", "RSS MB"}};
+       "std", "median", "step p50 ms", "p99 ms", "MB/token", "GB/s", "of bus", "of peak",
+       "RSS MB"}};
   for (const BenchRow& r : result.rows) {
     table.push_back(
         {r.test, std::to_string(r.batch), std::to_string(r.n_threads), std::to_string(r.info.level),
          to_string(r.info.weights), r.info.isa, to_string(r.info.agency),
          fmt::format("{}%", r.heads_closed_percent), fmt::format("{}%", r.heads_removed_percent),
-         fmt::format("{:.1f}", r.avg_ts), fmt::format("{:.1f}", r.stddev_ts),
+         fmt::format("{:.1f}", r.avg_ts),
+         r.samples_ts.size() > 1 ? fmt::format("{:.1f}", r.stddev_ts) : "-",
          fmt::format("{:.1f}", r.median_ts), fmt::format("{:.3f}", r.step_ms_p50),
          fmt::format("{:.3f}", r.step_ms_p99), fmt::format("{:.2f}", r.bytes_per_token / 1e6),
          fmt::format("{:.1f}", r.bandwidth_gbps),

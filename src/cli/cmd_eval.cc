@@ -25,6 +25,7 @@ struct Arguments {
   AgencyArguments agency;
   VerifyArguments points;
   std::string save_preset, preset_name = "unnamed";
+  bool parse_special = false;
 };
 
 nlohmann::json to_json(const EvalResult& result, const EvalText& text, const ModelInfo& info,
@@ -70,7 +71,7 @@ void print_result(const EvalResult& result, const EvalText& text, const std::str
   }
   const double speed =
       result.seconds > 0 ? static_cast<double>(result.tokens_scored) / result.seconds : 0;
-  fmt::print(stderr, "{:.1f} s, {:.0f} tokens/s\n", result.seconds, speed);
+  say(fmt::format("{:.1f} s, {:.0f} tokens/s\n", result.seconds, speed));
 }
 
 // The base at full precision, whatever the model runs at.
@@ -105,7 +106,7 @@ int run_eval(Arguments arguments, const RunContext& context) {
   }
   apply_points(arguments.points, arguments.model.model, model_choice);
   const OpenedModel opened = open_model(arguments.model, arguments.agency, &model_choice);
-  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer);
+  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special);
   EvalOptions options = arguments.eval;
   options.tokenizer = opened.tokenizer.get();
   options.cancel = context.interrupted;
@@ -153,21 +154,28 @@ Runner setup_eval(CLI::App& command) {
   add_model_options(command, a->model);
   add_option(command, "text", a->text, "UTF-8 text to score (default: the bundled validation text)")
       ->type_name("FILE");
-  add_option(command, "against", a->against, "base model: also KL divergence and agreement")
-      ->type_name("MODEL");
+  CLI::Option* against =
+      add_option(command, "against", a->against, "base model: also KL divergence and agreement")
+          ->type_name("MODEL");
   add_option(command, "against_level", a->against_level, "optimisation level of the base")
       ->type_name("N")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->needs(against);
   add_option(command, "window", a->eval.window, "tokens per window (default: the model's context)")
       ->type_name("N");
   add_option(command, "max_windows", a->eval.max_windows, "stop after N windows (default: all)")
       ->type_name("N");
+  add_flag(command, "parse_special", a->parse_special,
+           "the text of a special token, such as <|endoftext|>, is that token");
   add_agency_options(command, a->agency);
   add_point_options(command, a->points);
-  add_option(command, "save_preset", a->save_preset,
-             "write the head states, and what this run measured with them, to a preset file")
-      ->type_name("FILE");
-  add_option(command, "preset_name", a->preset_name, "its name")->type_name("NAME");
+  CLI::Option* save_preset =
+      add_option(command, "save_preset", a->save_preset,
+                 "write the head states, and what this run measured with them, to a preset file")
+          ->type_name("FILE");
+  add_option(command, "preset_name", a->preset_name, "its name")
+      ->type_name("NAME")
+      ->needs(save_preset);
   return [a](const RunContext& context) { return run_eval(*a, context); };
 }
 

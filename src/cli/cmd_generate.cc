@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/controller_arguments.h"
 #include "cli/options.h"
+#include "cli/progress.h"
 #include "cli/result_json.h"
 #include "cli/verify_arguments.h"
 #include "model/agency/report.h"
@@ -63,8 +64,11 @@ nlohmann::json to_json(const Generation& result, const std::vector<int32_t>& pro
   document["first_token_ms"] = result.timings.first_token_ms;
   document["sampling_ms"] = result.timings.sampling_ms;
   document["step_ns"] = result.timings.step_ns;
-  document["prefill_tokens_per_second"] = result.timings.prefill_tokens_per_second();
-  document["decode_tokens_per_second"] = result.timings.decode_tokens_per_second();
+  const auto measured = [](double speed) {
+    return speed > 0 ? nlohmann::json(speed) : nlohmann::json(nullptr);
+  };
+  document["prefill_tokens_per_second"] = measured(result.timings.prefill_tokens_per_second());
+  document["decode_tokens_per_second"] = measured(result.timings.decode_tokens_per_second());
   document["seed"] = seed;
   return document;
 }
@@ -98,13 +102,12 @@ Engine open_engine(const Arguments& arguments) {
 void print_speed(const Generation& result, const Engine& engine, uint64_t seed) {
   const GenerateTimings& timings = result.timings;
   const ModelInfo& info = engine.info();
-  fmt::print(stderr,
-             "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {:.0f} tokens/s, "
-             "decode {:.0f} tokens/s; level {}, {} threads, {}, {}; seed {}\n",
-             result.tokens.size(), to_string(result.stop_reason), engine.load_ms,
-             timings.first_token_ms, timings.prefill_tokens_per_second(),
-             timings.decode_tokens_per_second(), info.level, info.threads, info.isa,
-             to_string(info.weights), seed);
+  say(fmt::format(
+      "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {:.0f} tokens/s, "
+      "decode {:.0f} tokens/s; level {}, {} threads, {}, {}; seed {}\n",
+      result.tokens.size(), to_string(result.stop_reason), engine.load_ms, timings.first_token_ms,
+      timings.prefill_tokens_per_second(), timings.decode_tokens_per_second(), info.level,
+      info.threads, info.isa, to_string(info.weights), seed));
 }
 
 Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,
@@ -174,13 +177,13 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
   }
   if (!context.json) {
     print_speed(result, engine, document["seed"]);
-    if (engine.baseline) fmt::print(stderr, "{}", verify_text(engine.report));
-    if (steerers.controller) fmt::print(stderr, "{}", to_text(steerers.controller->report()));
+    if (engine.baseline) say(verify_text(engine.report));
+    if (steerers.controller) say(to_text(steerers.controller->report()));
     if (steerers.player.pending() > 0) {
-      fmt::print(stderr, "{} changes of the agency script were for tokens that were not reached\n",
-                 steerers.player.pending());
+      say(fmt::format("{} changes of the agency script were for tokens that were not reached\n",
+                      steerers.player.pending()));
     }
-    if (arguments.asks_for_heads()) fmt::print(stderr, "{}", to_text(report));
+    if (arguments.asks_for_heads()) say(to_text(report));
   }
   context.emit(document);
   return result.stop_reason == StopReason::interrupted ? kExitInterrupted : kExitOk;
@@ -249,6 +252,8 @@ Runner setup_generate(CLI::App& command) {
       ->take_all()
       ->allow_extra_args(false);
   add_flag(command, "ignore_eos", a->generate.ignore_eos, "go on after the end-of-text token");
+  add_flag(command, "parse_special", a->generate.parse_special,
+           "the text of a special token in the prompt, such as <|endoftext|>, is that token");
   add_agency_options(command, a->agency);
   add_threshold_options(command, a->agency);
   add_option(

@@ -151,10 +151,13 @@ Runner setup_heads(CLI::App& command) {
       ->capture_default_str();
   add_option(command, "seed", a->seed, "of the score random")->capture_default_str();
   add_agency_options(command, a->agency);
-  add_option(command, "save_preset", a->save_preset,
-             "instead of scores: write the heads as set, with perplexity and speed, to a file")
-      ->type_name("FILE");
-  add_option(command, "preset_name", a->preset_name, "its name")->type_name("NAME");
+  CLI::Option* save_preset =
+      add_option(command, "save_preset", a->save_preset,
+                 "instead of scores: write the heads as set, with perplexity and speed, to a file")
+          ->type_name("FILE");
+  add_option(command, "preset_name", a->preset_name, "its name")
+      ->type_name("NAME")
+      ->needs(save_preset);
   add_flag(command, "unmeasured", a->unmeasured, "... that says nothing of what it does");
   add_option(command, "heatmap", a->heatmap, "draw a heat map: .svg, or .png")->type_name("FILE");
   return [a](const RunContext& context) { return run_heads(*a, context); };

@@ -71,7 +71,9 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
   add_option(command, "compare_models", options.compare_models, "at least two, comma-separated")
       ->capture_default_str();
   add_option(command, "model_family", options.model_family,
-             "label in the multi-model comparison (default: the checkpoint's own)");
+             "label in the multi-model comparison: gpt2, bloom, opt, pythia or llama (default: the "
+             "checkpoint's own)")
+      ->check(CLI::IsMember({"gpt2", "bloom", "opt", "pythia", "llama"}));
 }
 
 void add_file_options(CLI::App& command, ProfileOptions& options) {
@@ -105,7 +107,7 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
 void show(const ProfileProgress& now, StageProgress& progress) {
   if (!now.notice.empty()) {
     progress.clear();
-    std::fprintf(stderr, "%s\n", now.notice.c_str());
+    say(now.notice + "\n");
     return;
   }
   if (now.checking && !progress.live()) return;
@@ -121,6 +123,21 @@ void check_alone(const CLI::App& command) {
     const std::string name = option->get_single_name();
     if (option->count() == 0 || name == "resume" || name == "json") continue;
     throw usage_error("--resume takes every setting from the run; leave out --{}", name);
+  }
+}
+
+// Old command lines give them all; so this is a remark, no error.
+void remark_idle(const CLI::App& command) {
+  struct Pair {
+    const char *option, *test;
+  };
+  constexpr Pair kPairs[] = {{"--compare_models", "--multi_model_comparison"},
+                             {"--model_family", "--multi_model_comparison"},
+                             {"--disable_baseline", "--test_integration_points"},
+                             {"--disable_unet", "--test_integration_points"}};
+  for (const auto& [option, test] : kPairs) {
+    if (command.count(option) == 0 || command.count(test) > 0) continue;
+    say(fmt::format("{} has no effect without {}\n", option, test));
   }
 }
 
@@ -151,6 +168,7 @@ Runner setup_profile(CLI::App& command) {
       ->type_name("FOLDER");
   return [arguments, &command](const RunContext& context) {
     if (!arguments->resume.empty()) check_alone(command);
+    remark_idle(command);
     return run_command(context, *arguments);
   };
 }

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,14 +15,25 @@ void on_interrupt(int) {
   if (interrupted.exchange(true)) _exit(130);  // the second Ctrl-C does not wait
 }
 
+// Else the first file that is opened would take the place of a stream that the caller has closed.
+void keep_standard_streams() {
+  for (const int stream : {0, 1, 2}) {
+    if (fcntl(stream, F_GETFD) != -1) continue;
+    // Results that go nowhere are an error; remarks that go nowhere are not.
+    if (open("/dev/null", stream == 2 ? O_WRONLY : O_RDONLY) != stream) _exit(1);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGHUP, &action, nullptr);
   return sentinel::cli::run(argc, argv, &interrupted);
 }

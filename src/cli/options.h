@@ -28,6 +28,8 @@ CLI::Option* add_option(CLI::App& command, const std::string& names, T& value,
   if constexpr (std::is_same_v<T, uint64_t> || std::is_same_v<T, std::optional<uint64_t>>) {
     option->check(check_unsigned);
   }
+  // Given twice the last one counts, so that a script's own settings can be overridden behind them.
+  if (option->get_items_expected_max() == 1) option->take_last();
   return option;
 }
 CLI::Option* add_flag(CLI::App& command, const std::string& names, bool& value,

@@ -11,6 +11,8 @@ namespace {
 constexpr double kSecondsBetweenUpdates = 0.1;
 }
 
+void say(const std::string& text) { std::fputs(text.c_str(), stderr); }
+
 Progress::Progress() : enabled_(isatty(STDERR_FILENO) == 1) {}
 Progress::~Progress() { clear(); }
 

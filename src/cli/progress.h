@@ -1,9 +1,12 @@
-// One line of progress on stderr, only when that is a terminal.
+// What goes to stderr beside errors: progress, only when that is a terminal, and remarks.
 #pragma once
 
 #include <string>
 
 namespace sentinel::cli {
+
+// A stderr that is closed or full is no reason to fail.
+void say(const std::string& text);
 
 class Progress {
  public:

@@ -17,7 +17,8 @@ void add_verify_options(CLI::App& command, VerifyArguments& a) {
       ->type_name("MODE")
       ->capture_default_str();
   add_option(command, "baseline", a.baseline,
-             "verify, mix: the dense model (default: --model with all heads open)")
+             "mix: the dense model that --model was pruned from; verify: the one that decides "
+             "(default: --model with all heads open)")
       ->type_name("MODEL");
   add_option(command, "draft_weights", a.draft_weights,
              "verify: weights of the model that drafts (default: one size below --weights)")
@@ -37,8 +38,7 @@ void add_point_options(CLI::App& command, VerifyArguments& a) {
   add_option(command, "unet", a.unet, "on: fitted skips from early to late layers; off")
       ->type_name("MODE")
       ->capture_default_str();
-  add_option(command, "baseline", a.baseline,
-             "mix: the dense model (default: --model with all heads open)")
+  add_option(command, "baseline", a.baseline, "mix: the dense model that --model was pruned from")
       ->type_name("MODEL");
 }
 
@@ -70,6 +70,11 @@ void apply_points(const VerifyArguments& a, const std::string& model, ModelOptio
   if (!options.unet && !options.mix_baseline) return;
   const auto checkpoint = open_checkpoint(model);
   options.integration = find_integration(checkpoint->folder(), checkpoint->config());
+  if (options.mix_baseline && options.integration && a.baseline.empty()) {
+    throw usage_error(
+        "--baseline_integration mix: name the dense model that this one was pruned from with "
+        "--baseline");
+  }
   if (!verify && !a.baseline.empty()) options.unpruned = open_checkpoint(a.baseline);
 }
 

@@ -21,6 +21,7 @@ struct GenerateOptions {
   SamplingOptions sampling;
   std::vector<std::string> stop;  // texts that end generation and are not shown
   bool ignore_eos = false;
+  bool parse_special = false;                 // "<|endoftext|>" in a prompt of text is that token
   const std::atomic<bool>* cancel = nullptr;  // set: ends after the current token
   // Called with the index of the new token that the next computation leads to: 0 before the
   // prompt, n between new tokens n - 1 and n. The place to switch heads.

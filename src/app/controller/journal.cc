@@ -62,9 +62,9 @@ std::string to_text(const ControllerReport& report) {
     text += fmt::format("  last interval {:.1f} tokens/s\n", report.tokens_per_second);
   }
   if (report.perplexity_after > 0) {
-    text += fmt::format("  perplexity {:.3f}, without closed heads {:.3f} ({} tokens, {:.1f} s)\n",
-                        report.perplexity_before, report.perplexity_after, report.tokens_scored,
-                        report.seconds);
+    text += fmt::format(
+        "  perplexity {:.3f} before, {:.3f} with these heads closed ({} tokens, {:.1f} s)\n",
+        report.perplexity_before, report.perplexity_after, report.tokens_scored, report.seconds);
   }
   return text;
 }

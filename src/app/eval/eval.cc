@@ -151,10 +151,11 @@ Windows eval_windows(const ModelConfig& config, std::span<const int32_t> tokens,
   return windows;
 }
 
-EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer) {
+EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer,
+                        bool parse_special) {
   const std::string text = read_file(path);
   if (text.empty()) throw bad_input("{}: the file is empty; give a text to score", path.string());
-  EvalText scored{tokenizer.encode(text), sha256_hex(text)};
+  EvalText scored{tokenizer.encode(text, parse_special), sha256_hex(text)};
   if (scored.tokens.size() < 2) {
     throw bad_input("{}: one token is too few to score; give a longer text", path.string());
   }

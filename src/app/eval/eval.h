@@ -83,8 +83,9 @@ struct EvalText {
   std::vector<int32_t> tokens;  // of the whole text at once, no special tokens added
   std::string sha256;           // of the file's bytes
 };
-// Error (bad_input): the file is missing or empty.
-EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer);
+// Error (bad_input): the file is missing or empty. With parse_special as Tokenizer::encode().
+EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer,
+                        bool parse_special = false);
 
 // Perplexity of `model` as it is now (head gates included) on the tokens. With `base`, which must
 // have been made from the same tokens, window and max_windows, also the divergence.

@@ -25,11 +25,12 @@ Generation generate_tokens(Model& model, const Tokenizer& tokenizer,
                   callback);
 }
 
-Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt, int eos_token,
+Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt,
+                              bool parse_special, int eos_token,
                               const std::function<Generation(std::span<const int32_t>)>& run,
                               std::vector<int32_t>* prompt_tokens) {
   const double start = now_s();
-  std::vector<int32_t> ids = tokenizer.encode(prompt);
+  std::vector<int32_t> ids = tokenizer.encode(prompt, parse_special);
   const double tokenize_ms = (now_s() - start) * 1e3;
   if (ids.empty() && eos_token >= 0) ids.push_back(eos_token);
   Generation result = run(ids);
@@ -43,7 +44,7 @@ Generation generate_text(Model& model, const Tokenizer& tokenizer, std::string_v
                          const GenerateOptions& options, const TextCallback& callback,
                          std::vector<int32_t>* prompt_tokens) {
   return generate_from_text(
-      tokenizer, prompt, model.config().eos_token,
+      tokenizer, prompt, options.parse_special, model.config().eos_token,
       [&](std::span<const int32_t> ids) {
         return generate_tokens(model, tokenizer, ids, options, callback);
       },

@@ -24,7 +24,8 @@ Generation generate_tokens(Model& model, const Tokenizer& tokenizer,
                            const TextCallback& callback = nullptr);
 
 // What both share, whatever runs the ids.
-Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt, int eos_token,
+Generation generate_from_text(const Tokenizer& tokenizer, std::string_view prompt,
+                              bool parse_special, int eos_token,
                               const std::function<Generation(std::span<const int32_t>)>& run,
                               std::vector<int32_t>* prompt_tokens);
 

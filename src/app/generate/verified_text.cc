@@ -68,7 +68,7 @@ Generation generate_verified(Model& baseline, Model* draft, const Tokenizer& tok
                              const VerifyOptions& verify, VerifyReport& report,
                              const TextCallback& callback, std::vector<int32_t>* prompt_tokens) {
   return generate_from_text(
-      tokenizer, prompt, baseline.config().eos_token,
+      tokenizer, prompt, options.parse_special, baseline.config().eos_token,
       [&](std::span<const int32_t> ids) {
         return generate_verified_tokens(baseline, draft, tokenizer, ids, options, verify, report,
                                         callback);

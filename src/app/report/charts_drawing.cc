@@ -90,7 +90,14 @@ double text_width(std::string_view text, double size) {
 
 std::string fit_text(std::string_view text, double width, double size) {
   if (text_width(text, size) <= width) return std::string(text);
-  const double room = width - size;  // the ellipsis
+  const double room = width - size;                // the ellipsis
+  if (text.find('/') != std::string_view::npos) {  // paths differ at their end
+    size_t from = 0;
+    while (from < text.size() && text_width(text.substr(from), size) > room) {
+      next_point(text, from);
+    }
+    return "\u2026" + std::string(text.substr(from));
+  }
   double used = 0;
   size_t end = 0;
   for (size_t i = 0; i < text.size(); end = i) {

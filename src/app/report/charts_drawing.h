@@ -90,7 +90,7 @@ class Drawing {
 
 // Estimated for the widest of the fonts that the charts ask for.
 double text_width(std::string_view text, double size);
-// The text, shortened with an ellipsis to fit.
+// The text, shortened with an ellipsis to fit; paths keep their end.
 std::string fit_text(std::string_view text, double width, double size);
 
 // The colours for a page's style sheet: (class, light value, dark value).

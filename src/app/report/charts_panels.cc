@@ -261,7 +261,7 @@ Chart draw(const BarPlot& plot) {
   }
   Chart chart{plot.name, Drawing(plot.name, kChartWidth, height + 6), data_of(plot)};
   chart.drawing.text({kMargin, 22}, plot.title, {Anchor::start, 14, Ink::text, true});
-  const double label_width = widest_label(labels, 170);
+  const double label_width = widest_label(labels, 190);
   double y = 36;
   for (const BarPanel& panel : plot.panels) y = draw_panel(chart.drawing, panel, label_width, y);
   chart.drawing.set_alternative(plot.title, describe(plot));

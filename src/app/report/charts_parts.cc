@@ -100,13 +100,44 @@ Chart loading_chart(const ResultFile& file, const std::string& name) {
   return draw(BarPlot{name, "Model loading", {time, size, memory}});
 }
 
+namespace {
+
+// "optimized at 30 % pruning"
+std::string series_name(const ComponentTime& part) {
+  if (part.pruning_level < 0) return part.series;
+  return fmt::format("{} at {} % pruning", part.series, part.pruning_level);
+}
+
+// Each part's time in the plain transformer against its time in the adaptive model.
+BarPanel part_speedups(const ResultFile& file) {
+  BarPanel panel{"", 2, {}};
+  panel.reference = 1;
+  for (const ComponentTime& part : file.components) {
+    const auto original = std::find_if(
+        file.components.begin(), file.components.end(), [&](const ComponentTime& other) {
+          return other.series == "original" && other.name == part.name;
+        });
+    if (part.series != "optimized" || original == file.components.end()) continue;
+    if (!(original->average_ms > 0) || !(part.average_ms > 0)) continue;
+    panel.title =
+        fmt::format("Times as fast: {}, against {}", series_name(part), series_name(*original));
+    panel.bars.push_back(
+        {part.name, original->average_ms / part.average_ms, kNotMeasured, kNotMeasured,
+         fmt::format("{:.3g} to {:.3g} ms", original->average_ms, part.average_ms), 1});
+  }
+  return panel;
+}
+
+}  // namespace
+
 Chart components_chart(const ResultFile& file) {
   BarPlot plot{"component_breakdown", "Where time and bytes go", {}};
   const auto add = [&](const char* series, const char* what, double ComponentTime::*share,
                        double ComponentTime::*amount, const char* unit, double scale) {
-    BarPanel panel{fmt::format("{}, {}", what, series), 1, {}};
+    BarPanel panel{"", 1, {}};
     for (const ComponentTime& part : file.components) {
       if (part.series != series || !(part.*share > 0)) continue;
+      panel.title = fmt::format("{}, {}", what, series_name(part));
       std::string note;
       if (std::isfinite(part.*amount)) note = fmt::format("{:.3g} {}", part.*amount / scale, unit);
       panel.bars.push_back(
@@ -122,6 +153,8 @@ Chart components_chart(const ResultFile& file) {
     add(series, "Share of a step's bytes (%)", &ComponentTime::bytes_percent, &ComponentTime::bytes,
         "MB", kMb);
   }
+  BarPanel speedups = part_speedups(file);
+  if (!speedups.bars.empty()) plot.panels.push_back(std::move(speedups));
   return draw(plot);
 }
 

@@ -131,7 +131,7 @@ Chart latency_chart(const ResultFile& file) {
 }
 
 Chart integration_chart(const ResultFile& file) {
-  std::map<int, BarPanel> panels;
+  std::map<int, BarPanel> panels, latencies;
   for (const ResultRun& run : file.integration) {
     BarPanel& panel = panels[run.key];
     panel.title = fmt::format("Tokens per second, {} % of the heads pruned", run.key);
@@ -140,11 +140,21 @@ Chart integration_chart(const ResultFile& file) {
     panel.bars.push_back({run.series, run.tokens_per_second, run.speed_low(), run.speed_high(),
                           run.series == "original" ? "" : speedup_text(original, run),
                           run.series == "original" ? 0 : 1});
+    BarPanel& latency = latencies[run.key];
+    latency.title =
+        fmt::format("Time to the first token (ms), {} % pruned, lower is better", run.key);
+    latency.bars.push_back({run.series, run.first_token_time * 1e3, kNotMeasured, kNotMeasured, "",
+                            run.series == "original" ? 0 : 1});
   }
   BarPlot plot{"integration_optimizations", "Integration points", {}};
   for (auto& [key, panel] : panels) {
     std::stable_sort(panel.bars.begin(), panel.bars.end(),
                      [](const Bar& a, const Bar& b) { return a.value > b.value; });
+    plot.panels.push_back(std::move(panel));
+  }
+  for (auto& [key, panel] : latencies) {
+    std::stable_sort(panel.bars.begin(), panel.bars.end(),
+                     [](const Bar& a, const Bar& b) { return a.value < b.value; });
     plot.panels.push_back(std::move(panel));
   }
   return draw(plot);

@@ -214,6 +214,9 @@ TEST(Text, FitsWithAnEllipsis) {
   const std::string cut = fit_text("a long text that will not fit", 80, 12);
   EXPECT_TRUE(cut.ends_with("\u2026"));
   EXPECT_LE(text_width(cut, 12), 80);
+  const std::string path = fit_text("/a/long/path/of/a/model", 80, 12);
+  EXPECT_TRUE(path.starts_with("\u2026") && path.ends_with("/model")) << path;
+  EXPECT_LE(text_width(path, 12), 80 + 12);
   EXPECT_TRUE(fit_text("\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4", 60, 12)
                   .ends_with("\u00e4\u2026"));  // cut between characters
 }

@@ -1,5 +1,7 @@
 #include "app/report/escape.h"
 
+#include <cctype>
+
 namespace sentinel {
 namespace {
 
@@ -55,8 +57,16 @@ std::string escape_csv(std::string_view text) {
 }
 
 std::string escape_markdown(std::string_view text) {
+  // An underscore within a word is no mark, and names of files and heads are full of them.
+  const auto is_in_word = [&](size_t i) {
+    const auto is_word = [](char c) {
+      return static_cast<unsigned char>(c) < 0x80 && std::isalnum(static_cast<unsigned char>(c));
+    };
+    return i > 0 && i + 1 < text.size() && is_word(text[i - 1]) && is_word(text[i + 1]);
+  };
   std::string out;
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     if (is_control(c)) {
       out += ' ';
     } else if (c == '<') {
@@ -64,7 +74,8 @@ std::string escape_markdown(std::string_view text) {
     } else if (c == '&') {
       out += "&amp;";
     } else {
-      if (std::string_view("|\\`*_[]#~").find(c) != std::string_view::npos) out += '\\';
+      const bool is_mark = std::string_view("|\\`*_[]#~").find(c) != std::string_view::npos;
+      if (is_mark && !(c == '_' && is_in_word(i))) out += '\\';
       out += c;
     }
   }

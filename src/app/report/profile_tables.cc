@@ -7,12 +7,14 @@
 #include <limits>
 #include <set>
 
+#include "app/report/escape.h"
 #include "app/report/operations_json.h"
 #include "app/report/previous_run.h"
 
 namespace sentinel {
 namespace {
 
+constexpr double kNoFigure = 100;  // percent of noise from which on it says nothing
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<std::string> run_cells(const RunResult& run) {
@@ -231,6 +233,9 @@ std::string noise_note(const ProfileResult& result) {
         "Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
         "differences between rows below {:.1f} % mean nothing.",
         aa, difference_noise_percent(result));
+    if (difference_noise_percent(result) > kNoFigure) {
+      note += " Give more --iterations, or wait until the machine is quiet.";
+    }
   }
   if (others > kBusy) {
     note += fmt::format(
@@ -249,11 +254,14 @@ std::string describe(const Pick& pick) {
                        format_change(pick.quality->perplexity_delta_percent), pick.quality->kl_mean,
                        100 * pick.quality->top1_agreement);
   }
+  const std::string noise = pick.noise_percent > kNoFigure
+                                ? "the noise is larger"
+                                : fmt::format("+-{:.1f} %", pick.noise_percent);
   return fmt::format(
       "{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
-      "(+-{:.1f} %); {}{}",
+      "({}); {}{}",
       pick.title, pick.variant, pick.pruning_level, pick.level,
-      format_number(pick.tokens_per_second, 1), pick.speedup, pick.noise_percent, cost,
+      format_number(pick.tokens_per_second, 1), pick.speedup, noise, cost,
       pick.warning.empty() ? "" : ". " + pick.warning);
 }
 
@@ -288,15 +296,24 @@ std::string console_report(const ProfileResult& result) {
   if (!result.models.empty()) out += fmt::format("Models\n{}\n", models_table(result).plain());
   if (result.memory) out += fmt::format("Memory: {}\n\n", memory_line(*result.memory));
   if (!result.comparison.is_null()) {
-    out += comparison_heading(result.comparison) + comparison_table(result.comparison).plain();
+    out += comparison_heading(result.comparison);
+    const TextTable table = comparison_table(result.comparison);
+    if (!table.rows.empty()) out += table.plain();
     out += "\n";
   }
   if (!result.recommendation.empty()) {
-    out += "Recommendation for this machine\n";
+    out +=
+        "Recommendation for this machine (equally fast within the noise: the better quality "
+        "wins)\n";
     for (const auto& pick : result.recommendation) out += fmt::format("  {}\n", describe(pick));
     out += "\n";
   }
-  if (result.interrupted) out += "Interrupted: what was measured until then is kept.\n";
+  if (result.interrupted) {
+    out += fmt::format(
+        "Interrupted: what was measured until then is kept; \"sentinel profile --resume {}\" "
+        "measures the rest.\n",
+        escape_shell(result.run_folder));
+  }
   if (!result.traces.empty()) {
     out += fmt::format("Traces: {}/traces (open in https://ui.perfetto.dev)\n", result.run_folder);
   }

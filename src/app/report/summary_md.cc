@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "app/report/escape.h"
@@ -84,9 +85,30 @@ std::string visualization_section(const ProfileResult& result) {
   return out + "\n";
 }
 
+// "- **Best Pruning Level**: 70 %, ...": the fastest of a test, with what it costs.
+std::string fastest_line(const char* title, const char* unit,
+                         const std::map<int, RunResult>& runs) {
+  const auto slower = [](const auto& a, const auto& b) {
+    return tokens_per_second(a.second) < tokens_per_second(b.second);
+  };
+  const auto it = std::max_element(runs.begin(), runs.end(), slower);
+  if (it == runs.end() || !std::isfinite(tokens_per_second(it->second))) return "";
+  const auto& quality = it->second.quality;
+  return fmt::format(
+      "- **{}**: {}{}, {} tokens/s, perplexity {}\n  - chosen by: speed alone; what it costs is "
+      "not "
+      "weighed\n",
+      title, it->first, unit, format_number(tokens_per_second(it->second), 1),
+      quality ? format_change(quality->perplexity_delta_percent) : "not measured");
+}
+
 std::string recommendation_section(const ProfileResult& result) {
   std::string out = "## Recommendations\n\n";
-  if (result.recommendation.empty()) return out + "Not enough was measured for one.\n\n";
+  out += fastest_line("Best Pruning Level", " %", result.optimized);
+  out += fastest_line("Recommended Optimization Level", "", result.levels);
+  if (result.recommendation.empty()) {
+    return out + "Not enough was measured to weigh speed against quality.\n\n";
+  }
   for (const auto& pick : result.recommendation) {
     out += fmt::format("- **{}**{}\n  - chosen by: {}\n", pick.title,
                        describe(pick).substr(pick.title.size()), pick.reason);
@@ -137,9 +159,9 @@ std::string summary_markdown(const ProfileResult& result) {
   }
   if (result.memory) out += fmt::format("## Memory\n\n{}\n\n", memory_line(*result.memory));
   if (!result.comparison.is_null()) {
-    out += fmt::format("## Comparison with the previous run\n\n{}\n{}\n",
-                       comparison_heading(result.comparison),
-                       comparison_table(result.comparison).markdown());
+    out += "## Comparison with the previous run\n\n" + comparison_heading(result.comparison) + "\n";
+    const TextTable table = comparison_table(result.comparison);
+    if (!table.rows.empty()) out += table.markdown() + "\n";
   }
   return out + visualization_section(result) + recommendation_section(result) +
          reproduce_section(result);

@@ -18,8 +18,8 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   virtual int vocab_size() const = 0;  // highest id + 1
-  // Any bytes are accepted. With parse_special, the text of special tokens ("<|endoftext|>")
-  // becomes their single id; without, it is ordinary text.
+  // Any bytes are accepted. With parse_special, as Hugging Face's tokenizers do it, the text of
+  // special tokens ("<|endoftext|>") becomes their single id; without, it is ordinary text.
   virtual std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const = 0;
   // The exact bytes; special tokens give their text. Error (usage) for an id out of range.
   virtual std::string decode(std::span<const int32_t> ids) const = 0;
