@@ -200,9 +200,8 @@ inline constexpr const char* kComponents[] = {
 // about 95 %, in percent of the median: from the median absolute deviation, which outliers do not
 // move, times what few samples need.
 double noise_percent(const RunResult& run);
-// Half-width, percent, of the interval around the difference of two cells of this result. A cell of
-// few generations may look quieter than it is: each counts with at least the noise that all cells
-// of the result have together.
+// Half-width, percent, of the interval around the difference of two cells of this result. The
+// spread of a cell's few generations counts beside the spread that all cells of the result have.
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b);
 // Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
 std::vector<int> outliers(const RunResult& run);
