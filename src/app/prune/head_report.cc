@@ -67,6 +67,20 @@ void draw_panel(const std::string& name, const HeadScores& scores, int x, int y,
   }
 }
 
+// What the colours say, below the panels.
+std::string draw_legend(int x, int y) {
+  constexpr int kSteps = 40, kStep = 3;
+  constexpr const char* kText =
+      "rank within a panel, lowest to highest; by a score the lowest goes first";
+  std::string svg;
+  for (int i = 0; i < kSteps; ++i) {
+    svg += fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"10\" fill=\"{}\"/>\n",
+                       x + i * kStep, y, kStep, colour(static_cast<double>(i) / (kSteps - 1)));
+  }
+  return svg + fmt::format("<text x=\"{}\" y=\"{}\" class=\"axis\">{}</text>\n",
+                           x + kSteps * kStep + 8, y + 9, kText);
+}
+
 std::string escaped(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -139,12 +153,13 @@ std::string heatmap_svg(const HeadReport& report, const std::string& title) {
   const int panel_width = std::max(static_cast<int>(heads) * kCell, 190) + kGap;
   const int panel_height = static_cast<int>(report.entropy.size()) * kCell + 2 * kGap;
   const int rows = (static_cast<int>(panels.size()) + kPanelsPerRow - 1) / kPanelsPerRow;
-  const int width = kMargin + kPanelsPerRow * panel_width, height = kTop + rows * panel_height + 20;
+  const int width = kMargin + kPanelsPerRow * panel_width, height = kTop + rows * panel_height + 36;
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"{0}\" height=\"{1}\" "
       "viewBox=\"0 0 {0} {1}\">\n<title>{2}</title>\n<desc>One cell per head, layers from top to "
-      "bottom; colour is the head's rank within its panel, from dark (lowest, removed first) to "
-      "light. Hover a cell for its value.</desc>\n<style>text{{font-family:sans-serif;fill:#222}}"
+      "bottom; colour is the head's rank within its panel, from dark (lowest; by a score: removed "
+      "first) to light. Hover a cell for its "
+      "value.</desc>\n<style>text{{font-family:sans-serif;fill:#222}}"
       ".title{{font-size:16px}}.name{{font-size:13px}}.axis{{font-size:10px;fill:#555}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
       "<text x=\"{3}\" y=\"24\" class=\"title\">{2}</text>\n",
@@ -154,7 +169,7 @@ std::string heatmap_svg(const HeadReport& report, const std::string& title) {
     const int y = kTop + kGap / 2 + static_cast<int>(i / kPanelsPerRow) * panel_height;
     draw_panel(panels[i].first, *panels[i].second, x, y, svg);
   }
-  return svg + "</svg>\n";
+  return svg + draw_legend(kMargin, height - 30) + "</svg>\n";
 }
 
 }  // namespace sentinel

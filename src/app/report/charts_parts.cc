@@ -108,6 +108,12 @@ std::string series_name(const ComponentTime& part) {
   return fmt::format("{} at {} % pruning", part.series, part.pruning_level);
 }
 
+// "optimized 30 %"
+std::string short_name(const ComponentTime& part) {
+  if (part.pruning_level < 0) return part.series;
+  return fmt::format("{} {} %", part.series, part.pruning_level);
+}
+
 // Each part's time in the plain transformer against its time in the adaptive model.
 BarPanel part_speedups(const ResultFile& file) {
   BarPanel panel{"", 2, {}};
@@ -120,7 +126,7 @@ BarPanel part_speedups(const ResultFile& file) {
     if (part.series != "optimized" || original == file.components.end()) continue;
     if (!(original->average_ms > 0) || !(part.average_ms > 0)) continue;
     panel.title =
-        fmt::format("Times as fast: {}, against {}", series_name(part), series_name(*original));
+        fmt::format("Times as fast: {} against {}", short_name(part), short_name(*original));
     panel.bars.push_back(
         {part.name, original->average_ms / part.average_ms, kNotMeasured, kNotMeasured,
          fmt::format("{:.3g} to {:.3g} ms", original->average_ms, part.average_ms), 1});
@@ -220,7 +226,7 @@ Chart models_chart(const ResultFile& file) {
     size.bars.push_back({model.name, model.adaptive_parameters / 1e6, kNotMeasured, kNotMeasured,
                          note, kOptimized});
   }
-  return draw(BarPlot{
+  BarPlot plot{
       "multi_model_comparison",
       "Models compared",
       {size,
@@ -229,7 +235,16 @@ Chart models_chart(const ResultFile& file) {
        models_panel(file, "Tokens per second", 1,
                     [](const ComparedModel& model) { return model.run.tokens_per_second; }),
        models_panel(file, "First token (ms)", 1,
-                    [](const ComparedModel& model) { return model.run.first_token_time * 1e3; })}});
+                    [](const ComparedModel& model) { return model.run.first_token_time * 1e3; })}};
+  const bool measured = std::any_of(file.models.begin(), file.models.end(), [](const auto& model) {
+    return std::isfinite(model.run.perplexity);
+  });
+  if (measured) {
+    plot.panels.push_back(
+        models_panel(file, "Perplexity (comparable with one tokenizer), lower is better", 2,
+                     [](const ComparedModel& model) { return model.run.perplexity; }));
+  }
+  return draw(plot);
 }
 
 Chart growth_chart(const ResultFile& file) {

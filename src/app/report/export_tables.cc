@@ -160,6 +160,7 @@ ReportTable components_table(const ResultFile& file) {
   ReportTable table{"component_breakdown",
                     "Component Breakdown",
                     {{"Model Type"},
+                     {"Pruning Level", 0},
                      {"Component"},
                      {"Average Time (ms)", 4},
                      {"Total Time (ms)", 3},
@@ -168,7 +169,8 @@ ReportTable components_table(const ResultFile& file) {
                      {"Share of Bytes (%)", 1}},
                     {}};
   for (const ComponentTime& part : file.components) {
-    table.rows.push_back({capitalized(part.series), part.name, cell(part.average_ms),
+    const double pruned = part.pruning_level < 0 ? kNotMeasured : part.pruning_level;
+    table.rows.push_back({capitalized(part.series), cell(pruned), part.name, cell(part.average_ms),
                           cell(part.total_ms), cell(part.percent), cell(part.bytes),
                           cell(part.bytes_percent)});
   }

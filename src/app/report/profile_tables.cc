@@ -220,8 +220,11 @@ std::string components_note(const ProfileResult& result) {
 }
 
 std::string memory_line(const MemoryFigures& memory) {
-  return fmt::format("packed weights {:.1f} MB, KV cache {:.1f} MB, peak resident {:.1f} MB",
-                     memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
+  return fmt::format(
+      "packed weights {:.1f} MB, KV cache {:.1f} MB; peak resident {:.1f} MB, with all models that "
+      "were "
+      "measured",
+      memory.packed_weights_mb, memory.kv_cache_mb, memory.peak_rss_mb);
 }
 
 std::string noise_note(const ProfileResult& result) {
