@@ -65,7 +65,8 @@ TEST(CsvExport, HeadersOfTheExporter) {
             "Model,Family,Base Params (M),Adaptive Params (M),Param Growth (%),Tokens per Second,"
             "First Token Time");
   EXPECT_EQ(line(files.at("run_component_breakdown.csv"), 0),
-            "Model Type,Pruning Level,Component,Average Time (ms),Total Time (ms),Share (%),Bytes per Step,"
+            "Model Type,Pruning Level,Component,Average Time (ms),Total Time (ms),Share (%),Bytes "
+            "per Step,"
             "Share of Bytes (%)");
   for (const char* name : {"run_memory.csv", "run_memory_figures.csv", "run_all_runs.csv"}) {
     EXPECT_TRUE(files.contains(name)) << name;
