@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
+
 #include "sentinel/error.h"
 
 namespace sentinel {
@@ -19,6 +21,11 @@ Error usage_error(fmt::format_string<Args...> format, Args&&... args) {
 template <typename... Args>
 Error runtime_error(fmt::format_string<Args...> format, Args&&... args) {
   return Error(ErrorKind::runtime, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Where long work stops on request (Ctrl-C): Error (interrupted) once *cancel is set.
+inline void throw_if_set(const std::atomic<bool>* cancel) {
+  if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
 }
 
 // The text with all but printable ASCII replaced by '?', cut to `max` bytes (then "..." follows),

@@ -10,10 +10,6 @@ namespace {
 
 constexpr int kSettlingSteps = 8;
 
-void check_cancel(const std::atomic<bool>* cancel) {
-  if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
-}
-
 int longest(const GenerationWork& work) {
   size_t length = 0;
   for (const auto& prompt : work.prompts) length = std::max(length, prompt.size());
@@ -53,7 +49,7 @@ void settle(Session& session, const GenerationWork& work, std::vector<float>& lo
   const std::vector<int32_t> tokens(work.prompts.size(), work.prompts.front().back());
   prefill_all(session, work, logits, vocab_size);
   for (int step = 1; step < std::min(work.generated_tokens, kSettlingSteps); ++step) {
-    check_cancel(cancel);
+    throw_if_set(cancel);
     session.step(tokens, logits.data());
   }
   forget_all(session);
@@ -100,7 +96,7 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
     spans.add(Op::sampling, begin);
   };
 
-  check_cancel(cancel);
+  throw_if_set(cancel);
   settle(*session, work, logits, vocab, cancel);
 
   if (work.trace) work.trace->clear();
@@ -114,7 +110,7 @@ GenerationTiming time_generation(Model& model, const GenerationWork& work,
   double last = now_s();
   timing.first_token = last - start;
   for (int step = 1; step < work.generated_tokens; ++step) {
-    check_cancel(cancel);
+    throw_if_set(cancel);
     const int64_t step_begin = spans.now();
     session->step(next, logits.data());
     emit();

@@ -163,7 +163,7 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
   EditableLayer layer;
   std::vector<float> weights;
   for (int i = 0; i < n_sublayers; ++i) {
-    if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    throw_if_set(options.cancel);
     const SublayerId id = sublayer(i);
     const bool attention = id.kind == SublayerKind::attention;
     if (attention) {

@@ -26,7 +26,8 @@ void try_removal(const std::shared_ptr<const Checkpoint>& checkpoint,
   LossMeter meter(checkpoint, spread_tokens(calibration.held_out, kTrialTokens), runner,
                   {.protect_first = options.protect_first,
                    .type = options.type,
-                   .vocabulary = calibration.vocabulary});
+                   .vocabulary = calibration.vocabulary,
+                   .cancel = options.cancel});
   meter.set_model(model);
   trial.loss_before = meter.loss();
   CalibrationSet some = calibration;
@@ -60,7 +61,6 @@ HeadScores losses_without_heads(std::shared_ptr<const Checkpoint> checkpoint,
     EditableLayer dense = copy_layer(*checkpoint, l);
     dense.up = dense.down = {};  // copies of the layer need no FFN
     for (int h = 0; h < config.layers[l].n_heads; ++h) {
-      if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
       if (options.progress) options.progress(done++);
       EditableLayer without = dense;
       without.keep_heads(all_but(dense.n_heads(), {{h}}), config.head_dim, config.d_model);

@@ -15,7 +15,6 @@ namespace sentinel {
 
 struct HeadLossOptions {
   LossMeterOptions meter;
-  const std::atomic<bool>* cancel = nullptr;
   std::function<void(int done)> progress;
   // Changes the attention of a layer that has just lost the head; may be empty.
   std::function<void(int layer, int head, EditableLayer& without)> edit;

@@ -212,7 +212,7 @@ class SetFit {
     IntegrationLayer kept;
     bool found = false;
     for (const double share : kShares) {
-      check_cancel();
+      throw_if_set(options_.cancel);
       points = fitted;
       for (FeatureMix* mix : {&points.baseline, &points.skip}) weaken(*mix, share);
       std::vector<double> losses = losses_of(pruned_, windows_.held_out);
@@ -250,7 +250,7 @@ class SetFit {
     FeatureRegression regression(d, 1 + (mix_ ? 1 : 0) + (source >= 0 ? 1 : 0));
     const auto dense = open(dense_, want), pruned = open(pruned_, have);
     for (const Window& window : windows_.fit) {
-      check_cancel();
+      throw_if_set(options_.cancel);
       run(*dense, want, window);
       run(*pruned, have, window);
       for (size_t r = 1; r < window.size(); ++r) {  // position 0 is unlike all others
@@ -272,9 +272,6 @@ class SetFit {
     capture.start(window.size());
     session.truncate(0, 0);
     session.prefill(0, window, nullptr);
-  }
-  void check_cancel() const {
-    if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
   }
 
   // keep and shift belong to the first point that runs, the second one only adds its part.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/error.h"
 #include "model/packed_matrix.h"
 
 namespace sentinel {
@@ -160,6 +161,7 @@ void LossMeter::protect(int next, Stream& stream) const {
 
 double LossMeter::run_from(int first, Stream stream, const PackedSublayer* changed, bool keep) {
   for (int i = first; i < n_sublayers_; ++i) {
+    throw_if_set(options_.cancel);
     protect(i, stream);
     if (keep) streams_[i] = stream;
     runner_.run(i == first && changed ? *changed : *packed_[i], stream, &stream, {});

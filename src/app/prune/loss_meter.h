@@ -2,6 +2,7 @@
 // what lies before that sub-layer is not computed again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -23,6 +24,7 @@ struct LossMeterOptions {
   // Token ids, ascending, all that the windows hold among them: the softmax is over these alone.
   // Empty: over the whole vocabulary.
   std::span<const int32_t> vocabulary;
+  const std::atomic<bool>* cancel = nullptr;  // looked at between sub-layers: Error (interrupted)
 };
 
 // About the floating-point operations per token of one measurement: half of the layers, and lm_head

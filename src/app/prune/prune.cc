@@ -427,9 +427,10 @@ PruneResult Pruner::apply(PrunePlan plan) {
 PruneResult Pruner::apply_within(const PrunePlan& plan, double max_increase) {
   constexpr int64_t kTokens = 8192;
   Impl& s = *impl_;
-  LossMeter meter(
-      s.checkpoint, spread_tokens(s.set.held_out, kTokens), s.runner,
-      {.protect_first = s.options.protect_first, .type = fast_type(s.runner.kernels())});
+  LossMeter meter(s.checkpoint, spread_tokens(s.set.held_out, kTokens), s.runner,
+                  {.protect_first = s.options.protect_first,
+                   .type = fast_type(s.runner.kernels()),
+                   .cancel = s.options.cancel});
   const auto within = [&](const PruneResult& result) {
     meter.set_model(*result.model);
     return 100 * std::expm1(meter.loss() - meter.dense_loss()) <= max_increase;

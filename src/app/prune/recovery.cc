@@ -74,7 +74,7 @@ class Recovery {
       measure(id, layer, fit, held_out);
       LinearMap map = output_map(layer, id.kind);
       loss = choose(fit, held_out, map);
-      check_cancel();
+      throw_if_set(options_.cancel);
       put(index, std::move(map), loss);
     }
     result.losses.push_back(loss);
@@ -117,7 +117,8 @@ class Recovery {
           std::make_unique<StepSearch>(model_, set_.held_out, runner_,
                                        LossMeterOptions{.protect_first = options_.protect_first,
                                                         .type = type_,
-                                                        .vocabulary = set_.vocabulary});
+                                                        .vocabulary = set_.vocabulary,
+                                                        .cancel = options_.cancel});
     }
     steps_->take(index, std::move(map));
     loss.step = steps_->step(index);
@@ -135,7 +136,7 @@ class Recovery {
         keep ? std::min(kMaxFeatureBytes / (4 * packed.features()), pruned_.rows()) : 0;
     features_.resize(static_cast<size_t>(room * packed.features()));
     runner_.run(packed, pruned_, nullptr, [&](const FeatureBlock& block) {
-      check_cancel();
+      throw_if_set(options_.cancel);
       if (block.first_row == kept_rows_ && kept_rows_ + block.rows <= room) {
         std::copy_n(block.x, int64_t{block.rows} * block.features,
                     features_.data() + block.first_row * block.features);
@@ -212,10 +213,6 @@ class Recovery {
     return loss;
   }
 
-  void check_cancel() const {
-    if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
-  }
-
   void protect() {
     if (!options_.protect_first) return;
     for (int64_t r = 0; r < dense_.rows(); ++r) {
@@ -256,7 +253,7 @@ RecoveryResult recover(EditableModel& model, const CalibrationSet& calibration,
   const int n = 2 * static_cast<int>(model.layers.size());
   const auto advance = [&](int done) {
     if (progress) progress(done, 2 * n);
-    if (options.cancel && *options.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    throw_if_set(options.cancel);
   };
   for (int i = 0; i < n; ++i) {
     advance(i);

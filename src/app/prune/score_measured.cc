@@ -37,7 +37,7 @@ struct Tools {
 HeadLossOptions loss_options(const RankingInput& input) {
   HeadLossOptions options;
   options.meter.vocabulary = input.vocabulary;
-  options.cancel = input.cancel;
+  options.meter.cancel = input.cancel;
   if (input.progress) {
     options.progress = [&input, total = input.checkpoint->config().total_heads()](int done) {
       input.progress(done, total);

@@ -84,7 +84,7 @@ HeadScores score_output(const RankingInput& input) {
   session->set_observer(&norms);
   // Overlong texts are read in windows of the whole context, like the evaluation's.
   for (size_t begin = 0; begin < input.calibration.size(); begin += window) {
-    if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    throw_if_set(input.cancel);
     session->truncate(0, 0);
     const auto count = std::min(window, input.calibration.size() - begin);
     session->prefill(0, input.calibration.subspan(begin, count), static_cast<float*>(nullptr));

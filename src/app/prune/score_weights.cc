@@ -43,7 +43,7 @@ HeadScores score_magnitude(const RankingInput& input) {
   for (const auto& layer : input.checkpoint->view().layers) {
     auto& row = scores.emplace_back();
     for (const auto& head : layer.heads) {
-      if (input.cancel && *input.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      throw_if_set(input.cancel);
       row.push_back(std::sqrt(squared_norm(head.q) + squared_norm(head.k) + squared_norm(head.v) +
                               squared_norm(head.o)));
     }

@@ -43,7 +43,8 @@ class Search {
         meter_(model.base, loss_windows(calibration), runner,
                {.protect_first = options.protect_first,
                 .type = fast_type(runner.kernels()),
-                .vocabulary = calibration.vocabulary}) {
+                .vocabulary = calibration.vocabulary,
+                .cancel = options.cancel}) {
     if (options_.neurons > 0) make_paths();
     meter_.set_model(model_);
     for (int l = 0; l < config_.n_layers; ++l) {
@@ -82,10 +83,6 @@ class Search {
   }
 
  private:
-  void check_cancel() const {
-    if (options_.cancel && *options_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
-  }
-
   int ffn_step(int levels) const {
     const int blocks = std::max(1, config_.ffn_dim / options_.round_to);
     return std::max(1, blocks / levels) * options_.round_to;
@@ -119,7 +116,7 @@ class Search {
     paths_.resize(model_.layers.size());
     levels_.assign(paths_.size(), 0);
     for (size_t l = 0; l < paths_.size(); ++l) {
-      check_cancel();
+      throw_if_set(options_.cancel);
       const int n = model_.layers[l].ffn_dim();
       const int levels = std::min(n / step, static_cast<int>(share * n / step) + 1) + 1;
       paths_[l] = obs_path(model_.layers[l], stats_.layers[l].ffn.unpack(), options_.recover,
@@ -180,7 +177,7 @@ class Search {
   static int index_of(const Candidate& c) { return 2 * c.layer + (c.heads ? 0 : 1); }
 
   void measure(Candidate& c) {
-    check_cancel();
+    throw_if_set(options_.cancel);
     c.loss = meter_.loss_with(index_of(c), without(c));
     c.fresh = true;
     if (progress_) {

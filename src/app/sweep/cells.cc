@@ -15,10 +15,6 @@ namespace {
 
 const char* const kTiming = "timing";  // stage of the snapshots
 
-void check_cancel(const CellContext& context) {
-  if (context.cancel && *context.cancel) throw Error(ErrorKind::interrupted, "interrupted");
-}
-
 [[noreturn]] void mismatch(const Cell& cell, const char* what, const std::string& asked,
                            const std::string& ran) {
   throw runtime_error(
@@ -235,7 +231,7 @@ void warm_cells(const CellContext& context, const std::vector<Cell*>& cells, int
     for (int i = 0; i < n_cells; ++i) {
       Cell& cell = *cells[static_cast<size_t>(i)];
       if (is_warm(cell, warmup)) continue;
-      check_cancel(context);
+      throw_if_set(context.cancel);
       if (progress) progress(i, n_cells, cell);
       warm_up(context, cell);
       all_warm = false;
@@ -275,7 +271,7 @@ void time_cells(const CellContext& context, std::vector<Cell*> cells, int warmup
     for (int i = 0; i < n_cells; ++i) {
       Cell& cell = *cells[static_cast<size_t>(order[static_cast<size_t>(i)])];
       if (static_cast<int>(cell.run.generation_times.size()) > round) continue;
-      check_cancel(context);
+      throw_if_set(context.cancel);
       if (progress) progress(round * n_cells + i, total, cell);
       time_once(context, cell);
     }
@@ -287,7 +283,7 @@ void measure_quality(const CellContext& context, std::vector<Cell*> cells,
                      const BaseLogits& base, const CellProgress& progress) {
   int done = 0;
   for (Cell* cell : cells) {
-    check_cancel(context);
+    throw_if_set(context.cancel);
     if (progress) progress(done++, static_cast<int>(cells.size()), *cell);
     if (cell->run.quality) continue;
     const auto model = prepare(context, *cell);

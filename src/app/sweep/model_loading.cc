@@ -31,7 +31,7 @@ LoadingResult time_loading(const std::string& model, const ModelOptions& baselin
       {baseline, result.baseline}, {original, result.original}, {optimized, result.optimized}};
   for (int round = 0; round < rounds; ++round) {
     for (int kind = 0; kind < 3; ++kind) {
-      if (cancel && *cancel) throw Error(ErrorKind::interrupted, "interrupted");
+      throw_if_set(cancel);
       if (progress) progress(round * 3 + kind, rounds * 3);
       auto& load = kinds[kind].result;
       load.load_times.push_back(load_once(model, kinds[kind].options, load));

@@ -151,7 +151,7 @@ void ProfileRun::measure_bandwidth() {
   const ModelInfo info = prepare(context(), optimized_cell(asked_, 0, {}))->info();
   const auto speeds = measure_machine({info.threads}, info.isa, kBandwidthRounds, cancel_, {},
                                       options_.max_footprint_mb);
-  if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
+  throw_if_set(cancel_);
   reset_peak_rss();  // the memory that was read for it is none that a model needs
   machine_ = speeds.front();
   result_.environment["measured_bandwidth"] = to_json(machine_);
@@ -337,7 +337,7 @@ void ProfileRun::quality() {
   report("quality of the dense original");
   const auto dense = prepare(context(), CellSet::dense_original(options_));
   const BaseLogits base(*dense, tokens, eval);
-  if (cancel_ && *cancel_) throw Error(ErrorKind::interrupted, "interrupted");
+  throw_if_set(cancel_);
   measure_quality(context(), cells, tokens, eval, base, cell_progress("quality"));
 }
 

@@ -355,7 +355,7 @@ class PruneRun {
       options.extra_files.emplace_back(kIntegrationFile, integration_bytes(*integration_));
     }
     report("writing", 0, 1);
-    if (o_.cancel && *o_.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+    throw_if_set(o_.cancel);
     save_model(o_.out, *checkpoint, options);
   }
 

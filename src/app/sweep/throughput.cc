@@ -30,7 +30,7 @@ void time_throughput(const CellContext& context, const Cell& cell,
   try {
     for (int round = 0; round < rounds; ++round) {
       for (int i = 0; i < n_prompts; ++i) {
-        if (context.cancel && *context.cancel) throw Error(ErrorKind::interrupted, "interrupted");
+        throw_if_set(context.cancel);
         const auto index = static_cast<size_t>((i + round) % n_prompts);
         const int have = static_cast<int>(cells[index].run.generation_times.size());
         if (have >= timed_rounds || (round >= warmup && have > round - warmup)) continue;
