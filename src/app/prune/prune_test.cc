@@ -314,6 +314,30 @@ TEST(Stats, ReloadAndAreCheckedAgainstModelAndText) {
   EXPECT_THROW(load(stats.model_sha256, "text"), Error);
 }
 
+TEST(Stats, RefuseADamagedHeader) {
+  const CalibrationStats stats = [] {
+    Pruner p = pruner(quick());
+    return p.stats();
+  }();
+  const NewFolder folder("damaged_stats");
+  save_stats(folder.path(), stats);
+  const fs::path file = folder.path() / "config.json";
+  const nlohmann::json good = read_json(file);
+  const auto load = [&](const nlohmann::json& header) {
+    write_file_atomic(file, header.dump());
+    return load_stats(folder.path(), mini()->config(), stats.model_sha256, "");
+  };
+  EXPECT_EQ(load(good).text_sha256, stats.text_sha256);
+  nlohmann::json header = good;
+  header.erase("text_sha256");
+  EXPECT_THROW(load(header), Error);
+  header["text_sha256"] = 5;
+  EXPECT_THROW(load(header), Error);
+  header = good;
+  header["layers"][0] = 5;
+  EXPECT_THROW(load(header), Error);
+}
+
 TEST(Stats, OfHeadsAloneCannotChooseNeurons) {
   CalibrationStats of_heads = pruner(quick()).stats();
   for (LayerStats& layer : of_heads.layers) layer.ffn = {};

@@ -96,6 +96,9 @@ json checked_header(const std::filesystem::path& path, const std::string& model_
         "collect them again with --save_stats",
         path.string(), printable(text("text_sha256"), 64));
   }
+  if (text("text_sha256").empty()) {
+    throw bad_input("{}: text_sha256 is missing; collect the statistics again", path.string());
+  }
   return header;
 }
 
@@ -144,6 +147,9 @@ CalibrationStats load_stats(const std::filesystem::path& folder, const ModelConf
   stats.window = static_cast<int>(number("window"));
   const Reader reader(folder / "model.safetensors");
   for (size_t l = 0; l < layers.size(); ++l) {
+    if (!layers[l].is_object()) {
+      throw bad_input("{}: layer {} is no object; collect the statistics again", path.string(), l);
+    }
     const int n = config.layers[l].n_heads;
     LayerStats& layer = stats.layers.emplace_back();
     layer.entropy = doubles(layers[l].value("entropy", json()), n, path.string());

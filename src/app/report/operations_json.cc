@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "app/report/json_numbers.h"
 #include "app/report/text_table.h"
 
 namespace sentinel {
@@ -89,15 +90,17 @@ std::optional<OperationProfile> read_operations(const json& object) {
   profile.prefill_ms =
       object.at("phases").at("prefill").at("time_ms").get<decltype(profile.prefill_ms)>();
   profile.step_ms = object.at("phases").at("decode").at("step_ms").get<decltype(profile.step_ms)>();
-  profile.component_bytes = object.at("bytes").get<decltype(profile.component_bytes)>();
+  for (const auto& [name, bytes] : object.at("bytes").items()) {
+    profile.component_bytes[name] = whole_number<int64_t>(bytes);
+  }
   profile.wait_percent = value_of(object, "wait_percent");
-  profile.generations = object.at("recorded_generations").get<int>();
+  profile.generations = whole_number<int>(object.at("recorded_generations"));
   profile.generation_ms = value_of(object, "recorded_generation_ms");
   profile.plain_ms = value_of(object, "plain_generation_ms");
-  profile.dropped_events = object.at("dropped_events").get<int64_t>();
+  profile.dropped_events = whole_number<int64_t>(object.at("dropped_events"));
   for (const json& entry : object.value("operations", json::array())) {
     profile.operations.push_back(
-        {entry.at("layer").is_null() ? -1 : entry.at("layer").get<int>(),
+        {entry.at("layer").is_null() ? -1 : whole_number<int>(entry.at("layer")),
          entry.at("operation").get<std::string>(), entry.at("prefill_ms").get<double>(),
          entry.at("step_ms").get<double>(), entry.at("wait_ms").get<double>()});
   }

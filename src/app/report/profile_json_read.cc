@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "app/report/json_numbers.h"
 #include "app/report/operations_json.h"
 #include "base/error.h"
 
@@ -18,9 +19,23 @@ double number(const json& object, const char* key) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
+void read(const json& object, const char* key, std::vector<int>& out) {
+  out.clear();
+  for (const json& value : object.at(key)) out.push_back(whole_number<int>(value));
+}
+void read(const json& object, const char* key, std::vector<std::pair<int, int>>& out) {
+  out.clear();
+  for (const json& pair : object.at(key)) {
+    out.emplace_back(whole_number<int>(pair.at(0)), whole_number<int>(pair.at(1)));
+  }
+}
 template <typename T>
 void read(const json& object, const char* key, T& out) {
-  out = object.at(key).get<T>();
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+    out = whole_number<T>(object.at(key));
+  } else {
+    out = object.at(key).get<T>();
+  }
 }
 
 std::optional<QualityFigures> read_quality(const json& run) {
@@ -191,16 +206,30 @@ void read_sections(const json& document, ProfileResult& result) {
   }
 }
 
+// What the run adds to, and what the reports read.
+void check_environment(const json& environment) {
+  if (!environment.is_object()) throw bad_input("environment is no object");
+  for (const char* list : {"conditions", "resumed"}) {
+    if (environment.contains(list) && !environment[list].is_array()) {
+      throw bad_input("environment.{} is no list", list);
+    }
+  }
+  for (const json& part : environment.value("conditions", json::array())) {
+    part.at("neighbours_cpu_percent");
+  }
+}
+
 }  // namespace
 
 ProfileResult read_profile_result(const json& document, const std::string& name) {
   try {
     if (document.at("schema_version") != kResultSchemaVersion) {
-      throw bad_input("{}: schema_version {} is not this version's {}; profile anew", name,
-                      document.at("schema_version").dump(), kResultSchemaVersion);
+      throw bad_input("schema_version {} is not this version's {}",
+                      printable(document.at("schema_version").dump(), 40), kResultSchemaVersion);
     }
     ProfileResult result;
     result.environment = document.at("environment");
+    check_environment(result.environment);
     result.args = document.at("args");
     result.prompts = document.at("prompts");
     result.timestamp = document.at("timestamp");

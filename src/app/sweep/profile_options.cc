@@ -8,6 +8,7 @@
 
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
+#include "app/report/json_numbers.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -204,7 +205,13 @@ nlohmann::json args_json(const ProfileOptions& options) {
 
 ProfileOptions options_from_args(const nlohmann::json& args) {
   ProfileOptions options;
-  const auto read = [&](const char* name, auto& value) { args.at(name).get_to(value); };
+  const auto read = [&]<typename T>(const char* name, T& value) {
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      value = whole_number<T>(args.at(name));
+    } else {
+      args.at(name).get_to(value);
+    }
+  };
   const auto read_text = [&](const char* name, std::string& value) {
     if (!args.at(name).is_null()) args.at(name).get_to(value);
   };

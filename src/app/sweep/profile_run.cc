@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "app/machine/machine.h"
 #include "app/prune/ranking.h"
@@ -25,6 +26,20 @@
 
 namespace sentinel {
 namespace {
+
+// The order comes from the file of a resumed run: with another one, what is closed would not be
+// what the rows say.
+void check_order(const std::vector<HeadId>& order, const ModelConfig& config) {
+  std::set<HeadId> missing;
+  for (int layer = 0; layer < config.n_layers; ++layer) {
+    for (int head = 0; head < config.layers[layer].n_heads; ++head) missing.insert({layer, head});
+  }
+  const bool known = std::all_of(order.begin(), order.end(),
+                                 [&](const HeadId& id) { return missing.erase(id) == 1; });
+  if (known && missing.empty()) return;
+  throw bad_input(
+      "--resume: removal_order does not list each head of the model once; profile anew");
+}
 
 constexpr int kLoadingRounds = 3;
 constexpr int64_t kPointsTokens = 8192;  // of calibration text
@@ -172,6 +187,7 @@ void ProfileRun::rank() {
     for (const auto& [layer, head] : result_.strategy->removal_order) {
       ranking_.order.push_back({layer, head});
     }
+    check_order(ranking_.order, inputs_.checkpoint->config());
     return;
   }
   report("ranking heads", 0, 0, options_.strategy);

@@ -45,8 +45,12 @@ EarlierRun open_earlier_run(const std::string& folder) {
   run.result = read_profile_result(read_json(file, size_t{1} << 30), file.string());
   try {
     run.options = options_from_args(run.result.args);
+    const auto speed = run.result.environment.find("measured_bandwidth");
+    if (speed != run.result.environment.end()) read_machine_speed(*speed);
   } catch (const json::exception& error) {
-    throw bad_input("{}: args: {}; profile anew", file.string(), printable(error.what(), 120));
+    throw bad_input("{}: {}; profile anew", file.string(), printable(error.what(), 120));
+  } catch (const Error& error) {
+    throw bad_input("{}: args: {}; profile anew", file.string(), error.what());
   }
   const json now = describe_environment(current_moment());
   check_same(run.result.environment, now, "cpu_model", "on another processor");

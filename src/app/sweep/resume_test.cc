@@ -157,10 +157,41 @@ TEST_F(ResumeTest, RefusesWhatItCannotGoOnWith) {
     write_file_atomic(file, other.dump());
     EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos) << key;
   }
-  other = good;
-  other["pruning_comparison"]["original"]["0"]["generation_times"] = "fast";
-  write_file_atomic(file, other.dump());
-  EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos);
+  const std::pair<const char*, json> damage[] = {
+      {"/pruning_comparison/original/0/generation_times", "fast"},
+      {"/pruning_comparison/original/0/heads_active", 1e30},
+      {"/pruning_comparison/original/0/tokens_generated/0", 1e30},
+      {"/pruning_strategy/removal_order", {{0}}},
+      {"/environment", json::array()},
+      {"/environment/resumed", "today"},
+      {"/environment/conditions", {{"neighbours_cpu_percent", 1}}},
+      {"/environment/conditions/0", json::object()},
+      {"/environment/measured_bandwidth", 4},
+      {"/args/iterations", 1e30}};
+  for (const auto& [place, value] : damage) {
+    other = good;
+    other[json::json_pointer(place)] = value;
+    write_file_atomic(file, other.dump());
+    EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos) << place;
+  }
+}
+
+TEST_F(ResumeTest, RefusesAnotherOrderOfRemoval) {
+  const ProfileResult run = run_profile(tiny());
+  const json good = saved();
+  const json order = good["pruning_strategy"]["removal_order"];
+  const auto refused = [&](const json& changed) {
+    json other = good;
+    other["pruning_strategy"]["removal_order"] = changed;
+    write_file_atomic(run.result_file, other.dump());
+    EXPECT_THROW(resume_profile(run.run_folder), Error) << changed.dump();
+  };
+  refused(json::array());
+  json changed = order;
+  changed[0] = {99, 0};
+  refused(changed);
+  changed[0] = order[1];
+  refused(changed);
 }
 
 }  // namespace
