@@ -322,7 +322,7 @@ class AdaptiveModel:
         info = self.info
         return (
             f"<sentinel.AdaptiveModel level {info['optimization_level']}, {info['weights']} weights,"
-            f" {info['isa']}, {info['heads_active']} of {info['heads']} heads active>"
+            f" {info['isa']}, {info['heads_active']} of {info['heads']} heads contribute>"
         )
 
 
