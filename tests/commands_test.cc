@@ -156,6 +156,68 @@ TEST(Info, TellsOfTheModelTheLevelsAndTheMachine) {
   EXPECT_NE(text.out.find("7498240"), std::string::npos);
 }
 
+TEST(Generate, SpecialTokensAreTextUnlessAskedFor) {
+  const Outcome text = run({"generate", "-m", kMini, "-p", "<|endoftext|>", "-n", "1", "--json"});
+  EXPECT_GT(text.json()["prompt_tokens"].size(), 1U);
+  const json token =
+      run_json({"generate", "-m", kMini, "-p", "<|endoftext|>", "-n", "1", "--parse_special"});
+  EXPECT_EQ(token["prompt_tokens"].size(), 1U);
+  EXPECT_TRUE(token["decode_tokens_per_second"].is_null());  // no token after the first
+}
+
+TEST(Generate, Level3TracksHeadsWhereThatIsAskedFor) {
+  const std::vector<std::string> level3 = {
+      "generate", "-m", kMini, "-p", "Once", "-n", "2", "--optimization_level", "3"};
+  EXPECT_EQ(run_json(level3)["agency"], "off");
+  auto asked = level3;
+  asked.insert(asked.end(), {"--agency", "track"});
+  EXPECT_EQ(run_json(asked)["agency"], "track");
+}
+
+TEST(Commands, TheLastOfTwoEqualOptionsCounts) {
+  const json result = run_json({"generate", "-m", kMini, "-p", "Once", "-n", "1", "--seed", "1",
+                                "--seed", "2", "--temperature", "0"});
+  EXPECT_EQ(result["seed"], 2);
+}
+
+TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
+  EXPECT_EQ(run({"eval", "-m", kMini, "--preset_name", "x"}).exit_code, 2);
+  EXPECT_EQ(run({"eval", "-m", kMini, "--against_level", "1"}).exit_code, 2);
+  const TemporaryFolder folder;
+  const Outcome profile = run({"profile",
+                               "-m",
+                               kMini,
+                               "--disable_unet",
+                               "--pruning_levels",
+                               "0",
+                               "--iterations",
+                               "1",
+                               "--warmup",
+                               "0",
+                               "--generated_tokens",
+                               "2",
+                               "--strategy",
+                               "magnitude",
+                               "--max_footprint_mb",
+                               "0",
+                               "--max_eval_windows",
+                               "1",
+                               "--output_dir",
+                               folder / "out"});
+  EXPECT_EQ(profile.exit_code, 0);
+  EXPECT_NE(profile.err.find("--disable_unet has no effect without"), std::string::npos);
+}
+
+TEST(Commands, AClosedStderrIsNoFailureAClosedStdoutIs) {
+  const auto exit_code = [](const std::string& streams) {
+    const std::string command = std::string(SENTINEL_BINARY) + " generate -m " + kMini +
+                                " -p Once -n 2 --temperature 0 < /dev/null" + streams;
+    return WEXITSTATUS(std::system(command.c_str()));
+  };
+  EXPECT_EQ(exit_code(" > /dev/null 2>&-"), 0);
+  EXPECT_EQ(exit_code(" 2> /dev/null >&-"), 1);
+}
+
 TEST(Commands, AFullDiskIsAFailureWhileRunning) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
   const std::string command =

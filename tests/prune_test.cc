@@ -144,6 +144,8 @@ TEST(PruneCommand, SpeedTargetRemovesWhatItsOwnMeasurementAsksFor) {
   EXPECT_LT(result["after"]["parameters"].get<int64_t>(),
             result["before"]["parameters"].get<int64_t>() * 95 / 100);
   EXPECT_FALSE(result["plan"]["steps"].empty());
+  EXPECT_EQ(result["target_speedup"]["asked"], 1.3);
+  EXPECT_TRUE(result["target_speedup"]["measured"].is_null());  // --no_bench
   EXPECT_EQ(run(prune({"--target_speedup", "900", "--out", folder / "none"})).exit_code, 1);
   EXPECT_FALSE(fs::exists(folder / "none"));
 }
@@ -172,6 +174,12 @@ TEST(PruneCommand, DryRunWritesNothing) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(outcome.json()["plan"]["heads_removed"], 12);
   EXPECT_TRUE(fs::is_empty(folder.path()));
+  // What it printed is a plan to replay.
+  write_all(folder.path() / "result.json", outcome.out);
+  const Outcome again = run(prune(
+      {"--plan", folder / "result.json", "--recover", "none", "--out", folder / "y", "--json"}));
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(again.json()["plan"]["layers"], outcome.json()["plan"]["layers"]);
 }
 
 TEST(PruneCommand, InterruptWritesNothing) {
@@ -198,6 +206,8 @@ TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
   refuses({"--heads", "101", "--out", out}, "0 to 100");
   refuses({"--ffn", "-3", "--out", out}, "0 to 100");
   refuses({"--heads", "10"}, "--out");
+  refuses({"--out", out}, "nothing to remove");
+  refuses({"--heads", "10", "--min_ridge", "2", "--out", out}, "min_ridge");
   refuses({"--heads", "10", "--out", out, "--strategy", "best"}, "best");
   refuses({"--heads", "10", "--out", out, "--recover", "magic"}, "magic");
   refuses({"--heads", "10", "--out", out, "--protect_first", "maybe"}, "maybe");

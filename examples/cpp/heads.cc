@@ -22,8 +22,8 @@ int main() try {
     std::printf("opening head 2:1 without its consent was refused\n");
   }
   const sentinel::AgencyReport report = model.get_agency_report();
-  std::printf("%d of %d heads contribute, %lld violation(s)\n", report.heads_active, model.info().heads,
-              static_cast<long long>(report.total_violations));
+  std::printf("%d of %d heads contribute, %lld violation(s)\n", report.heads_active,
+              model.info().heads, static_cast<long long>(report.total_violations));
   for (const sentinel::LayerReport& layer : report.layer_reports) {
     std::printf("  layer %d: %d active, %d withdrawn\n", layer.layer, layer.active_heads,
                 layer.withdrawn_heads);
