@@ -48,7 +48,7 @@ Moment current_moment() {
   const auto whole = static_cast<std::time_t>(seconds);
   // A colon in the zone's offset, without which some readers of ISO 8601 refuse it.
   std::string iso = formatted(whole, "%Y-%m-%dT%H:%M:%S%z");
-  iso.insert(iso.size() - 2, ":");
+  iso.insert(iso.size() - 2, 1, ':');
   return {seconds, iso, formatted(whole, "%Y%m%d_%H%M%S")};
 }
 
