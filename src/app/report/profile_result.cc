@@ -169,7 +169,8 @@ double difference_noise_percent(const ProfileResult& result) {
   std::vector<double> intervals;
   for (const auto* runs : {&result.original, &result.optimized}) {
     for (const auto& [percent, run] : *runs) {
-      if (const double noise = noise_percent(run); std::isfinite(noise)) intervals.push_back(noise);
+      if (run.generation_times.size() < 2) continue;  // no spread to speak of
+      intervals.push_back(moderated_noise_percent(result, run));
     }
   }
   return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median_of(intervals));
