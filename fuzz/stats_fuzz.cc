@@ -1,29 +1,12 @@
 // Calibration statistics as --stats and --head_means read them: the config.json of the folder, a
 // NUL byte, and its model.safetensors.
 #include <cstdint>
-#include <nlohmann/json.hpp>
 
 #include "app/prune/calibration.h"
-#include "model/checkpoint/hf_config.h"
 #include "scratch.h"
+#include "tiny_config.h"
 
-namespace {
 using namespace sentinel;
-
-// Two layers of 2 heads of 2.
-const ModelConfig& tiny_config() {
-  static const ModelConfig config = parse_hf_config({{"model_type", "gpt2"},
-                                                     {"n_layer", 2},
-                                                     {"n_head", 2},
-                                                     {"n_embd", 4},
-                                                     {"n_inner", 2},
-                                                     {"n_positions", 8},
-                                                     {"vocab_size", 16}},
-                                                    "fuzz");
-  return config;
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::filesystem::path folder = [] {

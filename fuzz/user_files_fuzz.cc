@@ -10,25 +10,11 @@
 #include "app/report/result_file.h"
 #include "base/files.h"
 #include "model/agency/preset.h"
-#include "model/checkpoint/hf_config.h"
 #include "model/integration/weights.h"
 #include "scratch.h"
+#include "tiny_config.h"
 
-namespace {
 using namespace sentinel;
-
-const ModelConfig& tiny_config() {
-  static const ModelConfig config = parse_hf_config({{"model_type", "gpt2"},
-                                                     {"n_layer", 2},
-                                                     {"n_head", 2},
-                                                     {"n_embd", 4},
-                                                     {"n_positions", 8},
-                                                     {"vocab_size", 16}},
-                                                    "fuzz");
-  return config;
-}
-
-}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -84,24 +84,6 @@ void add_measured(const ResultFile& file, std::vector<Chart>& charts) {
   }
 }
 
-}  // namespace
-
-Chart loading_chart(const ResultFile& file, const std::string& name) {
-  BarPanel time{"Loading time (s)", 3, {}}, size{"Parameters (millions)", 2, {}},
-      memory{"Memory (MiB)", 1, {}};
-  const auto bar = [](const LoadedModel& model, double value) {
-    return Bar{model.name, value, kNotMeasured, kNotMeasured, "", style_of(model.name)};
-  };
-  for (const LoadedModel& model : file.loading) {
-    time.bars.push_back(bar(model, model.load_time));
-    size.bars.push_back(bar(model, model.parameters / 1e6));
-    memory.bars.push_back(bar(model, model.memory_bytes / 1024 / 1024));
-  }
-  return draw(BarPlot{name, "Model loading", {time, size, memory}});
-}
-
-namespace {
-
 // "optimized at 30 % pruning"
 std::string series_name(const ComponentTime& part) {
   if (part.pruning_level < 0) return part.series;
@@ -135,6 +117,20 @@ BarPanel part_speedups(const ResultFile& file) {
 }
 
 }  // namespace
+
+Chart loading_chart(const ResultFile& file, const std::string& name) {
+  BarPanel time{"Loading time (s)", 3, {}}, size{"Parameters (millions)", 2, {}},
+      memory{"Memory (MiB)", 1, {}};
+  const auto bar = [](const LoadedModel& model, double value) {
+    return Bar{model.name, value, kNotMeasured, kNotMeasured, "", style_of(model.name)};
+  };
+  for (const LoadedModel& model : file.loading) {
+    time.bars.push_back(bar(model, model.load_time));
+    size.bars.push_back(bar(model, model.parameters / 1e6));
+    memory.bars.push_back(bar(model, model.memory_bytes / 1024 / 1024));
+  }
+  return draw(BarPlot{name, "Model loading", {time, size, memory}});
+}
 
 Chart components_chart(const ResultFile& file) {
   BarPlot plot{"component_breakdown", "Where time and bytes go", {}};

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "app/report/escape.h"
+#include "app/report/recommend.h"
 #include "app/report/text_table.h"
 
 namespace sentinel {
@@ -92,8 +93,7 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
     figures += "; quality was not measured";
   }
   std::string reason = "speed alone: most tokens per second, prompt included";
-  constexpr double kLargeLoss = 10;  // percent
-  if (run.perplexity_delta_percent > kLargeLoss) {
+  if (run.perplexity_delta_percent > kLargeLossPercent) {
     reason += fmt::format("; not advised as it is: perplexity is {:.1f} times the dense original's",
                           1 + run.perplexity_delta_percent / 100);
   }

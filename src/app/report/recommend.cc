@@ -17,9 +17,8 @@ double perplexity_ratio(const RunResult& run) {
 
 // What the speed costs is in every pick; a loss that few would take for it is said at once.
 std::string warning_for(const RunResult& run, double speedup) {
-  constexpr double kLargeLoss = 10;  // percent
   const double loss = run.quality->perplexity_delta_percent;
-  if (!(loss > kLargeLoss)) return "";
+  if (!(loss > kLargeLossPercent)) return "";
   return fmt::format(
       "Not advised as it is: perplexity is {:.1f} times the dense original's for {:.2f} times the "
       "speed; prune less, or refit what stays (sentinel prune --recover refit)",

@@ -7,6 +7,9 @@
 
 namespace sentinel {
 
+// Percent of perplexity from which on a choice is not advised as it is: few would take it.
+inline constexpr double kLargeLossPercent = 10;
+
 // "fastest", "best with agency" and "best balance" among the timed runs of the result, each with
 // what it costs in quality; those whose choice could not be measured are left out.
 //

@@ -88,17 +88,17 @@ std::string visualization_section(const ProfileResult& result) {
 // "- **Best Pruning Level**: 70 %, ...": the fastest of a test, with what it costs.
 std::string fastest_line(const char* title, const char* unit,
                          const std::map<int, RunResult>& runs) {
-  const auto slower = [](const auto& a, const auto& b) {
-    return tokens_per_second(a.second) < tokens_per_second(b.second);
+  const auto speed = [](const auto& entry) {  // fmax: what was not timed is slower than all
+    return std::fmax(tokens_per_second(entry.second), 0);
   };
+  const auto slower = [&](const auto& a, const auto& b) { return speed(a) < speed(b); };
   const auto it = std::max_element(runs.begin(), runs.end(), slower);
-  if (it == runs.end() || !std::isfinite(tokens_per_second(it->second))) return "";
+  if (it == runs.end() || speed(*it) == 0) return "";
   const auto& quality = it->second.quality;
   return fmt::format(
-      "- **{}**: {}{}, {} tokens/s, perplexity {}\n  - chosen by: speed alone; what it costs is "
-      "not "
-      "weighed\n",
-      title, it->first, unit, format_number(tokens_per_second(it->second), 1),
+      "- **{}**: {}{}, {} tokens/s, perplexity {}\n"
+      "  - chosen by: speed alone; what it costs is not weighed\n",
+      title, it->first, unit, format_number(speed(*it), 1),
       quality ? format_change(quality->perplexity_delta_percent) : "not measured");
 }
 
