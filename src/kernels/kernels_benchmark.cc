@@ -56,6 +56,24 @@ void run_linear(benchmark::State& state, Linear linear, int type, int rows, int 
       benchmark::Counter(2.0 * rows * k * n_out, benchmark::Counter::kIsIterationInvariantRate);
 }
 
+// One row times Wo of 12 heads of 64: a head's part holds all outputs.
+void run_heads(benchmark::State& state, Linear linear, int type) {
+  constexpr int kHeads = 12, kDim = 64, kOut = 768;
+  Product product(type, 1, kHeads * kDim, kOut);
+  Segment heads[kHeads];
+  for (int h = 0; h < kHeads; ++h) {
+    heads[h] = {h * (kOut / kPanel) * panel_bytes(type, kDim), h * kDim, kDim};
+  }
+  product.args.panel_stride = panel_bytes(type, kDim);
+  product.args.segments = heads;
+  product.args.n_segments = kHeads;
+  for (auto _ : state) {
+    linear(product.args, 0, kOut / kPanel);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * kOut / kPanel * panel_bytes(type, kHeads * kDim));
+}
+
 // Where one row of up to 4096 inputs becomes an operand.
 struct Inputs {
   AlignedBuffer data{size_t{4} * 4224}, scales{4096}, block_sums{4096}, sums{4096};
@@ -140,6 +158,8 @@ void register_products(const std::string& isa, const std::string& type_name, int
                                kernels.linear[type], type, 64, 512, 64);
   benchmark::RegisterBenchmark(("window/" + name + "3x768x2304").c_str(), run_linear,
                                kernels.window[type], type, 3, 768, 2304);
+  benchmark::RegisterBenchmark(("heads/" + name + "1x768x768").c_str(), run_heads,
+                               kernels.linear[type], type);
   if (kernels.linear_to_inputs[type]) {
     benchmark::RegisterBenchmark(("linear_to_inputs/" + name + "32x768x3072").c_str(),
                                  run_to_inputs, kernels, type);

@@ -349,6 +349,8 @@ TEST_P(Linear, HeadsOfAnyWidthMayFillAPiece) {
           << "rows " << rows << ", heads of " << run;
     }
   }
+  const Case many_panels{type, 1, 512, 16 * 70 + 5, false, Epilogue::add, 64};
+  EXPECT_LT(Product(kernels, many_panels, rng).worst_error(), tolerance(isa, type, 1));
 }
 
 TEST_P(Linear, NothingLeftGivesTheBias) {

@@ -43,9 +43,14 @@ inline Vec16 activate(Epilogue epilogue, Vec16 x) {
 inline int64_t panel_index(const LinearArgs& a, int64_t i) { return a.panels ? a.panels[i] : i; }
 
 // How far to prefetch from within segment s, of segment_bytes a panel, so that it is `distance` on
-// in the order of reading: the heads' parts of Wo lie far apart.
+// in the order of reading: the heads' parts of Wo lie far apart, and so do the values of a context
+// that fills a small part of its panels.
 inline int64_t bytes_ahead(const LinearArgs& a, int s, int64_t segment_bytes, int64_t distance) {
-  if (a.n_segments == 1 || segment_bytes >= distance) return distance;
+  if (a.n_segments == 1) {
+    const bool jumps = segment_bytes < a.panel_stride && segment_bytes < 4 * distance;
+    return jumps ? (distance + segment_bytes - 1) / segment_bytes * a.panel_stride : distance;
+  }
+  if (segment_bytes >= distance) return distance;
   const int64_t target = s + (distance + segment_bytes - 1) / segment_bytes;
   const Segment& segment = a.segments[target % a.n_segments];
   return target / a.n_segments * a.panel_stride + segment.weight_offset -

@@ -1,5 +1,5 @@
 // y = x W + b for bf16 panels [k / 2][16][2]: one VDPBF16PS multiplies 32 weights.
-#include "kernels/x86/avx512/dot_tile.h"
+#include "kernels/x86/avx512/dot_runs.h"
 //
 #include "kernels/x86/avx512/to_inputs.h"
 #include "kernels/x86/dot_kernels.h"
@@ -37,7 +37,11 @@ struct Bf16Dot {
 void prepare_bf16_pairs(const PrepareArgs& a) { prepare_bf16<false>(a); }
 
 void linear_bf16_dot(const LinearArgs& a, int64_t begin, int64_t end) {
-  dot_gemm<Bf16Dot>(a, begin, end);
+  if (a.rows == 1 && a.n_segments > 1) {
+    dot_runs<Bf16Dot, sums_per_row(1)>(a, begin, end);
+  } else {
+    dot_gemm<Bf16Dot>(a, begin, end);
+  }
 }
 
 void linear_bf16_to_inputs_dot(const LinearArgs& a, const Operand& out, int64_t begin,

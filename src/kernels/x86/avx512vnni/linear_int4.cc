@@ -3,6 +3,7 @@
 // -8 * (sum of its inputs), which undoes the offset. Many rows run over panels expanded to int8.
 #include "kernels/x86/avx512/vec16.h"
 //
+#include "kernels/x86/avx512/dot_runs.h"
 #include "kernels/x86/avx512/expand_int4.h"
 #include "kernels/x86/avx512vnni/int8_dot.h"
 #include "kernels/x86/dot_kernels.h"
@@ -65,6 +66,18 @@ inline void add_group(const LinearArgs& a, int row, int k, const Group& group, _
   }
 }
 
+// As add_group() for half a step of kInt4Step inputs, whose input k of an operand is the first;
+// asks for the weights that are read `ahead` bytes on.
+template <int R>
+inline void add_half(const LinearArgs& a, int row, int k, const std::byte* step, int half,
+                     int64_t ahead, __m512 (&part)[R]) {
+  for (int line = 0; line < 256; line += 64) {
+    _mm_prefetch(step + 256 * half + line + ahead, _MM_HINT_T0);
+  }
+  if (half) _mm_prefetch(step + 512 + ahead, _MM_HINT_T0);
+  add_group<R>(a, row, k, Group(step + 256 * half, step + 512 + 32 * half), part);
+}
+
 template <int R>
 [[gnu::noinline]] void panel_rows(const LinearArgs& a, int row, int64_t panel) {
   const std::byte* base = a.weights + panel * a.panel_stride;
@@ -86,11 +99,7 @@ template <int R>
       const int block_end = (next + 1) * kQuantBlock;
       const int stop = end < block_end ? end : block_end;
       for (; k < stop; k += kSumBlock) {
-        for (int line = 0; line < 256; line += 64) {
-          _mm_prefetch(step + 256 * half + line + ahead, _MM_HINT_T0);
-        }
-        if (half) _mm_prefetch(step + 512 + ahead, _MM_HINT_T0);
-        add_group<R>(a, row, k, Group(step + 256 * half, step + 512 + 32 * half), sums.part);
+        add_half<R>(a, row, k, step, half, ahead, sums.part);
         step += half * kInt4StepBytes;
         half ^= 1;
       }
@@ -101,6 +110,48 @@ template <int R>
   for (int r = 0; r < R; ++r) {
     quick_finish(a, {sums.total[r]}, a.bias ? a.bias + column : nullptr,
                  a.y + (row + r) * a.y_stride + column, a.n_out - column);
+  }
+}
+
+// One row over n <= kRunPanels panels from `first` on whose weights lie in runs (dot_runs.h).
+void run_rows(const LinearArgs& a, int64_t first, int n) {
+  RowSums<1> sums[kRunPanels];
+  for (int p = 0; p < n; ++p) sums[p].total[0] = _mm512_setzero_ps();
+  const auto finish = [&] {
+    for (int p = 0; p < n && sums[p].block >= 0; ++p) sums[p].finish(a, 0);
+  };
+  const auto start = [&](int block) {
+    finish();
+    for (int p = 0; p < n; ++p) sums[p].start(block);
+  };
+  for_each_run(a, kQuantBlock, start, [&](int s, int from, int to) {
+    const Segment& segment = a.segments[s];
+    const RunsAhead ahead(a, s, n, int64_t{segment.k + kSumBlock} / kInt4Step * kInt4StepBytes,
+                          kPrefetchIntegers);
+    for (int p = 0; p < n; ++p) {
+      const std::byte* panel =
+          a.weights + panel_index(a, first + p) * a.panel_stride + segment.weight_offset;
+      const std::byte* step = panel + from / kInt4Step * kInt4StepBytes;
+      __m512 part[1] = {sums[p].part[0]};
+      int k = from;
+      if (k % kInt4Step != 0) {
+        add_half<1>(a, 0, segment.x_offset + k, step, 1, ahead.bytes(p), part);
+        step += kInt4StepBytes;
+        k += kSumBlock;
+      }
+      for (; k + kInt4Step <= to; k += kInt4Step, step += kInt4StepBytes) {
+        add_half<1>(a, 0, segment.x_offset + k, step, 0, ahead.bytes(p), part);
+        add_half<1>(a, 0, segment.x_offset + k + kSumBlock, step, 1, ahead.bytes(p), part);
+      }
+      if (k < to) add_half<1>(a, 0, segment.x_offset + k, step, 0, ahead.bytes(p), part);
+      sums[p].part[0] = part[0];
+    }
+  });
+  finish();
+  for (int p = 0; p < n; ++p) {
+    const int64_t column = panel_index(a, first + p) * kPanel;
+    quick_finish(a, {sums[p].total[0]}, a.bias ? a.bias + column : nullptr, a.y + column,
+                 a.n_out - column);
   }
 }
 
@@ -144,6 +195,12 @@ void linear_int4_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
         run_piece<P>(a, piece, panels, first, last);
       });
     });
+    return;
+  }
+  if (a.rows == 1 && a.n_segments > 1) {
+    for (int64_t i = begin; i < end; i += kRunPanels) {
+      run_rows(a, i, static_cast<int>(end - i < kRunPanels ? end - i : kRunPanels));
+    }
     return;
   }
   for (int64_t i = begin; i < end; ++i) {
