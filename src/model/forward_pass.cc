@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "model/attention.h"
 #include "model/timed_shares.h"
 
 namespace sentinel {
@@ -65,9 +64,9 @@ void ForwardPass::run_shares(Op op, const Body& body) {
   run_timed(c_.pool, c_.trace, per_member_, op, layer_, body);
 }
 
-// What the caller alone has done since the last operation.
-void ForwardPass::mark(Op op) {
-  if (c_.trace) c_.trace->end(0, op, layer_);
+// What the member, if no other the caller, has done since the last operation.
+void ForwardPass::mark(Op op, int member) {
+  if (c_.trace) c_.trace->end(member, op, layer_);
 }
 
 // A prompt's rows are read from the file; a decode step makes no system calls.
@@ -154,8 +153,12 @@ void ForwardPass::attention(int l) {
   qkv.segments = &segment;
   qkv.n_segments = 1;
   qkv.panels = plan.qkv_panels.data();
-  product(Op::qkv, layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
-  heads(plan);
+  if (heads_are_shares(plan)) {
+    qkv_and_heads(plan, layer.qkv, qkv, inputs);
+  } else {
+    product(Op::qkv, layer.qkv, qkv, std::ssize(plan.qkv_panels), inputs);
+    heads(plan);
+  }
   if (observer_) observe_attention(l);
 
   LinearArgs o = linear_args(layer.o, w_.x, w_.x_stride, plan.o_bias);
@@ -187,19 +190,26 @@ void ForwardPass::ffn(int l) {
   down.epilogue = Epilogue::add;
 
   const Source inputs = normed(layer.norm2_weight, layer.norm2_bias);
-  const bool direct = !few_rows() && !observer_ && layer.up.type == layer.down.type &&
-                      c_.kernels.linear_to_inputs[static_cast<int>(layer.up.type)];
-  if (direct) {
+  if (hidden_is_passed_on(layer)) {
     up.n_out = layer.ffn_padded;
     product(Op::ffn_up, layer.up, up, layer.up.panels, inputs, &w_.hidden);
     down.x = w_.hidden;
-    many_rows(Op::ffn_down, layer.down, down, layer.down.panels, nullptr);
+    prepared_product(Op::ffn_down, layer.down, down, layer.down.panels);
     return;
   }
   product(Op::ffn_up, layer.up, up, layer.up.panels, inputs);
   if (observer_) observe_ffn(l);
   product(Op::ffn_down, layer.down, down, layer.down.panels,
           {w_.ffn, w_.ffn_stride, layer.ffn_padded, nullptr, w_.hidden});
+}
+
+// Whether shares of the up projection can make the inputs of the down projection. With few rows
+// that takes blocks of neurons (kInputPanels) that can be dealt out evenly.
+bool ForwardPass::hidden_is_passed_on(const PackedLayer& layer) const {
+  const auto type = static_cast<int>(layer.up.type);
+  if (observer_ || layer.up.type != layer.down.type) return false;
+  if (!few_rows()) return c_.kernels.linear_to_inputs[type];
+  return c_.kernels.prepare[type] && layer.ffn_padded % (kQuantBlock * c_.pool.size()) == 0;
 }
 
 ForwardPass::Source ForwardPass::normed(const std::vector<float>& weight,
@@ -225,15 +235,7 @@ LinearArgs ForwardPass::linear_args(const PackedMatrix& matrix, float* y, int64_
 void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
                           const Source& source, const Operand* out) {
   if (few_rows()) {
-    ++w_.product;
-    if (c_.trace) private_inputs(source, matrix.type, 0);  // or others might take all of its shares
-    run_shares(op, [&](int s, int member) {
-      const Range mine = share(panels, s, shares());
-      if (mine.size() == 0) return;
-      LinearArgs a = args;
-      a.x = private_inputs(source, matrix.type, member);
-      c_.kernels.linear[static_cast<int>(matrix.type)](a, mine.begin, mine.end);
-    });
+    few_rows_product(op, matrix, args, panels, source, out);
     return;
   }
   args.x = make_inputs(source, matrix.type, {0, 0}, w_.normed, source.space);
@@ -242,11 +244,36 @@ void ForwardPass::product(Op op, const PackedMatrix& matrix, LinearArgs args, in
       make_inputs(source, matrix.type, share(rows_, s, shares()), w_.normed, source.space);
     });
   }
-  many_rows(op, matrix, args, panels, out);
+  prepared_product(op, matrix, args, panels, out);
 }
 
-void ForwardPass::many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args,
-                            int64_t panels, const Operand* out) {
+void ForwardPass::start_few_rows(const Source& source, WeightType type) {
+  ++w_.product;
+  if (c_.trace) private_inputs(source, type, 0);  // or others might take all of its shares
+}
+
+void ForwardPass::few_rows_product(Op op, const PackedMatrix& matrix, const LinearArgs& args,
+                                   int64_t panels, const Source& source, const Operand* out) {
+  const int64_t unit = out ? kInputPanels : 1;
+  start_few_rows(source, matrix.type);
+  run_shares(op, [&](int s, int member) {
+    const Range units = share((panels + unit - 1) / unit, s, shares());
+    const int64_t begin = unit * units.begin, end = std::min(unit * units.end, panels);
+    if (begin >= end) return;
+    LinearArgs a = args;
+    a.x = private_inputs(source, matrix.type, member);
+    c_.kernels.linear[static_cast<int>(matrix.type)](a, begin, end);
+    if (!out) return;
+    const int64_t column = begin * kPanel, n = (end - begin) * kPanel;
+    const int64_t n_padded = end < panels ? n : operand_width(panels * kPanel) - column;
+    c_.kernels.prepare[static_cast<int>(matrix.type)](
+        {a.y + column, a.y_stride, a.rows, static_cast<int>(n), static_cast<int>(n_padded), nullptr,
+         -1, inputs_from(c_.kernels, matrix.type, *out, column)});
+  });
+}
+
+void ForwardPass::prepared_product(Op op, const PackedMatrix& matrix, const LinearArgs& args,
+                                   int64_t panels, const Operand* out) {
   run_shares(op, [&](int s, int) { part_of_rows(matrix, args, panels, out, s); });
 }
 
@@ -327,18 +354,54 @@ void ForwardPass::keep_inputs(int l, const Source& source) {
   });
 }
 
+// Whether every member can have as many heads as any other.
+bool ForwardPass::heads_are_shares(const LayerPlan& plan) const {
+  return few_rows() && std::ssize(plan.heads) % c_.pool.size() == 0;
+}
+
+// A share makes the queries, keys and values of its heads, then attends with them.
+void ForwardPass::qkv_and_heads(const LayerPlan& plan, const PackedMatrix& matrix,
+                                const LinearArgs& args, const Source& source) {
+  const int64_t panels = 3 * c_.weights.head_dim_padded / kPanel;
+  start_few_rows(source, matrix.type);
+  c_.pool.run_shares(per_member_, [&](int s, int member) {
+    const Range mine = share(std::ssize(plan.heads), s, shares());
+    if (mine.size() == 0) return;
+    if (c_.trace && member > 0) c_.trace->begin(member);
+    LinearArgs a = args;
+    a.x = private_inputs(source, matrix.type, member);
+    c_.kernels.linear[static_cast<int>(matrix.type)](a, panels * mine.begin, panels * mine.end);
+    mark(Op::qkv, member);
+    for (const RowGroup& group : groups_) {
+      for (int64_t i = mine.begin; i < mine.end; ++i) {
+        head({layer_, plan.heads[static_cast<size_t>(i)], group, 0, group.rows}, member);
+      }
+    }
+    mark(Op::attention, member);
+  });
+  mark(Op::wait);
+}
+
 // A group of one block appends its keys in the task that uses them; larger groups append first.
 void ForwardPass::heads(const LayerPlan& plan) {
-  const bool one_block = max_group_rows_ <= kAttentionRows;
+  if (max_group_rows_ <= kAttentionRows) {
+    for_each_task(plan, max_group_rows_,
+                  [&](const AttentionTask& task, int member) { head(task, member); });
+    return;
+  }
   for_each_task(plan, max_group_rows_, [&](const AttentionTask& task, int member) {
     catch_up(c_, cache_, w_, task, member);
     append_keys_values(c_, cache_, w_, task);
-    if (one_block) attend(c_, cache_, w_, task, member);
   });
-  if (one_block) return;
   for_each_task(plan, kAttentionRows, [&](const AttentionTask& task, int member) {
     attend(c_, cache_, w_, task, member);
   });
+}
+
+void ForwardPass::head(const AttentionTask& task, int member) {
+  catch_up(c_, cache_, w_, task, member);
+  append_keys_values(c_, cache_, w_, task);
+  attend(c_, cache_, w_, task, member);
 }
 
 // All (group, row block, head) tasks, dealt out in turn: later rows of a group see more keys.

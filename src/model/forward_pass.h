@@ -4,13 +4,16 @@
 #include <span>
 #include <vector>
 
+#include "model/attention.h"
 #include "model/decoder.h"
 
 namespace sentinel {
 
 // Work is dealt out to the pool in calls of a few shares a member (base/thread_pool.h). With few
-// rows, products are bound by reading weights: their shares are panels. With many the rows are
-// dealt out as well, so that a member's activations stay in its cache from product to product.
+// rows, products are bound by reading weights: their shares are panels, and what one share has made
+// it passes on where it can, because every call and every line that goes from core to core takes
+// time in which no weights are read. With many the rows are dealt out as well, so that a member's
+// activations stay in its cache from product to product.
 class ForwardPass {
  public:
   ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache, Workspace& workspace,
@@ -36,7 +39,7 @@ class ForwardPass {
   // pool.run_shares(), timed as one operation of this layer.
   template <typename Body>
   void run_shares(Op op, const Body& body);
-  void mark(Op op);
+  void mark(Op op, int member = 0);
 
   void embed();
   void enter(int l);
@@ -44,15 +47,21 @@ class ForwardPass {
   void integrate(int l);
   void mix(const FeatureMix& weights, const Workspace& from, int entry);
   void ffn(int l);
+  bool hidden_is_passed_on(const PackedLayer& layer) const;
 
   LinearArgs linear_args(const PackedMatrix& matrix, float* y, int64_t y_stride,
                          const std::vector<float>& bias) const;
-  // Makes the inputs, then computes `panels` panels for all rows. `out`: many_rows().
+  // Makes the inputs, then computes `panels` panels for all rows. `out`: where the results go as
+  // inputs of the next product; args.y is then free to use.
   void product(Op op, const PackedMatrix& matrix, LinearArgs args, int64_t panels,
                const Source& source, const Operand* out = nullptr);
-  // With the inputs at hand: args.x. `out`: where the results go as inputs, in place of args.y.
-  void many_rows(Op op, const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
-                 const Operand* out);
+  // The same with the inputs at hand: args.x.
+  void prepared_product(Op op, const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+                        const Operand* out = nullptr);
+  void few_rows_product(Op op, const PackedMatrix& matrix, const LinearArgs& args, int64_t panels,
+                        const Source& source, const Operand* out);
+  // Before a call whose shares take private_inputs().
+  void start_few_rows(const Source& source, WeightType type);
   void part_of_rows(const PackedMatrix& matrix, LinearArgs args, int64_t panels, const Operand* out,
                     int share) const;
   Operand make_inputs(const Source& source, WeightType type, Range rows, float* normed,
@@ -64,7 +73,11 @@ class ForwardPass {
   void for_each_row(const Body& body);
   void add_bias(const std::vector<float>& bias);
   void keep_inputs(int l, const Source& source);
+  bool heads_are_shares(const LayerPlan& plan) const;
+  void qkv_and_heads(const LayerPlan& plan, const PackedMatrix& matrix, const LinearArgs& args,
+                     const Source& source);
   void heads(const LayerPlan& plan);
+  void head(const AttentionTask& task, int member);
   template <typename Body>
   void for_each_task(const LayerPlan& plan, int block_rows, const Body& body);
   void observe_hidden(int l, Observer::Hidden where);

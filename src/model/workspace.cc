@@ -108,6 +108,16 @@ void Workspace::keep_entry(int layer) {
   entries[static_cast<size_t>(layer)] = entry_memory_.back().as<float>();
 }
 
+Operand inputs_from(const KernelTable& kernels, WeightType type, const Operand& operand,
+                    int64_t input) {
+  Operand out = operand;
+  out.data += input * kernels.input_bytes[static_cast<int>(type)];
+  out.scales += input / kQuantBlock;
+  out.block_sums += input / kQuantBlock;
+  out.sums += input / kSumBlock;
+  return out;
+}
+
 Operand plain_operand(const float* x, int64_t x_stride) {
   Operand plain{};
   plain.data = reinterpret_cast<std::byte*>(const_cast<float*>(x));

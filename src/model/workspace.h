@@ -95,6 +95,10 @@ inline Operand rows_from(const Operand& operand, int64_t row) {
   return out;
 }
 
+// The inputs of `operand` from `input` on, a multiple of kQuantBlock, for products of `type`.
+Operand inputs_from(const KernelTable& kernels, WeightType type, const Operand& operand,
+                    int64_t input);
+
 // x itself as an operand: what f32 weights multiply with.
 Operand plain_operand(const float* x, int64_t x_stride);
 
