@@ -136,7 +136,8 @@ int run_heads(Arguments a, const RunContext& context) {
   document["model"] = opened.checkpoint->origin();
   context.emit(document);
   if (!context.json) print_report(report);
-  return kExitOk;
+  if (report.interrupted) say("sentinel heads: interrupted; the last scores are missing\n");
+  return report.interrupted ? kExitInterrupted : kExitOk;
 }
 
 }  // namespace

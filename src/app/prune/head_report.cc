@@ -103,11 +103,6 @@ std::string escaped(const std::string& text) {
 HeadReport report_heads(const RankingInput& input,
                         const std::function<void(const std::string&)>& progress) {
   HeadReport report;
-  for (const RankingStrategy& strategy : ranking_strategies()) {
-    if (progress) progress(strategy.name);
-    HeadRanking ranking = rank_heads(strategy, input);
-    report.scores.push_back({ranking.strategy, ranking.definition, std::move(ranking.scores)});
-  }
   if (progress) progress("entropy and utilisation");
   ThreadPool pool(input.model->info().threads);
   SublayerRunner runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool);
@@ -124,6 +119,16 @@ HeadReport report_heads(const RankingInput& input,
     report.entropy.push_back(layer.entropy);
     report.utilization.push_back(layer.utilization);
   }
+  try {
+    for (const RankingStrategy& strategy : ranking_strategies()) {
+      if (progress) progress(strategy.name);
+      HeadRanking ranking = rank_heads(strategy, input);
+      report.scores.push_back({ranking.strategy, ranking.definition, std::move(ranking.scores)});
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::interrupted) throw;
+    report.interrupted = true;
+  }
   return report;
 }
 
@@ -133,11 +138,9 @@ nlohmann::json to_json(const HeadReport& report) {
     scores[score.strategy] = score.scores;
     definitions[score.strategy] = score.definition;
   }
-  return {{"scores", std::move(scores)},
-          {"definitions", std::move(definitions)},
-          {"entropy", report.entropy},
-          {"utilization", report.utilization},
-          {"tokens", report.tokens}};
+  return {{"scores", std::move(scores)}, {"definitions", std::move(definitions)},
+          {"entropy", report.entropy},   {"utilization", report.utilization},
+          {"tokens", report.tokens},     {"interrupted", report.interrupted}};
 }
 
 std::string heatmap_svg(const HeadReport& report, const std::string& title) {

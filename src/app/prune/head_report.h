@@ -19,13 +19,15 @@ struct HeadReport {
   HeadScores entropy;      // mean nats
   HeadScores utilization;  // mean of 1 - H / ln n
   int64_t tokens = 0;
+  bool interrupted = false;  // then the last strategies are missing
 };
 
 // input.model and input.calibration are needed. `progress` is told each strategy before it runs.
+// Entropy and utilisation come first: what input.cancel ends before them is an Error (interrupted).
 HeadReport report_heads(const RankingInput& input,
                         const std::function<void(const std::string&)>& progress);
 
-// {scores: {strategy: [[layer x head]]}, definitions, entropy, utilization, tokens}.
+// {scores: {strategy: [[layer x head]]}, definitions, entropy, utilization, tokens, interrupted}.
 nlohmann::json to_json(const HeadReport& report);
 
 // A heat map of one score per panel as SVG text: layers down, heads across.

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "app/prune/head_report.h"
 #include "base/error.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -141,6 +142,24 @@ TEST(Ranking, CancelStops) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::interrupted);
   }
+}
+
+TEST(HeadReport, KeepsTheScoresThatWereDoneWhenCancelled) {
+  std::atomic<bool> cancel = false;
+  const auto checkpoint = Checkpoint::open(kMini);
+  const auto model = Model::create(checkpoint, {.level = 1});
+  const std::vector<int32_t> tokens(40, 7);
+  RankingInput input{checkpoint, model.get(), tokens};
+  input.cancel = &cancel;
+  std::vector<std::string> stages;
+  const HeadReport report = report_heads(input, [&](const std::string& stage) {
+    stages.push_back(stage);
+    cancel = stages.size() == 3;  // the second score begins
+  });
+  EXPECT_TRUE(report.interrupted);
+  ASSERT_EQ(report.scores.size(), 1u);
+  EXPECT_EQ(report.scores[0].strategy, stages[1]);
+  EXPECT_EQ(std::ssize(report.entropy), model->config().n_layers);
 }
 
 }  // namespace
