@@ -19,6 +19,7 @@ int64_t panel_bytes(WeightType type, int64_t k);
 // Floats (f32), or bytes, that an operand row of k inputs needs in units of inputs: padded so that
 // reads of a padded K stay inside.
 constexpr int64_t operand_width(int64_t k) { return round_up(k, 64) + 64; }
+constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
 
 // panels x [k][16]; panel p starts at data + p * panel_stride.
 struct PackedMatrix {

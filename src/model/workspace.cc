@@ -6,8 +6,6 @@
 namespace sentinel {
 namespace {
 
-constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
-
 int64_t padded_stride(int64_t n) { return round_up(std::max<int64_t>(n, 1), kPanel) + kPanel; }
 
 // Lays arrays out one behind the other: counts their bytes first, then gives them their places.

@@ -12,7 +12,6 @@ namespace sentinel {
 namespace {
 
 constexpr int kLogitRows = 96;
-constexpr int kOverread = 31;  // rows that kernels may read behind an operand's last
 
 // Rows of lm_head.
 std::vector<float> rows_of(const MatrixView& matrix, std::span<const int32_t> rows) {

@@ -9,8 +9,6 @@
 namespace sentinel {
 namespace {
 
-constexpr int64_t kOverread = 31;  // rows that kernels may read behind an operand's last
-
 // Four floats in one baseline register: compilers do not find the vectors in the loop below.
 using Quad = float __attribute__((vector_size(16)));
 
