@@ -64,9 +64,9 @@ void ForwardPass::run_shares(Op op, const Body& body) {
   run_timed(c_.pool, c_.trace, per_member_, op, layer_, body);
 }
 
-// What the member, if no other the caller, has done since the last operation.
-void ForwardPass::mark(Op op, int member) {
-  if (c_.trace) c_.trace->end(member, op, layer_);
+// What the caller alone has done since the last operation.
+void ForwardPass::mark(Op op) {
+  if (c_.trace) c_.trace->end(0, op, layer_);
 }
 
 // A prompt's rows are read from the file; a decode step makes no system calls.
@@ -363,23 +363,24 @@ bool ForwardPass::heads_are_shares(const LayerPlan& plan) const {
 void ForwardPass::qkv_and_heads(const LayerPlan& plan, const PackedMatrix& matrix,
                                 const LinearArgs& args, const Source& source) {
   const int64_t panels = 3 * c_.weights.head_dim_padded / kPanel;
-  start_few_rows(source, matrix.type);
-  c_.pool.run_shares(per_member_, [&](int s, int member) {
-    const Range mine = share(std::ssize(plan.heads), s, shares());
+  const auto heads_of = [&](int s) { return share(std::ssize(plan.heads), s, shares()); };
+  const auto make = [&](int s, int member) {
+    const Range mine = heads_of(s);
     if (mine.size() == 0) return;
-    if (c_.trace && member > 0) c_.trace->begin(member);
     LinearArgs a = args;
     a.x = private_inputs(source, matrix.type, member);
     c_.kernels.linear[static_cast<int>(matrix.type)](a, panels * mine.begin, panels * mine.end);
-    mark(Op::qkv, member);
+  };
+  const auto attend_all = [&](int s, int member) {
+    const Range mine = heads_of(s);
     for (const RowGroup& group : groups_) {
       for (int64_t i = mine.begin; i < mine.end; ++i) {
         head({layer_, plan.heads[static_cast<size_t>(i)], group, 0, group.rows}, member);
       }
     }
-    mark(Op::attention, member);
-  });
-  mark(Op::wait);
+  };
+  start_few_rows(source, matrix.type);
+  run_timed(c_.pool, c_.trace, per_member_, Op::qkv, make, Op::attention, attend_all, layer_);
 }
 
 // A group of one block appends its keys in the task that uses them; larger groups append first.

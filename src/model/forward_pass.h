@@ -39,7 +39,7 @@ class ForwardPass {
   // pool.run_shares(), timed as one operation of this layer.
   template <typename Body>
   void run_shares(Op op, const Body& body);
-  void mark(Op op, int member = 0);
+  void mark(Op op);
 
   void embed();
   void enter(int l);
