@@ -23,7 +23,8 @@ enum class AgencyMode { off, track, automatic };
 const char* to_string(WeightType type);
 const char* to_string(KvType type);
 const char* to_string(AgencyMode mode);
-WeightType parse_weight_type(std::string_view name);  // Error (usage)
+// Error (usage), which names the option `what`.
+WeightType parse_weight_type(std::string_view name, const char* what = "weights");
 KvType parse_kv_type(std::string_view name);          // Error (usage)
 AgencyMode parse_agency_mode(std::string_view name);  // Error (usage): off, track, auto
 

@@ -253,6 +253,28 @@ TEST(Heads, AHeadThatComesBackCatchesUpExactly) {
   EXPECT_LT(max_difference(la, lb), 1e-3);
 }
 
+TEST(Heads, APositionKeepsWhatTheHeadsWereThenAtLevel0Too) {
+  auto truth = make({.level = 0}), fast = make({.level = 1});
+  const auto ids = some_tokens(24, 8);
+  auto a = truth->new_session(1, 32), b = fast->new_session(1, 32);
+  std::vector<float> la(4096), lb(4096);
+  for (int t = 0; t < 24; ++t) {
+    for (Model* model : {truth.get(), fast.get()}) {
+      for (int l = 0; l < 8 && (t == 6 || t == 14); ++l) {
+        model->heads().set_gate({l, 1}, t == 6 ? 0.0F : 1.0F);
+        model->heads().set_state({l, 5}, t == 6 ? HeadState::overloaded : HeadState::active);
+      }
+    }
+    if (t == 18) {
+      a->truncate(0, 12);
+      b->truncate(0, 12);
+    }
+    a->step({&ids[t], 1}, la.data());
+    b->step({&ids[t], 1}, lb.data());
+    EXPECT_LT(max_difference(la, lb), 1e-3) << t;
+  }
+}
+
 TEST(Options, NonsenseIsRefused) {
   EXPECT_THROW(make({.level = 7}), Error);
   EXPECT_THROW(make({.level = 1, .threads = -1}), Error);

@@ -18,13 +18,15 @@ struct Names {
     }
     return "unknown";
   }
-  T parse(std::string_view text) const {
+  T parse(std::string_view text) const { return parse(text, what); }
+  T parse(std::string_view text, const char* option) const {
     std::string choices;
     for (const auto& [name, v] : entries) {
       if (text == name) return v;
       choices += (choices.empty() ? "" : ", ") + std::string(name);
     }
-    throw usage_error("{}: unknown value \"{}\"; choose one of {}", what, printable(text), choices);
+    throw usage_error("{}: unknown value \"{}\"; choose one of {}", option, printable(text),
+                      choices);
   }
 };
 
@@ -87,7 +89,9 @@ const char* to_string(AgencyMode mode) { return kAgencyModes.name(mode); }
 const char* kv_cache_name(const ModelInfo& info) {
   return info.kv_cache ? to_string(info.kv) : "none";
 }
-WeightType parse_weight_type(std::string_view name) { return kWeightTypes.parse(name); }
+WeightType parse_weight_type(std::string_view name, const char* what) {
+  return kWeightTypes.parse(name, what);
+}
 KvType parse_kv_type(std::string_view name) { return kKvTypes.parse(name); }
 AgencyMode parse_agency_mode(std::string_view name) { return kAgencyModes.parse(name); }
 

@@ -7,94 +7,14 @@
 #include "kernels/ref/plain.h"
 #include "model/agency/tracking.h"
 #include "model/first_position.h"
+#include "model/reference/head_history.h"
+#include "model/reference/parameters.h"
 #include "model/session_checks.h"
 
 namespace sentinel {
 namespace {
 
-struct Matrix {
-  std::vector<float> values;  // [n_out, n_in] row-major
-  int64_t n_out = 0, n_in = 0;
-  const float* row(int64_t o) const { return values.data() + o * n_in; }
-};
-
-struct HeadParameters {
-  Matrix q, k, v, o;
-  std::vector<float> q_bias, k_bias, v_bias;
-};
-
-struct LayerParameters {
-  std::vector<float> norm1_weight, norm1_bias, norm2_weight, norm2_bias;
-  std::vector<HeadParameters> heads;
-  std::vector<float> o_bias;
-  Matrix up, down;
-  std::vector<float> up_bias, down_bias;
-};
-
-// Values of a checkpoint's tensors, which must be finite.
-class Reader {
- public:
-  explicit Reader(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
-
-  std::vector<float> vector(const VectorView& view) const {
-    std::vector<float> values = view.to_floats();
-    check_finite(values, view.name);
-    return values;
-  }
-  Matrix matrix(const MatrixView& view) const {
-    Matrix m{std::vector<float>(view.n_out * view.n_in), view.n_out, view.n_in};
-    for (int64_t o = 0; o < view.n_out; ++o) {
-      load_elements(view.data + o * view.out_stride * static_cast<int64_t>(size_of(view.dtype)),
-                    view.dtype, view.in_stride, view.n_in, m.values.data() + o * view.n_in);
-    }
-    check_finite(m.values, view.name);
-    return m;
-  }
-
- private:
-  void check_finite(const std::vector<float>& values, const std::string& name) const {
-    for (const float v : values) {
-      if (!std::isfinite(v)) throw checkpoint_.not_finite(name);
-    }
-  }
-
-  const Checkpoint& checkpoint_;
-};
-
-struct Parameters {
-  Matrix token_embedding, position_embedding, lm_head;
-  std::vector<LayerParameters> layers;
-  std::vector<float> final_norm_weight, final_norm_bias;
-  bool tied = true;
-
-  explicit Parameters(const Checkpoint& checkpoint) : tied(checkpoint.config().tied_lm_head) {
-    const Reader read(checkpoint);
-    const ModelView& view = checkpoint.view();
-    token_embedding = read.matrix(view.token_embedding);
-    position_embedding = read.matrix(view.position_embedding);
-    if (!tied) lm_head = read.matrix(view.lm_head);
-    for (const LayerView& l : view.layers) {
-      LayerParameters p;
-      p.norm1_weight = read.vector(l.norm1_weight);
-      p.norm1_bias = read.vector(l.norm1_bias);
-      p.norm2_weight = read.vector(l.norm2_weight);
-      p.norm2_bias = read.vector(l.norm2_bias);
-      for (const HeadView& h : l.heads) {
-        p.heads.push_back({read.matrix(h.q), read.matrix(h.k), read.matrix(h.v), read.matrix(h.o),
-                           read.vector(h.q_bias), read.vector(h.k_bias), read.vector(h.v_bias)});
-      }
-      p.o_bias = read.vector(l.o_bias);
-      p.up = read.matrix(l.up);
-      p.up_bias = read.vector(l.up_bias);
-      p.down = read.matrix(l.down);
-      p.down_bias = read.vector(l.down_bias);
-      layers.push_back(std::move(p));
-    }
-    final_norm_weight = read.vector(view.final_norm_weight);
-    final_norm_bias = read.vector(view.final_norm_bias);
-  }
-  const Matrix& head() const { return tied ? token_embedding : lm_head; }
-};
+using namespace reference;  // NOLINT: its own names
 
 class ReferenceModel;
 
@@ -116,6 +36,7 @@ class ReferenceSession : public Session {
     check_sequence(sequence, max_sequences());
     auto& kept = tokens_[sequence];
     if (length >= 0 && length < static_cast<int>(kept.size())) kept.resize(length);
+    history_[sequence].truncate(this->length(sequence));
     if (baseline_) baseline_->truncate(sequence, length);
   }
   void set_observer(Observer* observer) override { observer_ = observer; }
@@ -135,8 +56,8 @@ class ReferenceSession : public Session {
   void integrate(int layer, const std::vector<std::vector<float>>& own,
                  const std::vector<std::vector<float>>& baseline, std::vector<float>& x) const;
   void observe(int layer, Observer::Hidden where, int first_new, const std::vector<float>& x) const;
-  void attention(const LayerParameters& layer, int layer_index, int n, int first_new,
-                 std::vector<float>& x);
+  void attention(const LayerParameters& layer, int layer_index, const HeadHistory& history, int n,
+                 int first_new, std::vector<float>& x);
   void track(const LayerParameters& layer, int layer_index, int n, int first_new,
              const std::vector<float>& context, const std::vector<float>& entropy);
   void ffn(const LayerParameters& layer, int layer_index, int n, int first_new,
@@ -145,6 +66,7 @@ class ReferenceSession : public Session {
   ReferenceModel& model_;
   int max_length_;
   std::vector<std::vector<int32_t>> tokens_;
+  std::vector<HeadHistory> history_;  // of each sequence
   Observer* observer_ = nullptr;
   std::unique_ptr<ReferenceSession> baseline_;  // null unless it is mixed in
   OpTrace* trace_ = nullptr;
@@ -245,7 +167,7 @@ class ReferenceModel : public Model {
 };
 
 ReferenceSession::ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
-    : model_(model), max_length_(max_length), tokens_(max_sequences) {
+    : model_(model), max_length_(max_length), tokens_(max_sequences), history_(max_sequences) {
   if (model.baseline()) {
     baseline_ = std::make_unique<ReferenceSession>(*model.baseline(), max_sequences, max_length);
   }
@@ -256,13 +178,16 @@ void ReferenceSession::append(int sequence, std::span<const int32_t> tokens) {
   check_tokens(tokens, model_.config().vocab_size);
   check_room(length(sequence), tokens.size(), max_length_);
   tokens_[sequence].insert(tokens_[sequence].end(), tokens.begin(), tokens.end());
+  history_[sequence].extend(model_.heads(), model_.means(), model_.parameters().layers,
+                            length(sequence));
   if (baseline_) baseline_->append(sequence, tokens);
 }
 
 // x += concat_h(f_h g_h softmax(q_h k_h^T scale + causal) v_h) Wo + bo. Closed heads are computed
 // too and multiplied by 0: level 0 skips nothing.
-void ReferenceSession::attention(const LayerParameters& layer, int layer_index, int n,
-                                 int first_new, std::vector<float>& x) {
+void ReferenceSession::attention(const LayerParameters& layer, int layer_index,
+                                 const HeadHistory& history, int n, int first_new,
+                                 std::vector<float>& x) {
   const ModelConfig& config = model_.config();
   const int64_t d = config.d_model, hd = config.head_dim;
   const auto n_heads = static_cast<int64_t>(layer.heads.size());
@@ -274,7 +199,6 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
   mark(Op::norm, layer_index);
   for (int64_t h = 0; h < n_heads; ++h) {
     const HeadParameters& head = layer.heads[h];
-    const float factor = model_.heads().factor({layer_index, static_cast<int>(h)});
     std::vector<float> q(n * hd), k(n * hd), v(n * hd), scores(n);
     for (int i = 0; i < n; ++i) {
       const float* in = &normed[i * d];
@@ -287,6 +211,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
       plain::linear(k.data(), nullptr, &q[i * hd], i + 1, hd, scores.data());
       for (int j = 0; j <= i; ++j) scores[j] *= config.attention_scale[layer_index];
       entropy[i * n_heads + h] = static_cast<float>(plain::softmax(scores.data(), i + 1));
+      const float factor = history.factor(i, layer_index, h);
       for (int64_t c = 0; c < hd; ++c) {
         double sum = 0;
         for (int j = 0; j <= i; ++j) sum += double{scores[j]} * v[j * hd + c];
@@ -295,9 +220,8 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index, 
     }
     mark(Op::attention, layer_index);
   }
-  std::vector<float> bias = layer.o_bias;
-  if (model_.means()) model_.means()->add(layer_index, model_.heads(), bias.data());
   for (int i = 0; i < n; ++i) {
+    const std::vector<float>& bias = history.bias(i, layer_index);
     for (int64_t o = 0; o < d; ++o) {
       double sum = bias[o];
       for (int64_t h = 0; h < n_heads; ++h) {
@@ -416,7 +340,7 @@ std::vector<std::vector<float>> ReferenceSession::entries(int sequence, int firs
   for (int l = 0; l < config.n_layers; ++l) {
     observe(l, Observer::Hidden::layer_input, first_new, x);
     own.push_back(x);
-    attention(p.layers[l], l, n, first_new, x);
+    attention(p.layers[l], l, history_[sequence], n, first_new, x);
     observe(l, Observer::Hidden::after_attention, first_new, x);
     if (model_.integration()) integrate(l, own, baseline, x);
     ffn(p.layers[l], l, n, first_new, x);
