@@ -261,6 +261,31 @@ TEST(BadInput, UnwritableOutput) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(BadInput, AnOptionWithoutItsValueTakesNothingElse) {
+  expect_refused({"prune", "--heads", "30", "--out=", "--dry_run"}, "usage", "--out: nothing");
+  expect_refused({"prune", "--heads", "30", "--out", "--dry_run"}, "usage", "is an option");
+  expect_refused({"diff", "", "x"}, "usage", "an empty name");
+  EXPECT_FALSE(fs::exists("--dry_run"));
+}
+
+TEST(BadInput, AnOutputIsNoInputAndNoOtherOutput) {
+  TemporaryFolder folder;
+  write_all(folder / "text", "a text that is not to be lost");
+  expect_refused({"eval", "--text", folder / "text", "-o", folder / "text"}, "usage",
+                 "what --text reads");
+  EXPECT_EQ(read_all(folder / "text"), "a text that is not to be lost");
+  expect_refused({"heads", "--heatmap", folder / "x.svg", "-o", folder / "x.svg"}, "usage",
+                 "--heatmap writes there too");
+}
+
+TEST(BadInput, NumbersThatAreNone) {
+  expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
+  expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");
+  expect_refused({"prune", "--heads", "30", "--dry_run", "--search_tokens=-5"}, "usage",
+                 "search_tokens");
+  expect_refused({"generate", "-p", "x", "--lm_head", "none"}, "usage", "lm_head");
+}
+
 TEST(BadInput, AFailureWritesNoOutputFile) {
   TemporaryFolder folder;
   expect_refused({"eval", "--text", "/no/such/text", "--output", folder / "result.json"},

@@ -19,7 +19,7 @@ ModelOptions model_options(const AdaptiveOptions& options) {
   out.threads = options.threads;
   out.isa = options.isa;
   if (!options.weights.empty()) out.weights = parse_weight_type(options.weights);
-  if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head);
+  if (!options.lm_head.empty()) out.lm_head = parse_weight_type(options.lm_head, "lm_head");
   if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
   if (!options.agency.empty()) out.agency = parse_agency_mode(options.agency);
   out.agency_options = options.agency_options;

@@ -20,7 +20,12 @@ using nlohmann::json;
 
 std::string read_file(const fs::path& path, size_t max_bytes) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw bad_input("{}: cannot open: {}", path.string(), std::strerror(errno));
+  if (fd < 0) {
+    const int why = errno;
+    const bool ours = why == EMFILE || why == ENFILE || why == ENOMEM || why == EIO;
+    throw Error(ours ? ErrorKind::runtime : ErrorKind::bad_input,
+                fmt::format("{}: cannot open: {}", path.string(), std::strerror(why)));
+  }
   struct stat info {};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   const auto size = static_cast<size_t>(info.st_size);
@@ -33,11 +38,12 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
   size_t done = 0;
   while (done < size) {
     const ssize_t n = read(fd, bytes.data() + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     done += static_cast<size_t>(n);
   }
   close(fd);
-  if (done != size) throw bad_input("{}: cannot read all of it", path.string());
+  if (done != size) throw runtime_error("{}: cannot read all of it", path.string());
   return bytes;
 }
 

@@ -49,8 +49,8 @@ void print_diff(const CheckpointDiff& diff) {
 
 Runner setup_diff(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
-  command.add_option("A", a->a, "model folder, file or hub name")->required();
-  command.add_option("B", a->b, "the model to compare it with")->required();
+  command.add_option("A", a->a, "model folder, file or hub name")->type_name("MODEL")->required();
+  command.add_option("B", a->b, "the model to compare it with")->type_name("MODEL")->required();
   return [a](const RunContext& context) {
     const CheckpointDiff diff = diff_checkpoints(*open_checkpoint(a->a), *open_checkpoint(a->b));
     context.emit(to_json(diff));

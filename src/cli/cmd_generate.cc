@@ -1,9 +1,11 @@
 #include <fmt/format.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -42,13 +44,27 @@ struct Arguments {
   }
 };
 
-std::string read_stdin() {
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+// All of standard input. Ctrl-C is heard while it waits: poll() is not restarted.
+std::string read_stdin(const std::atomic<bool>* interrupted) {
+  constexpr size_t kMost = size_t{64} << 20;
+  std::string text;
+  std::array<char, 65536> part;
+  while (text.size() <= kMost) {
+    pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    poll(&in, 1, 200);
+    throw_if_set(interrupted);
+    if (in.revents == 0) continue;
+    const ssize_t n = read(STDIN_FILENO, part.data(), part.size());
+    if (n < 0) throw bad_input("standard input: cannot read: {}", std::strerror(errno));
+    if (n == 0) return text;
+    text.append(part.data(), static_cast<size_t>(n));
+  }
+  throw bad_input("standard input: more than {} bytes; give a shorter prompt", kMost);
 }
 
-std::string prompt_text(const Arguments& arguments) {
+std::string prompt_text(const Arguments& arguments, const std::atomic<bool>* interrupted) {
   if (arguments.prompt) return *arguments.prompt;
-  if (arguments.prompt_file == "-") return read_stdin();
+  if (arguments.prompt_file == "-") return read_stdin(interrupted);
   if (!arguments.prompt_file.empty()) return read_file(arguments.prompt_file);
   throw usage_error("give a prompt with --prompt TEXT or --prompt_file FILE (\"-\" for stdin)");
 }
@@ -175,6 +191,8 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
     document["controller"] = sentinel::to_json(steerers.controller->report());
     write_journal(arguments.controller, *steerers.controller);
   }
+  // The text did not reach its reader, which is the caller's to say.
+  if (result.stop_reason == StopReason::callback) return kExitFailed;
   if (!context.json) {
     print_speed(result, engine, document["seed"]);
     if (engine.baseline) say(verify_text(engine.report));
@@ -192,7 +210,7 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
 int run_generate(Arguments arguments, const RunContext& context) {
   std::vector<ScriptEntry> script;
   if (!arguments.agency_script.empty()) script = read_script(arguments.agency_script);
-  const std::string prompt = prompt_text(arguments);
+  const std::string prompt = prompt_text(arguments, context.interrupted);
   // Bad options fail before the model is loaded.
   Sampler(arguments.generate.sampling, 1);
   read_controller(arguments.controller);

@@ -19,8 +19,9 @@ void on_interrupt(int) {
 void keep_standard_streams() {
   for (const int stream : {0, 1, 2}) {
     if (fcntl(stream, F_GETFD) != -1) continue;
-    // Results that go nowhere are an error; remarks that go nowhere are not.
-    if (open("/dev/null", stream == 2 ? O_WRONLY : O_RDONLY) != stream) _exit(1);
+    // Results that go nowhere are an error, and so is a prompt from nowhere; remarks that go
+    // nowhere are not.
+    if (open("/dev/null", stream == 1 ? O_RDONLY : O_WRONLY) != stream) _exit(1);
   }
 }
 
@@ -35,5 +36,6 @@ int main(int argc, char** argv) {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGHUP, &action, nullptr);
+  signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of its write()
   return sentinel::cli::run(argc, argv, &interrupted);
 }

@@ -121,7 +121,7 @@ ModelOptions model_options(const ModelArguments& arguments) {
   }
   if (arguments.isa) options.isa = *arguments.isa;
   if (arguments.weights) options.weights = parse_weight_type(*arguments.weights);
-  if (arguments.lm_head) options.lm_head = parse_weight_type(*arguments.lm_head);
+  if (arguments.lm_head) options.lm_head = parse_weight_type(*arguments.lm_head, "lm_head");
   if (arguments.kv) options.kv = parse_kv_type(*arguments.kv);
   if (arguments.agency) options.agency = parse_agency_mode(*arguments.agency);
   check_options(options);

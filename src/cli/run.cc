@@ -14,6 +14,7 @@
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/argument_checks.h"
 #include "cli/commands.h"
 #include "cli/option_table.h"
 #include "cli/options.h"
@@ -77,10 +78,12 @@ int fail(const Invocation& invocation, ErrorKind kind, const std::string& messag
   return exit_code(kind);
 }
 
+constexpr const char* kOutputFailed = "standard output: cannot write all of the result";
+
 // A result that did not reach its reader (disk full, closed descriptor) is a failure.
 void flush_stdout() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
-    throw runtime_error("standard output: cannot write all of the result");
+    throw Error(ErrorKind::runtime, kOutputFailed);
   }
 }
 
@@ -93,16 +96,6 @@ std::string version_text() {
   return fmt::format("sentinel {}\ncommit {}, {}, {}\ninstruction sets: {}", build_version(),
                      build_commit(), build_compiler(), build_type(),
                      fmt::join(available_isas(detect_cpu_features()), " "));
-}
-
-// An option given without a value, as an unset variable in quotes is, would run on a default.
-void refuse_empty_paths(CLI::App& command) {
-  for (CLI::Option* option : command.get_options()) {
-    if (!is_path_type(option->get_type_name())) continue;
-    option->check([](const std::string& value) {
-      return value.empty() ? "an empty name; give one, or leave the option out" : "";
-    });
-  }
 }
 
 // Options that print a text made from the option table and end: no command is needed.
@@ -126,6 +119,17 @@ void add_texts(CLI::App& app) {
 }
 
 // --help and --version leave the parser by an exception, as mistakes do.
+// "Could not convert: NAME = VALUE", which does not say what is wrong.
+std::string what_is_wrong(const CLI::ParseError& error) {
+  constexpr std::string_view kStart = "Could not convert: ", kIs = " = ";
+  const std::string text = error.what();
+  const size_t is = text.find(kIs);
+  if (!text.starts_with(kStart) || is == std::string::npos) return text;
+  return fmt::format("{}: \"{}\" is not a number that it takes",
+                     text.substr(kStart.size(), is - kStart.size()),
+                     printable(text.substr(is + kIs.size())));
+}
+
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& error,
                    const Invocation& invocation) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
@@ -139,7 +143,7 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& error,
   const bool known = invocation.command.empty() ||
                      std::find(names.begin(), names.end(), invocation.command) != names.end();
   return fail(invocation, ErrorKind::usage,
-              known ? fmt::format("{}; {}", error.what(), usage_hint(invocation))
+              known ? fmt::format("{}; {}", what_is_wrong(error), usage_hint(invocation))
                     : fmt::format("no such command; there are {}", fmt::join(names, ", ")));
 }
 
@@ -159,10 +163,11 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
     add_flag(*sub, "json", context.json, "print one JSON document on stdout and nothing else");
     add_option(*sub, "-o,output", context.output, "write the JSON document to this file too")
         ->type_name("FILE");
-    refuse_empty_paths(*sub);
+    check_paths(*sub);
     runners.emplace_back(sub, std::move(runner));
   }
   add_texts(app);
+  refuse_empty_values(app, argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -172,6 +177,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
   for (const auto& [sub, runner] : runners) {
     if (!sub->parsed()) continue;
     invocation.command = sub->get_name();
+    check_outputs(*sub);
     const int code = runner(context);
     flush_stdout();
     return code;
@@ -196,7 +202,9 @@ int run(int argc, const char* const* argv, const std::atomic<bool>* interrupted)
   } catch (const std::bad_alloc&) {
     return fail(invocation, ErrorKind::runtime, "out of memory");
   } catch (const std::system_error& error) {
-    return fail(invocation, ErrorKind::runtime, error.what());
+    // Printing throws one that names no stream.
+    const bool output = std::ferror(stdout) != 0;
+    return fail(invocation, ErrorKind::runtime, output ? kOutputFailed : error.what());
   } catch (const std::exception& error) {
     return fail(invocation, ErrorKind::runtime, fmt::format("internal error: {}", error.what()));
   }

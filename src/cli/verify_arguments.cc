@@ -80,7 +80,7 @@ void apply_points(const VerifyArguments& a, const std::string& model, ModelOptio
 
 std::optional<WeightType> draft_weights(const VerifyArguments& a) {
   if (!a.draft_weights) return std::nullopt;
-  return parse_weight_type(*a.draft_weights);
+  return parse_weight_type(*a.draft_weights, "draft_weights");
 }
 
 nlohmann::json verify_json(const VerifyReport& report) {

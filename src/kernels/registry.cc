@@ -82,19 +82,21 @@ std::vector<std::string> available_isas(const CpuFeatures& features) {
 
 KernelTable select_kernels(const CpuFeatures& features, const std::string& name) {
   std::string wanted = name;
+  const char* from = "isa";
   if (wanted.empty()) {
     const char* env = std::getenv("SENTINEL_ISA");
     if (env) wanted = env;
+    from = "SENTINEL_ISA (environment)";
   }
   for (const Entry& entry : kEntries) {
     if (!wanted.empty() && wanted != entry.name) continue;
     if (entry.supported(features)) return entry.table(features);
     if (!wanted.empty()) {
-      throw usage_error("isa: this CPU cannot run \"{}\"; choose one of {}", wanted,
+      throw usage_error("{}: this CPU cannot run \"{}\"; choose one of {}", from, wanted,
                         joined(available_isas(features)));
     }
   }
-  throw usage_error("isa: unknown instruction set \"{}\"; choose one of {}", printable(wanted),
+  throw usage_error("{}: unknown instruction set \"{}\"; choose one of {}", from, printable(wanted),
                     joined(available_isas(features)));
 }
 

@@ -1,0 +1,108 @@
+#include "cli/argument_checks.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/option_table.h"
+
+namespace sentinel::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Files that are replaced and folders that are made.
+constexpr std::array<std::string_view, 6> kOutputs = {
+    "output", "heatmap", "out", "save_preset", "save_stats", "controller_journal"};
+// Folders in which a command makes names of its own.
+constexpr std::array<std::string_view, 2> kParents = {"output_dir", "resume"};
+
+template <size_t N>
+bool is_one_of(const CLI::Option& option, const std::array<std::string_view, N>& names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](std::string_view name) { return option.check_lname(std::string(name)); });
+}
+
+struct NamedPath {
+  std::string option, path;
+};
+
+NamedPath named(const CLI::Option& option, const std::string& path) {
+  return {option.get_lnames().empty() ? option.get_name() : "--" + option.get_lnames().front(),
+          path};
+}
+
+bool same_file(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  if (fs::equivalent(a, b, error)) return true;
+  return fs::weakly_canonical(a, error) == fs::weakly_canonical(b, error);
+}
+
+// Whether `output` would replace `input`, or a file of the folder `input`.
+bool replaces(const fs::path& output, const fs::path& input) {
+  std::error_code error;
+  if (!fs::is_regular_file(output, error)) return false;
+  if (fs::is_directory(input, error)) {
+    return fs::equivalent(fs::canonical(output, error).parent_path(), input, error);
+  }
+  return fs::equivalent(output, input, error);
+}
+
+}  // namespace
+
+void check_paths(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (!is_path_type(option->get_type_name())) continue;
+    option->check([&command](const std::string& value) -> std::string {
+      if (value.empty()) return "an empty name; give one, or leave the option out";
+      const std::string name = value.substr(0, value.find('='));
+      if (!value.starts_with("-") || !command.get_option_no_throw(name)) return "";
+      return name + " is an option, not a name; give one, or write ./" + name;
+    });
+  }
+}
+
+void refuse_empty_values(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2) return;
+  const auto found =
+      app.get_subcommands([&](const CLI::App* sub) { return sub->get_name() == argv[1]; });
+  if (found.empty()) return;
+  const CLI::App* command = found.front();
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--") return;
+    if (!argument.starts_with("--") || !argument.ends_with("=")) continue;
+    const std::string name(argument.substr(0, argument.find('=')));
+    if (name.size() + 1 != argument.size() || !command->get_option_no_throw(name)) continue;
+    throw usage_error("{}: nothing behind the =; give a value, or leave the option out", name);
+  }
+}
+
+void check_outputs(const CLI::App& command) {
+  std::vector<NamedPath> inputs, outputs;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->empty() || !is_path_type(option->get_type_name())) continue;
+    if (is_one_of(*option, kParents)) continue;
+    auto& list = is_one_of(*option, kOutputs) ? outputs : inputs;
+    for (const std::string& path : option->results()) list.push_back(named(*option, path));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto& [option, path] = outputs[i];
+    for (const NamedPath& input : inputs) {
+      if (!replaces(path, input.path)) continue;
+      throw usage_error("{} {}: would replace what {} reads; choose another file", option,
+                        printable(path), input.option);
+    }
+    for (size_t j = 0; j < i; ++j) {
+      if (outputs[j].option == option || !same_file(path, outputs[j].path)) continue;
+      throw usage_error("{} {}: {} writes there too; choose another name", option, printable(path),
+                        outputs[j].option);
+    }
+  }
+}
+
+}  // namespace sentinel::cli
