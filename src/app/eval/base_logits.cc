@@ -195,7 +195,9 @@ std::unique_ptr<BaseReader> BaseAccess::reader(const BaseLogits& base,
   std::vector<int32_t> tokens;
   for (const auto& window : windows) tokens.insert(tokens.end(), window.begin(), window.end());
   if (tokens != store.tokens) {
-    throw usage_error("base model: it was measured on other tokens or windows; measure it again");
+    throw usage_error(
+        "base model: it was measured on other tokens or windows; measure it again, or "
+        "give --window N that suits both");
   }
   if (base.stored()) return std::make_unique<StoredReader>(store);
   return std::make_unique<LiveReader>(*store.model, windows, vocab);

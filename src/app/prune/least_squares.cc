@@ -37,7 +37,9 @@ struct Factor {
 };
 Factor factor(const Moments& m, double ridge) {
   const auto xx = matrix(m.xx, m.n_x, m.n_x);
-  const double mean = m.n_x > 0 ? xx.diagonal().mean() : 0;
+  double mean = m.n_x > 0 ? xx.diagonal().mean() : 0;
+  // Few tokens leave rounding errors for a diagonal, perhaps below 0.
+  for (const double x : m.mean_x) mean = std::max(mean, 1e-12 * x * x);
   Factor f;
   for (double r = std::max(ridge, 1e-10);; r *= 10) {
     f.shift = std::max(r * mean, kTiny);

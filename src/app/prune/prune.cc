@@ -41,6 +41,10 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
   if (options.calibration_tokens < 1) {
     throw usage_error("calibration_tokens {}: give a positive number", options.calibration_tokens);
   }
+  if (options.search_tokens < 0) {
+    throw usage_error("search_tokens: {} is negative; give 0 for as many as the model needs",
+                      options.search_tokens);
+  }
   find_ranking_strategy(options.strategy);
   if (!options.ffn_strategy.empty()) parse_ffn_strategy(options.ffn_strategy);
   const auto window = static_cast<size_t>(options.window ? options.window : config.context_length);
@@ -218,6 +222,7 @@ struct Pruner::Impl {
       const auto windows = spread_tokens(set.fit, ranking_tokens(name));
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;
+      input.window = static_cast<size_t>(options.window);
       input.vocabulary = set.vocabulary;
       input.progress = [&](int done, int total) {
         report("ranking heads by " + name, done, total);

@@ -12,6 +12,9 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "sentinel prune plan 1";
+// How a plan came about. To replay one they are not needed, but they stay with it.
+constexpr const char* kHistory[] = {"head_scores", "head_choice", "head_trials",
+                                    "head_steps",  "dense_loss",  "steps"};
 
 // {3, 4, 5, 9} -> [[3, 5], [9, 9]]: first and last of each run.
 json runs(const std::vector<int>& indices) {
@@ -173,6 +176,7 @@ json to_json(const PrunePlan& plan, const ModelConfig& config) {
     document["dense_loss"] = plan.dense_loss;
     document["steps"] = steps_json(plan.steps);
   }
+  if (!plan.history.empty()) document.update(json::parse(plan.history));
   return document;
 }
 
@@ -202,6 +206,11 @@ PrunePlan read_plan(const std::filesystem::path& path, const ModelConfig& config
   plan.protect_first = reader.flag("protect_first");
   plan.seed = reader.count("seed");
   plan.calibration_sha256 = reader.text("calibration_sha256");
+  json history = json::object();
+  for (const char* key : kHistory) {
+    if (document.contains(key)) history[key] = document[key];
+  }
+  if (!history.empty()) plan.history = history.dump();
   const json layers = document.value("layers", json());
   if (!layers.is_array() || std::ssize(layers) != config.n_layers) {
     throw reader.broken(fmt::format("\"layers\" does not list {} layers", config.n_layers));

@@ -55,6 +55,7 @@ struct PrunePlan {
   std::vector<HeadTrial> head_trials;
   std::vector<PruneStep> head_steps;  // how the search among the trials came to its heads
   std::vector<PruneStep> steps;       // of a search
+  std::string history;                // a replayed plan: the JSON of the fields above it came with
 
   int heads_removed() const;
   int64_t neurons_removed() const;

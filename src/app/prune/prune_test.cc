@@ -211,6 +211,9 @@ TEST(Prune, SearchIsDeterministicAcrossRuns) {
     EXPECT_EQ(first.heads_removed(), 6);
     EXPECT_GT(first.dense_loss, 0);
     EXPECT_FALSE(first.steps.empty());
+    int64_t neurons = 0;
+    for (const PruneStep& step : first.steps) neurons += step.head < 0 ? step.count : 0;
+    EXPECT_EQ(neurons, first.neurons_removed());
   }
 }
 
@@ -249,6 +252,7 @@ TEST(Plan, RoundTripsAndRefusesOtherModels) {
     EXPECT_EQ(again.layers[l].heads, plan.layers[l].heads);
     EXPECT_EQ(again.layers[l].neurons, plan.layers[l].neurons);
   }
+  EXPECT_EQ(to_json(again, mini()->config())["head_scores"], document["head_scores"]);
   EXPECT_THROW(read_plan(path, mini()->config(), "another"), Error);
   // A replay computes as the run that wrote the plan.
   PrunePlan said = plan;

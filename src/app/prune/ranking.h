@@ -28,6 +28,11 @@ struct RankingInput {
   // Losses are those of a softmax over these ids (LossMeterOptions); empty: over all.
   std::span<const int32_t> vocabulary = {};
   std::function<void(int done, int total)> progress = nullptr;  // heads measured so far
+  size_t window = 0;  // of `calibration`, in tokens; 0: the model's context
+
+  size_t window_size() const {
+    return window ? window : static_cast<size_t>(checkpoint->config().context_length);
+  }
 };
 
 struct RankingStrategy {

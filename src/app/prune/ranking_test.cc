@@ -85,10 +85,10 @@ class Contributions : public Observer {
  public:
   Contributions(const Checkpoint& checkpoint, HeadId id)
       : o_(checkpoint.view().layers[id.layer].heads[id.head].o), id_(id) {}
-  void on_attention(int layer, int, int rows, const float* context, int64_t stride,
+  void on_attention(int layer, int first, int rows, const float* context, int64_t stride,
                     const float*) override {
     if (layer != id_.layer) return;
-    for (int row = 0; row < rows; ++row, ++rows_) {
+    for (int row = first == 0 ? 1 : 0; row < rows; ++row, ++rows_) {
       const float* c = context + row * stride + id_.head * o_.n_in;
       double squares = 0;
       for (int64_t out = 0; out < o_.n_out; ++out) {
@@ -124,6 +124,25 @@ TEST(Ranking, OutputIsTheMeanNormOfTheContribution) {
     EXPECT_NEAR(ranking.scores[id.layer][id.head], expected.mean(), 1e-4 * expected.mean());
   }
   EXPECT_EQ(ranking.order, rank_heads(strategy, {checkpoint, model.get(), tokens}).order);
+}
+
+TEST(Ranking, WindowsOfTheTextAreMeasuredApart) {
+  const auto checkpoint = Checkpoint::open(kMini);
+  const auto model = Model::create(checkpoint, {.level = 1});
+  std::vector<int32_t> tokens(40);
+  for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(37 * i % 900);
+  for (const char* name : {"output", "entropy"}) {
+    const RankingStrategy& strategy = find_ranking_strategy(name);
+    const auto scores = [&](size_t from, size_t n, size_t window) {
+      return rank_heads(strategy, {.checkpoint = checkpoint,
+                                   .model = model.get(),
+                                   .calibration = std::span(tokens).subspan(from, n),
+                                   .window = window})
+          .scores[3][2];
+    };
+    EXPECT_NEAR(scores(0, 40, 20), (scores(0, 20, 0) + scores(20, 20, 0)) / 2, 1e-5) << name;
+    EXPECT_GT(std::fabs(scores(0, 40, 20) - scores(0, 40, 0)), 1e-4) << name;
+  }
 }
 
 TEST(Ranking, OutputNeedsAText) {

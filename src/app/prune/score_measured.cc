@@ -14,7 +14,7 @@ namespace {
 constexpr double kRidge = 1e-3;
 
 TokenWindows windows_of(const RankingInput& input) {
-  const auto size = static_cast<size_t>(input.checkpoint->config().context_length);
+  const size_t size = input.window_size();
   TokenWindows windows;
   for (size_t begin = 0; begin + 2 <= input.calibration.size(); begin += size) {
     windows.push_back(

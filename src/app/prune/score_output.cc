@@ -35,17 +35,19 @@ class OutputNorms : public Observer {
     }
   }
 
-  void on_attention(int layer, int /*first_position*/, int rows, const float* context,
-                    int64_t stride, const float* /*entropy*/) override {
+  // Position 0 is left out, as in all statistics: a head that looks at it alone says nothing.
+  void on_attention(int layer, int first_position, int rows, const float* context, int64_t stride,
+                    const float* /*entropy*/) override {
+    const int first = first_position == 0 ? 1 : 0;
     for (size_t head = 0; head < grams_[layer].size(); ++head) {
       double sum = 0;
-      for (int row = 0; row < rows; ++row) {
+      for (int row = first; row < rows; ++row) {
         sum += norm(grams_[layer][head],
                     context + row * stride + static_cast<int64_t>(head) * head_dim_);
       }
       sums_[layer][head] += sum;
     }
-    rows_[layer] += rows;
+    rows_[layer] += std::max(rows - first, 0);
   }
   void on_ffn(int, int, int, const float*, int64_t) override {}
 
@@ -79,10 +81,9 @@ class OutputNorms : public Observer {
 
 HeadScores score_output(const RankingInput& input) {
   OutputNorms norms(*input.checkpoint);
-  const auto window = static_cast<size_t>(input.model->config().context_length);
+  const size_t window = input.window_size();
   const auto session = input.model->new_session(1, static_cast<int>(window));
   session->set_observer(&norms);
-  // Overlong texts are read in windows of the whole context, like the evaluation's.
   for (size_t begin = 0; begin < input.calibration.size(); begin += window) {
     throw_if_set(input.cancel);
     session->truncate(0, 0);

@@ -65,10 +65,14 @@ class Search {
     outcome_.cuts.resize(model_.layers.size());
     // The last step may have gone beyond the goal.
     int beyond_layer = -1;
-    for (const PruneStep& step : outcome_.steps) {
-      if (step.head < 0) beyond_layer = step.layer;
-    }
     const int64_t beyond = std::max<int64_t>(0, neurons_done_ - options_.neurons);
+    for (auto step = outcome_.steps.rbegin(); step != outcome_.steps.rend(); ++step) {
+      if (step->head >= 0) continue;
+      beyond_layer = step->layer;
+      step->count -= static_cast<int>(beyond);
+      step->neurons.resize(static_cast<size_t>(step->count));
+      break;
+    }
     for (size_t l = 0; l < model_.layers.size(); ++l) {
       outcome_.cuts[l].heads = removed_heads(l);
       if (!paths_.empty()) {

@@ -44,6 +44,10 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
       options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
   inputs.checkpoint = Checkpoint::open(inputs.model);
   const int context = inputs.checkpoint->config().context_length;
+  if (options.sequence_length < 0) {
+    throw usage_error("sequence_length: {} is negative; give 0 for prompts as they are",
+                      options.sequence_length);
+  }
   check_room(options.generated_tokens, std::max(options.sequence_length, 1), context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");

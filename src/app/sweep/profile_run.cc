@@ -197,14 +197,17 @@ void ProfileRun::rank() {
   ModelOptions fast = asked_;
   fast.level = std::max(fast.level, 1);
   const auto model = prepare(context(), original_cell(fast, 0, {}));
-  ranking_ = rank_heads(strategy, {inputs_.checkpoint, model.get(), inputs_.calibration.tokens,
-                                   options_.seed, cancel_});
+  ranking_ = rank_heads(strategy, {.checkpoint = inputs_.checkpoint,
+                                   .model = model.get(),
+                                   .calibration = inputs_.calibration.tokens,
+                                   .seed = options_.seed,
+                                   .cancel = cancel_});
   StrategyResult strategy_result{
       ranking_.strategy, ranking_.definition, nullptr, ranking_.scores, {}};
-  if (strategy.calibrates) {
-    strategy_result.calibration = nlohmann::json{{"text", inputs_.calibration.path},
-                                                 {"text_sha256", inputs_.calibration.sha256},
-                                                 {"tokens", inputs_.calibration.tokens.size()}};
+  const TokenizedText& text = strategy.calibrates ? inputs_.calibration : inputs_.recovery;
+  if (!text.tokens.empty()) {
+    strategy_result.calibration = nlohmann::json{
+        {"text", text.path}, {"text_sha256", text.sha256}, {"tokens", text.tokens.size()}};
   }
   for (const HeadId id : ranking_.order) {
     strategy_result.removal_order.emplace_back(id.layer, id.head);

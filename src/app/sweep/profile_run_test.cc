@@ -413,6 +413,7 @@ INSTANTIATE_TEST_SUITE_P(
                       BadOption{"levels_text", [](auto& o) { o.pruning_levels = "3x"; }},
                       BadOption{"strategy", [](auto& o) { o.strategy = "psychic"; }},
                       BadOption{"context", [](auto& o) { o.sequence_length = 511; }},
+                      BadOption{"negative_sequence", [](auto& o) { o.sequence_length = -1; }},
                       BadOption{"huge_sequence", [](auto& o) { o.sequence_length = 2000000000; }},
                       BadOption{"tokens", [](auto& o) { o.generated_tokens = 0; }},
                       BadOption{"batch", [](auto& o) { o.batch_size = 0; }},

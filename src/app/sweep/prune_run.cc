@@ -111,7 +111,8 @@ class PruneRun {
     if (o_.target_speedup && !(*o_.target_speedup >= 1 && *o_.target_speedup <= 1000)) {
       throw usage_error("--target_speedup {}: give a factor from 1", *o_.target_speedup);
     }
-    if (o_.max_perplexity_increase && !(*o_.max_perplexity_increase >= 0)) {
+    if (o_.max_perplexity_increase &&
+        !(*o_.max_perplexity_increase >= 0 && std::isfinite(*o_.max_perplexity_increase))) {
       throw usage_error("--max_perplexity_increase {}: give a percentage from 0",
                         *o_.max_perplexity_increase);
     }
@@ -292,7 +293,10 @@ class PruneRun {
     options.window = o_.prune.window;
     options.cancel = o_.cancel;
     const int threads = o_.model.threads > 0 ? o_.model.threads : ThreadPool::available_cores();
-    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, calibration_.tokens,
+    const auto most = static_cast<size_t>(o_.prune.calibration_tokens);
+    const auto tokens =
+        std::span(calibration_.tokens).first(std::min(most, calibration_.tokens.size()));
+    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, tokens,
                                          std::make_shared<ThreadPool>(threads), o_.model.isa,
                                          options, [&](const std::string&, int done, int total) {
                                            report("fitting integration points", done, total);
