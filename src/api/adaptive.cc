@@ -47,7 +47,8 @@ AdaptiveModel load(const BaselineModel& baseline, const AdaptiveOptions& options
   ModelOptions engine = model_options(options);
   check_integration(options, dense != nullptr);
   std::optional<WeightType> draft_weights;
-  if (!options.draft_weights.empty()) draft_weights = parse_weight_type(options.draft_weights, "draft_weights");
+  if (!options.draft_weights.empty())
+    draft_weights = parse_weight_type(options.draft_weights, "draft_weights");
   const auto& checkpoint = baseline.impl().checkpoint;
   engine.mix_baseline = options.baseline_integration == "mix";
   engine.unet = options.unet == "on";
