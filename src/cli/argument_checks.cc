@@ -36,9 +36,10 @@ NamedPath named(const CLI::Option& option, const std::string& path) {
           path};
 }
 
+// Devices and pipes take what comes.
 bool same_file(const fs::path& a, const fs::path& b) {
   std::error_code error;
-  if (fs::equivalent(a, b, error)) return true;
+  if (fs::is_other(a, error)) return false;
   return fs::weakly_canonical(a, error) == fs::weakly_canonical(b, error);
 }
 
@@ -47,7 +48,7 @@ bool replaces(const fs::path& output, const fs::path& input) {
   std::error_code error;
   if (!fs::is_regular_file(output, error)) return false;
   if (fs::is_directory(input, error)) {
-    return fs::equivalent(fs::canonical(output, error).parent_path(), input, error);
+    return fs::equivalent(fs::absolute(output, error).parent_path(), input, error);
   }
   return fs::equivalent(output, input, error);
 }

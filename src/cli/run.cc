@@ -118,7 +118,6 @@ void add_texts(CLI::App& app) {
       ->trigger_on_parse();
 }
 
-// --help and --version leave the parser by an exception, as mistakes do.
 // "Could not convert: NAME = VALUE", which does not say what is wrong.
 std::string what_is_wrong(const CLI::ParseError& error) {
   constexpr std::string_view kStart = "Could not convert: ", kIs = " = ";
@@ -130,6 +129,7 @@ std::string what_is_wrong(const CLI::ParseError& error) {
                      printable(text.substr(is + kIs.size())));
 }
 
+// --help and --version leave the parser by an exception, as mistakes do.
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& error,
                    const Invocation& invocation) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
