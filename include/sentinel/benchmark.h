@@ -53,7 +53,8 @@ struct BenchmarkRow {
   double avg_ts = 0, stddev_ts = 0, median_ts = 0;
   std::vector<double> samples_ts;                            // [repetitions]
   double step_ms_p50 = 0, step_ms_p90 = 0, step_ms_p99 = 0;  // decode step; prefill: the whole
-  double bytes_per_token = 0;     // weights and KV cache read, at the mean context
+  double bytes_per_token = 0;     // weights and KV cache read for one token of one sequence of the
+                                  // batch, at the mean context
   double bandwidth_gbps = 0;      // 10^9 bytes per second: bytes_per_token x median_ts
   double bandwidth_fraction = 0;  // of machine_gbps
   double machine_gbps = 0;        // read bandwidth at this row's footprint and threads

@@ -83,7 +83,8 @@ struct ModelInfo {
   bool protect_first = false;
   bool mix_baseline = false, unet = false;  // integration points that run
   bool kv_cache = true;                     // level 0 recomputes the whole sequence
-  int64_t weight_bytes = 0;                 // all weights held in memory, packed
+  // Weights held in memory: packed matrices without norms and biases; at level 0 all in f32.
+  int64_t weight_bytes = 0;
   int64_t kv_bytes_per_token = 0;
 };
 

@@ -21,7 +21,9 @@ bool is_plain_file_name(const std::string& name) {
 }  // namespace
 
 ShardIndex ShardIndex::read(const std::filesystem::path& path) {
-  return parse(read_file(path, kMaxBytes), path.string());
+  const std::string text = read_file(path, kMaxBytes);
+  if (text.empty()) throw bad_input("{}: the file is empty; get it again", path.string());
+  return parse(text, path.string());
 }
 
 ShardIndex ShardIndex::parse(std::string_view text, const std::string& where) {
