@@ -21,7 +21,7 @@ uint64_t read(const std::byte* data, size_t bytes) {
       if (i % (2 * kOneOf) == 0) {
         _mm_prefetch(reinterpret_cast<const char*>(line + i) + kPrefetchAhead, _MM_HINT_T0);
       }
-      sum[i % kStreams] = _mm256_add_epi64(sum[i % kStreams], _mm256_load_si256(line + i));
+      sum[i % kStreams] = _mm256_add_epi64(sum[i % kStreams], _mm256_loadu_si256(line + i));
     }
   }
   for (int i = 1; i < kStreams; ++i) sum[0] = _mm256_add_epi64(sum[0], sum[i]);

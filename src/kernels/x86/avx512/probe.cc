@@ -21,7 +21,7 @@ uint64_t read(const std::byte* data, size_t bytes) {
       if (i % kOneOf == 0) {
         _mm_prefetch(reinterpret_cast<const char*>(line + i) + kPrefetchAhead, _MM_HINT_T0);
       }
-      sum[i] = _mm512_add_epi64(sum[i], _mm512_load_si512(line + i));
+      sum[i] = _mm512_add_epi64(sum[i], _mm512_loadu_si512(line + i));
     }
   }
   for (int i = 1; i < kStreams; ++i) sum[0] = _mm512_add_epi64(sum[0], sum[i]);
