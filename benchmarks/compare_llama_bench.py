@@ -30,7 +30,7 @@ def parse_arguments(arguments):
     parser.add_argument("--gguf", required=True, help="llama.cpp's file of the model")
     parser.add_argument("--model", required=True, help="Hugging Face folder of the same model")
     parser.add_argument("--sentinel", default=str(ROOT / "build/release/sentinel"))
-    parser.add_argument("--weights", default="int8", choices=["f32", "bf16", "int8", "int4"])
+    parser.add_argument("--weights", default="int8", choices=["f32", "bf16", "int8", "int6", "int4"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--prompt", type=numbers, default=[512], help="prefill lengths: 64,512")
     parser.add_argument("--n_gen", type=numbers, default=[128], help="decode lengths: 20,128")
@@ -64,7 +64,7 @@ def llama_speed(options, n_prompt, n_gen, depth):
 
 
 def sentinel_speed(options, n_prompt, n_gen, depth):
-    level = {"f32": "1", "bf16": "2", "int8": "2", "int4": "3"}[options.weights]
+    level = {"f32": "1", "bf16": "2", "int8": "2", "int6": "2", "int4": "3"}[options.weights]
     document = run_json([options.sentinel, "bench", "-m", options.model,
                          "-t", str(options.threads), "-p", str(n_prompt), "-n", str(n_gen),
                          "-d", str(depth), "-r", "1", "--optimization_level", level,

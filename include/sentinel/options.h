@@ -17,7 +17,7 @@ struct AdaptiveOptions {
   std::string device = "cpu";  // the only one
   int threads = 0;             // 0: all cores this process may use
   std::string isa = {};        // "scalar", "avx2", "avx512", "amx"; empty: SENTINEL_ISA, else best
-  std::string weights = {};    // "f32", "bf16", "int8", "int4", of the layers
+  std::string weights = {};    // "f32", "bf16", "int8", "int6", "int4", of the layers
   std::string lm_head = {};    // the same for the output matrix
   std::string kv = {};         // "f32", "bf16", "int8"
   std::string agency = {};     // "off", "track", "auto"; empty: "track", at level 3 "off"

@@ -98,7 +98,7 @@ void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_t
              "scalar, avx2, avx512 or amx (default: $SENTINEL_ISA, else the best)")
       ->type_name("NAME");
   add_option(command, "weights", arguments.weights,
-             "f32, bf16, int8 or int4 (default: by the level)")
+             "f32, bf16, int8, int6 or int4 (default: by the level)")
       ->type_name("TYPE");
   add_option(command, "lm_head", arguments.lm_head, "the same for the output matrix alone")
       ->type_name("TYPE");

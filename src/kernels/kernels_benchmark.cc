@@ -13,7 +13,8 @@ namespace sentinel {
 namespace {
 
 int64_t panel_bytes(int type, int64_t k) {
-  const int64_t bytes[] = {k * 64, k * 32, k * 16, k / kInt4Step * kInt4StepBytes};
+  const int64_t bytes[] = {k * 64, k * 32, k * 16, k / kInt6Group * kInt6GroupBytes,
+                           k / kInt4Step * kInt4StepBytes};
   return bytes[type];
 }
 
@@ -167,11 +168,11 @@ void register_products(const std::string& isa, const std::string& type_name, int
 }
 
 const bool kRegistered = [] {
-  const char* const types[] = {"f32", "bf16", "int8", "int4"};
+  const char* const types[] = {"f32", "bf16", "int8", "int6", "int4"};
   const CpuFeatures features = detect_cpu_features();
   for (const std::string& isa : available_isas(features)) {
     const KernelTable kernels = select_kernels(features, isa);
-    for (int type = 0; type < 4; ++type) {
+    for (int type = 0; type < kWeightTypes; ++type) {
       register_products(isa, types[type], type, kernels);
       const std::string name = isa + "/" + types[type];
       if (kernels.prepare[type]) {

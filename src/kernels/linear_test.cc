@@ -32,6 +32,8 @@ int64_t bytes_of(WeightType type, int64_t k) {
       return k * 32;
     case WeightType::int8:
       return k * 16;
+    case WeightType::int6:
+      return k / 32 * 384;
     case WeightType::int4:
       return k / 64 * 576;
   }
@@ -51,6 +53,13 @@ double decoded(WeightType type, const std::byte* panel, int64_t k, int c, const 
     }
     case WeightType::int8:
       return (bytes[(k / 4 * 16 + c) * 4 + k % 4] - 128.0) * scales[c];
+    case WeightType::int6: {
+      const uint8_t* group = bytes + k / 32 * 384;
+      const int64_t quad = k % 32 / 4, byte = c * 4 + k % 4;
+      const int low = group[quad / 2 * 64 + byte] >> quad % 2 * 4 & 15;
+      const int high = group[256 + quad / 4 * 64 + byte] >> quad % 4 * 2 & 3;
+      return (16.0 * high + low - 32) * scales[c];
+    }
     case WeightType::int4: {
       const uint8_t* step = bytes + k / 64 * 576;
       const int64_t in_step = k % 64, quad = in_step / 4;
@@ -116,7 +125,7 @@ class Product {
       args.x.data = all.data + r * all.stride;
       args.x.scales = all.scales + r * all.scales_stride;
       args.x.block_sums = all.block_sums + r * all.scales_stride;
-      args.x.sums = all.sums + r * all.sums_stride;
+      args.x.starts = all.starts + r * all.starts_stride;
       args.y = alone.data() + r * width;
       kernels_.linear[static_cast<int>(c_.type)](args, 0, n);
     }
@@ -157,7 +166,7 @@ class Product {
       for (int col = 0; col < 16; ++col) {
         float high = 0;
         for (int i = 0; i < c_.k; ++i) high = std::max(high, std::fabs(rows[i * 16 + col]));
-        scales_[p * 16 + col] = high / 127;
+        scales_[p * 16 + col] = high / (c_.type == WeightType::int6 ? -32 : 127);
       }
       const auto encode = kernels_.encode[static_cast<int>(c_.type)];
       std::byte* panel = weights_.data() + p * stride_;
@@ -213,8 +222,8 @@ class Product {
     out.scales = input_scales_.data();
     out.scales_stride = width_ / 256 + 1;
     out.block_sums = block_sums_.data();
-    out.sums = sums_.data();
-    out.sums_stride = width_ / 32;
+    out.starts = sums_.data();
+    out.starts_stride = width_ / 32;
     kernels_.prepare[static_cast<int>(c_.type)]({x_.data(), x_stride_, c_.rows, c_.k,
                                                  static_cast<int>(width_), segments_.data(),
                                                  static_cast<int>(segments_.size()), out});
@@ -377,14 +386,15 @@ TEST_P(Linear, NothingLeftGivesTheBias) {
 }
 
 std::string name_of(const testing::TestParamInfo<std::tuple<std::string, WeightType>>& param) {
-  static const char* const kTypes[] = {"f32", "bf16", "int8", "int4"};
+  static const char* const kTypes[] = {"f32", "bf16", "int8", "int6", "int4"};
   return std::get<0>(param.param) + "_" + kTypes[static_cast<int>(std::get<1>(param.param))];
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryIsa, Linear,
                          testing::Combine(testing::ValuesIn(available_isas(detect_cpu_features())),
                                           testing::Values(WeightType::f32, WeightType::bf16,
-                                                          WeightType::int8, WeightType::int4)),
+                                                          WeightType::int8, WeightType::int6,
+                                                          WeightType::int4)),
                          name_of);
 
 }  // namespace

@@ -39,7 +39,9 @@ TEST_P(LinearToInputs, EqualsAProductThenPrepare) {
   for (const int rows : {5, 15, 17, 63}) {
     for (const int n_out : {16, 32, 48, 96, 240, 256, 272, 368, 832}) {
       const int k = 64 * (1 + static_cast<int>(rng.below(14)));
-      const int panels = n_out / kPanel, per_k = type == WeightType::bf16 ? 32 : 16;
+      const int panels = n_out / kPanel, per_k = type == WeightType::bf16   ? 32
+                                                 : type == WeightType::int8 ? 16
+                                                                            : 12;
       AlignedBuffer weights(panels * k * per_k + 1024);
       std::vector<float> w(k * kPanel), scales(n_out), bias(n_out), x(rows * k), y(rows * n_out);
       for (float& v : scales) v = 0.02F + 0.01F * static_cast<float>(rng.uniform());
@@ -86,11 +88,13 @@ TEST_P(LinearToInputs, EqualsAProductThenPrepare) {
 
 INSTANTIATE_TEST_SUITE_P(EveryIsa, LinearToInputs,
                          testing::Combine(testing::ValuesIn(available_isas(detect_cpu_features())),
-                                          testing::Values(WeightType::bf16, WeightType::int8)),
+                                          testing::Values(WeightType::bf16, WeightType::int8,
+                                                          WeightType::int6)),
                          [](const auto& param) {
-                           return std::get<0>(param.param) +
-                                  (std::get<1>(param.param) == WeightType::bf16 ? "_bf16"
-                                                                                : "_int8");
+                           const WeightType type = std::get<1>(param.param);
+                           return std::get<0>(param.param) + (type == WeightType::bf16   ? "_bf16"
+                                                              : type == WeightType::int8 ? "_int8"
+                                                                                         : "_int6");
                          });
 
 }  // namespace

@@ -34,13 +34,13 @@ ArithmeticProbe select_arithmetic(const CpuFeatures& features, const std::string
   const std::string chosen = select_kernels(features, isa).isa;
 #if defined(__x86_64__)
   const bool wide = chosen == "avx512" || chosen == "amx";
-  const bool integers = type == WeightType::int8 || type == WeightType::int4;
+  const bool integers = type != WeightType::f32 && type != WeightType::bf16;
   if (chosen == "amx" && type == WeightType::bf16) return amx_bf16_probe();
   if (chosen == "amx" && integers) return amx_int8_probe();
   if (wide && type == WeightType::bf16 && features.avx512_bf16) return dot_bf16_probe();
   if (wide && integers && features.avx512_vnni) return vnni_int8_probe();
   if (chosen != "scalar" && type == WeightType::int8) return avx2_int8_probe();
-  if (chosen != "scalar" && type == WeightType::int4) return avx2_int4_probe();
+  if (chosen != "scalar" && integers) return avx2_int4_probe();  // products of bytes
 #endif
   const ProbeKernels& plain = select_probe(features, chosen);
   return {plain.multiply_add, plain.flops_per_iteration};

@@ -18,6 +18,7 @@ struct Entry {
 #if defined(__x86_64__)
 constexpr int kBf16 = static_cast<int>(WeightType::bf16);
 constexpr int kInt8 = static_cast<int>(WeightType::int8);
+constexpr int kInt6 = static_cast<int>(WeightType::int6);
 constexpr int kInt4 = static_cast<int>(WeightType::int4);
 
 // AVX-512 with the dot-product extensions this CPU has.
@@ -32,9 +33,11 @@ KernelTable avx512_with_extensions(const CpuFeatures& features) {
   }
   if (features.avx512_vnni) {  // integer sums: the same for every number of rows
     table.linear[kInt8] = table.window[kInt8] = linear_int8_vnni;
+    table.linear[kInt6] = table.window[kInt6] = linear_int6_vnni;
     table.linear[kInt4] = table.window[kInt4] = linear_int4_vnni;
     table.prepare[kInt8] = prepare_int8_quads;
     table.linear_to_inputs[kInt8] = linear_int8_to_inputs_vnni;
+    table.linear_to_inputs[kInt6] = linear_int6_to_inputs_vnni;
     table.input_bytes[kInt8] = 1;
   }
   return table;
@@ -45,9 +48,11 @@ KernelTable amx_kernels(const CpuFeatures& features) {
   table.isa = "amx";
   table.linear[kBf16] = linear_bf16_amx;  // inputs as for the dot products
   table.linear[kInt8] = linear_int8_amx;
+  table.linear[kInt6] = linear_int6_amx;
   table.linear[kInt4] = linear_int4_amx;
   table.linear_to_inputs[kBf16] = linear_bf16_to_inputs_amx;
   table.linear_to_inputs[kInt8] = linear_int8_to_inputs_amx;
+  table.linear_to_inputs[kInt6] = nullptr;  // expanded for tiles, products are faster
   return table;
 }
 #endif

@@ -109,7 +109,7 @@ TEST_P(RowKernels, Int8KeysAndValuesAreWithinHalfAStep) {
 // 127 / 1e-38 is beyond float, and probabilities are as small: such a block counts as 0.
 TEST_P(RowKernels, TinyInputsCountAsZeroAndNotANumberStaysSo) {
   constexpr int kInputs = 64;
-  for (const WeightType type : {WeightType::int8, WeightType::int4}) {
+  for (const WeightType type : {WeightType::int8, WeightType::int6, WeightType::int4}) {
     for (const bool bad : {false, true}) {
       std::vector<float> x(kInputs, 1e-38F);
       if (bad) x.assign(kInputs, std::numeric_limits<float>::quiet_NaN());

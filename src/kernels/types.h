@@ -7,7 +7,8 @@
 
 namespace sentinel {
 
-enum class WeightType : uint8_t { f32, bf16, int8, int4 };
+enum class WeightType : uint8_t { f32, bf16, int8, int6, int4 };
+constexpr int kWeightTypes = 5;
 enum class KvType : uint8_t { f32, bf16, int8 };
 enum class Activation : uint8_t { gelu_tanh, gelu_erf, relu };
 
@@ -30,15 +31,17 @@ enum class Epilogue : uint8_t {
   relu,
 };
 
-constexpr int kQuantBlock = 256;  // inputs that share one int8 scale
-constexpr int kSumBlock = 32;     // inputs whose quantised sum is kept; also the int4 weight group
-constexpr int kInt4Step = 64;     // K is a multiple of this in int4 panels
-constexpr int kInt4StepBytes = 576;  // of a panel: 64 x 16 nibbles, then 2 x 16 f16 scales
+constexpr int kQuantBlock = 256;      // inputs that share one int8 scale
+constexpr int kSumBlock = 32;         // inputs of an int4 weight group, whose quantised sum is kept
+constexpr int kInt6Group = 32;        // K is a multiple of this in int6 panels
+constexpr int kInt6GroupBytes = 384;  // of a panel: 32 x 16 numbers of 6 bits
+constexpr int kInt4Step = 64;         // K is a multiple of this in int4 panels
+constexpr int kInt4StepBytes = 576;   // of a panel: 64 x 16 nibbles, then 2 x 16 f16 scales
 
 // Rows of inputs in the form that a weight type multiplies with.
-//   f32, bf16: the numbers, rounded to bf16 for bf16 weights. int8 and int4 weights: int8 numbers,
-//   x = scale[k / 256] * q, and the sums of q over each 32 and each 256 inputs (weights are stored
-//   unsigned, w + 128 or w + 8: the sums undo it).
+//   f32, bf16: the numbers, rounded to bf16 for bf16 weights. Integer weights: int8 numbers,
+//   x = scale[k / 256] * q, and the sums of q over each 256 inputs, for int4 also -8 times those
+//   over each 32 (weights are stored unsigned, w + 128, w + 32 or w + 8: the sums undo it).
 // Kernels without instructions for a type take its numbers wider (KernelTable::input_bytes).
 struct Operand {
   std::byte* data;
@@ -46,8 +49,8 @@ struct Operand {
   float* scales;   // [rows, scales_stride]
   int64_t scales_stride;
   int32_t* block_sums;  // [rows, scales_stride]: of each 256 inputs
-  int32_t* sums;        // [rows, sums_stride]
-  int64_t sums_stride;
+  int32_t* starts;      // [rows, starts_stride]: where sums of int4 products start
+  int64_t starts_stride;
 };
 
 struct PrepareArgs {
@@ -65,7 +68,7 @@ struct PrepareArgs {
 struct LinearArgs {
   const std::byte* weights;    // panel 0
   int64_t panel_stride;        // bytes from panel to panel
-  const float* weight_scales;  // int8: one per output
+  const float* weight_scales;  // int8, int6: one per output
   const Segment* segments;     // ascending in x_offset, which is a multiple of 32
   int n_segments;              // 0 is allowed: the product is 0
   const int32_t* panels;       // the panels to compute, or null: 0, 1, 2, ...
@@ -104,17 +107,18 @@ struct SoftmaxSums {
 struct KernelTable {
   const char* isa;  // "scalar", "avx2", "avx512", "amx"
   // By weight type: bytes of one input in an operand. bf16: 2, or 4 (floats). int8: 1, or 2 (words,
-  // those of four inputs in the order 0 2 1 3). int4: 1.
-  int input_bytes[4];
+  // those of four inputs in the order 0 2 1 3). int6, int4: 1.
+  int input_bytes[kWeightTypes];
   // By weight type: computes panels[begin..end) (or panels begin..end) for all rows.
-  void (*linear[4])(const LinearArgs& args, int64_t begin, int64_t end);
+  void (*linear[kWeightTypes])(const LinearArgs& args, int64_t begin, int64_t end);
   // The same for a few rows: a row's result is bit for bit that of linear[] for this row alone.
-  void (*window[4])(const LinearArgs& args, int64_t begin, int64_t end);
+  void (*window[kWeightTypes])(const LinearArgs& args, int64_t begin, int64_t end);
   // By weight type: x to operand; null for f32, which is multiplied as it is.
-  void (*prepare[4])(const PrepareArgs& args);
+  void (*prepare[kWeightTypes])(const PrepareArgs& args);
   // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's
-  // bytes. column_scales [16]: int8 only. Null for f32, whose panels are the rows.
-  void (*encode[4])(const float* rows, int64_t k, const float* column_scales, std::byte* panel);
+  // bytes. column_scales [16]: int8 and int6 only. Null for f32, whose panels are the rows.
+  void (*encode[kWeightTypes])(const float* rows, int64_t k, const float* column_scales,
+                               std::byte* panel);
   // By weight type (f32, bf16 or int8) of the cache's panels.
   void (*append[3])(const AppendArgs& args);
   // out[r, 0..n) = (x - mean) / sqrt(var + eps) * weight + bias; out[r, n..n_padded) = 0.
@@ -127,8 +131,8 @@ struct KernelTable {
   // `begin` is a multiple of kInputPanels, and so is `end` unless it is the last panel; args.panels
   // is null, n_out the number of outputs, a multiple of 16, and the epilogue is not `add`. Zeros
   // fill the last 32 inputs.
-  void (*linear_to_inputs[4])(const LinearArgs& args, const Operand& out, int64_t begin,
-                              int64_t end);
+  void (*linear_to_inputs[kWeightTypes])(const LinearArgs& args, const Operand& out, int64_t begin,
+                                         int64_t end);
 };
 
 }  // namespace sentinel

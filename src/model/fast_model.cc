@@ -90,7 +90,7 @@ class FastModel : public Model {
     info_.weights = options.weights.value_or(measured.value_or(preset.weights));
     // lm_head follows an explicit choice for the layers, except that 4 bits cost it too much.
     const WeightType head = !options.weights                       ? preset.lm_head
-                            : *options.weights == WeightType::int4 ? WeightType::int8
+                            : *options.weights == WeightType::int4 ? WeightType::int6
                                                                    : *options.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);

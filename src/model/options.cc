@@ -30,11 +30,12 @@ struct Names {
   }
 };
 
-constexpr Names<WeightType, 4> kWeightTypes{"weights",
-                                            {{{"f32", WeightType::f32},
-                                              {"bf16", WeightType::bf16},
-                                              {"int8", WeightType::int8},
-                                              {"int4", WeightType::int4}}}};
+constexpr Names<WeightType, kWeightTypes> kWeightNames{"weights",
+                                                       {{{"f32", WeightType::f32},
+                                                         {"bf16", WeightType::bf16},
+                                                         {"int8", WeightType::int8},
+                                                         {"int6", WeightType::int6},
+                                                         {"int4", WeightType::int4}}}};
 constexpr Names<KvType, 3> kKvTypes{
     "kv", {{{"f32", KvType::f32}, {"bf16", KvType::bf16}, {"int8", KvType::int8}}}};
 constexpr Names<AgencyMode, 3> kAgencyModes{
@@ -45,7 +46,7 @@ constexpr LevelPreset kPresets[] = {
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
     {WeightType::int8, WeightType::int8, KvType::bf16, 8, false},
-    {WeightType::int4, WeightType::int8, KvType::bf16, 0, true},
+    {WeightType::int4, WeightType::int6, KvType::bf16, 0, true},
 };
 
 }  // namespace
@@ -83,14 +84,14 @@ int tracking_interval(int level, std::optional<AgencyMode> mode) {
   return interval == 0 && mode ? kAskedForByName : interval;
 }
 
-const char* to_string(WeightType type) { return kWeightTypes.name(type); }
+const char* to_string(WeightType type) { return kWeightNames.name(type); }
 const char* to_string(KvType type) { return kKvTypes.name(type); }
 const char* to_string(AgencyMode mode) { return kAgencyModes.name(mode); }
 const char* kv_cache_name(const ModelInfo& info) {
   return info.kv_cache ? to_string(info.kv) : "none";
 }
 WeightType parse_weight_type(std::string_view name, const char* what) {
-  return kWeightTypes.parse(name, what);
+  return kWeightNames.parse(name, what);
 }
 KvType parse_kv_type(std::string_view name) { return kKvTypes.parse(name); }
 AgencyMode parse_agency_mode(std::string_view name) { return kAgencyModes.parse(name); }

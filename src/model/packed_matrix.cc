@@ -14,6 +14,8 @@ int64_t k_unit(WeightType type) {
       return 32;
     case WeightType::int8:
       return 32;
+    case WeightType::int6:
+      return kInt6Group;
     case WeightType::int4:
       return kInt4Step;
   }
@@ -28,6 +30,8 @@ int64_t panel_bytes(WeightType type, int64_t k) {
       return k * kPanel * 2;
     case WeightType::int8:
       return k * kPanel;
+    case WeightType::int6:
+      return k / kInt6Group * kInt6GroupBytes;
     case WeightType::int4:
       return k / kInt4Step * kInt4StepBytes;
   }
@@ -82,13 +86,24 @@ bool all_finite(const float* values, int64_t n) {
   return total == 0;
 }
 
-// scales[c] = the largest magnitude in column c / 127.
-void column_scales(const float* rows, int64_t k, float* scales) {
-  float high[kPanel] = {};
+// scales[c]: what maps column c's entry of largest magnitude to 127 or -127, or at 6 bits to -32,
+// the widest number that they hold.
+void column_scales(WeightType type, const float* rows, int64_t k, float* scales) {
+  float high[kPanel] = {}, low[kPanel] = {};
   for (int64_t i = 0; i < k; ++i) {
-    for (int c = 0; c < kPanel; ++c) high[c] = std::max(high[c], std::fabs(rows[i * kPanel + c]));
+    for (int c = 0; c < kPanel; ++c) {
+      high[c] = std::max(high[c], rows[i * kPanel + c]);
+      low[c] = std::min(low[c], rows[i * kPanel + c]);
+    }
   }
-  for (int c = 0; c < kPanel; ++c) scales[c] = high[c] / 127;
+  for (int c = 0; c < kPanel; ++c) {
+    const bool negative = -low[c] > high[c];
+    if (type == WeightType::int6) {
+      scales[c] = (negative ? low[c] : high[c]) / -32;
+    } else {
+      scales[c] = (negative ? -low[c] : high[c]) / 127;
+    }
+  }
 }
 
 }  // namespace
@@ -108,7 +123,7 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
     if (!all_finite(rows, task.n_in * kPanel)) return task.sources[s];
     std::memset(rows + task.n_in * kPanel, 0, sizeof(float) * (task.k - task.n_in) * kPanel);
   }
-  if (task.type == WeightType::int8) column_scales(scratch, n * task.k, task.scales);
+  if (has_column_scales(task.type)) column_scales(task.type, scratch, n * task.k, task.scales);
   const auto encode = kernels.encode[static_cast<int>(task.type)];
   for (int64_t s = 0; s < n; ++s) {
     std::byte* panel = task.destination + s * task.destination_stride;

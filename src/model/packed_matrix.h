@@ -14,6 +14,10 @@ constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / un
 
 // K is padded to a multiple of this with zero weights.
 int64_t k_unit(WeightType type);
+// Whether a matrix has one scale an output, beside its panels.
+constexpr bool has_column_scales(WeightType type) {
+  return type == WeightType::int8 || type == WeightType::int6;
+}
 // Bytes of k inputs of one panel (k a multiple of k_unit).
 int64_t panel_bytes(WeightType type, int64_t k);
 // Floats (f32), or bytes, that an operand row of k inputs needs in units of inputs: padded so that
@@ -25,13 +29,13 @@ constexpr int64_t kOverread = 31;  // rows that kernels may read behind an opera
 struct PackedMatrix {
   WeightType type = WeightType::f32;
   std::byte* data = nullptr;
-  float* scales = nullptr;  // int8: [panels * 16]
+  float* scales = nullptr;  // int8, int6: [panels * 16]
   int64_t panels = 0;
   int64_t k = 0;             // padded
   int64_t panel_stride = 0;  // bytes
 
   int64_t bytes() const { return panels * panel_stride; }
-  int64_t scale_bytes() const { return type == WeightType::int8 ? panels * kPanel * 4 : 0; }
+  int64_t scale_bytes() const { return has_column_scales(type) ? panels * kPanel * 4 : 0; }
   std::byte* panel(int64_t p) const { return data + p * panel_stride; }
 };
 
@@ -48,7 +52,7 @@ struct PanelTask {
   int64_t k;  // padded
   std::byte* destination;
   int64_t destination_stride;
-  float* scales;  // [16], int8 only
+  float* scales;  // [16], int8 and int6 only
 };
 
 // Floats of scratch that pack_panel needs.

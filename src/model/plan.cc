@@ -32,7 +32,7 @@ void plan_layer(const PackedWeights& weights, const PackedLayer& layer, const He
 
 // Of some panels, with their outputs' scales.
 int64_t read_bytes(const PackedMatrix& matrix, int64_t panels) {
-  const int64_t scales = matrix.type == WeightType::int8 ? panels * kPanel * 4 : 0;
+  const int64_t scales = has_column_scales(matrix.type) ? panels * kPanel * 4 : 0;
   return panels * matrix.panel_stride + scales;
 }
 

@@ -171,8 +171,8 @@ class Case {
     o.isa = isas[seed % isas.size()];
     o.threads = dice_.in(1, 3);
     if (o.level > 0 && dice_.chance(0.8)) {
-      o.weights = dice_.one_of(
-          {WeightType::f32, WeightType::f32, WeightType::bf16, WeightType::int8, WeightType::int4});
+      o.weights = dice_.one_of({WeightType::f32, WeightType::f32, WeightType::bf16,
+                                WeightType::int8, WeightType::int6, WeightType::int4});
       o.kv = dice_.one_of({KvType::f32, KvType::f32, KvType::bf16, KvType::int8});
     }
     o.protect_first = o.level > 0 && dice_.chance(0.35);
@@ -333,7 +333,8 @@ class Case {
     }
     const ModelInfo& info = models_[0]->info();
     const auto type = std::max(info.weights, info.lm_head);
-    constexpr double kBounds[] = {1e-4, 0.1, 0.3, 0.8}, kTwinBounds[] = {1e-4, 0.01, 0.04, 0.1};
+    constexpr double kBounds[kWeightTypes] = {1e-4, 0.1, 0.3, 0.5, 0.8};
+    constexpr double kTwinBounds[kWeightTypes] = {1e-4, 0.01, 0.04, 0.06, 0.1};
     const auto at = std::max(static_cast<size_t>(type), static_cast<size_t>(info.kv));
     if (at == 0 ? shape_.d < 8 : shape_.d < 24) return;
     error = std::sqrt(error / square), twin = std::sqrt(twin / square);

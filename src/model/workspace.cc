@@ -22,7 +22,7 @@ class Arena {
     take(operand.data, (rows + kOverread) * operand.stride);
     take(operand.scales, rows * operand.scales_stride);
     take(operand.block_sums, rows * operand.scales_stride);
-    take(operand.sums, rows * operand.sums_stride);
+    take(operand.starts, rows * operand.starts_stride);
   }
   int64_t used() const { return used_; }
   void move_to(int64_t used) { used_ = used; }
@@ -44,7 +44,7 @@ void set_strides(Operand& operand, const KernelTable& kernels,
   }
   operand.stride = operand_width(k) * bytes + 64;
   operand.scales_stride = operand_width(k) / kQuantBlock + 1;
-  operand.sums_stride = operand_width(k) / kSumBlock;
+  operand.starts_stride = operand_width(k) / kSumBlock;
 }
 
 }  // namespace
@@ -69,7 +69,8 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
   set_strides(inputs, decoder.kernels, {body, weights.lm_head.type},
               std::max<int64_t>(weights.d_model_padded, dp * slots));
   set_strides(hidden, decoder.kernels, {body}, ffn_width);
-  set_strides(scratch, decoder.kernels, {WeightType::bf16, WeightType::int8, WeightType::int4},
+  set_strides(scratch, decoder.kernels,
+              {WeightType::bf16, WeightType::int8, WeightType::int6, WeightType::int4},
               std::max<int64_t>({dp, capacity, weights.d_model_padded}));
 
   const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
@@ -112,7 +113,7 @@ Operand inputs_from(const KernelTable& kernels, WeightType type, const Operand& 
   out.data += input * kernels.input_bytes[static_cast<int>(type)];
   out.scales += input / kQuantBlock;
   out.block_sums += input / kQuantBlock;
-  out.sums += input / kSumBlock;
+  out.starts += input / kSumBlock;
   return out;
 }
 

@@ -91,7 +91,7 @@ inline Operand rows_from(const Operand& operand, int64_t row) {
   out.data += row * operand.stride;
   out.scales += row * operand.scales_stride;
   out.block_sums += row * operand.scales_stride;
-  out.sums += row * operand.sums_stride;
+  out.starts += row * operand.starts_stride;
   return out;
 }
 

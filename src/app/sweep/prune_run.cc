@@ -35,6 +35,13 @@ int64_t parameters_of(const EditableModel& model) {
 constexpr int kLevelWindows = 16;
 constexpr double kOfPromise = 0.9;
 
+// Of the types of levels 2 and 3, and what may stand in for them.
+WeightType next_wider(WeightType type) {
+  return type == WeightType::int4   ? WeightType::int6
+         : type == WeightType::int6 ? WeightType::int8
+                                    : WeightType::bf16;
+}
+
 class PruneRun {
  public:
   PruneRun(const PruneRunOptions& options, const PruneCallback& progress)
@@ -319,7 +326,7 @@ class PruneRun {
       found.growth_percent = found.preset_growth_percent = growth();
       while (found.growth_percent > kOfPromise * promised_growth_percent(level) &&
              found.type != WeightType::bf16) {
-        found.type = found.type == WeightType::int4 ? WeightType::int8 : WeightType::bf16;
+        found.type = next_wider(found.type);
         found.growth_percent = growth();
       }
       result.levels.push_back(found);

@@ -29,6 +29,32 @@ void encode_int8(const float* rows, int64_t k, const float* column_scales, std::
   }
 }
 
+// Of each 32 inputs: 4 rows with the lower four bits of two quads, 2 rows with the upper two of
+// four.
+void encode_int6(const float* rows, int64_t k, const float* column_scales, std::byte* panel) {
+  const Vec16 zero = Vec16::zero(), scale = Vec16::load(column_scales);
+  const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+  for (int64_t i = 0; i < k; i += kInt6Group, panel += kInt6GroupBytes) {
+    for (int half = 0; half < 2; ++half) {
+      Vec16 upper[4] = {zero, zero, zero, zero};
+      for (int q = 0; q < 4; q += 2) {
+        Vec16 lower[4] = {zero, zero, zero, zero};
+        for (int j = 0; j < 8; ++j) {
+          const Vec16 x = Vec16::load(rows + (i + 16 * half + 4 * q + j) * kPanel);
+          const Vec16 w = clamped(round_nearest(x * inverse), -32, 31) + Vec16::set1(32);
+          const Vec16 high = round_nearest((w - Vec16::set1(7.5F)) * Vec16::set1(1.0F / 16));
+          const Vec16 low = fma(high, Vec16::set1(-16), w);
+          const int quad = q + j / 4;
+          upper[j % 4] = fma(high, Vec16::set1(static_cast<float>(1 << 2 * quad)), upper[j % 4]);
+          lower[j % 4] = fma(low, Vec16::set1(quad % 2 ? 16 : 1), lower[j % 4]);
+        }
+        store_quads(lower, panel + 128 * half + 32 * q);
+      }
+      store_quads(upper, panel + 256 + 64 * half);
+    }
+  }
+}
+
 inline Vec16 int4_of(Vec16 x, Vec16 inverse) { return clamped(round_nearest(x * inverse), -8, 7); }
 
 // The scale of one group of 32 that leaves the smallest squared error, of a few candidates that map

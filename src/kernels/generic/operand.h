@@ -98,8 +98,8 @@ inline int quantize_block(const PrepareArgs& a, const float* x, const Segment* s
   return static_cast<int>(sum.sum());
 }
 
-// kGroupSums: the sums of each 32 inputs too, which int4 weights need.
-template <bool kGroupSums>
+// kGroupStarts: where the sums of each 32 inputs start too, which int4 weights need.
+template <bool kGroupStarts>
 void prepare_int8(const PrepareArgs& a) {
   Segment all;
   int n;
@@ -113,12 +113,12 @@ void prepare_int8(const PrepareArgs& a) {
       a.out.block_sums[entry] =
           quantize_block(a, x, segments, n, begin, end, out, a.out.scales + entry);
     }
-    if (!kGroupSums) continue;
-    int32_t* sums = a.out.sums + r * a.out.sums_stride;
+    if (!kGroupStarts) continue;
+    int32_t* starts = a.out.starts + r * a.out.starts_stride;
     for (int begin = 0; begin < a.k_padded; begin += kSumBlock) {
       int sum = 0;
       for (int i = 0; i < kSumBlock; ++i) sum += out[begin + i];
-      sums[begin / kSumBlock] = sum;
+      starts[begin / kSumBlock] = -8 * sum;
     }
   }
 }

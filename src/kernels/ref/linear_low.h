@@ -1,5 +1,5 @@
-// y = x W + b for bf16, int8 and int4 panels in float arithmetic: the plain twin of the vector
-// kernels. Included after vec16.h.
+// y = x W + b for bf16, int8, int6 and int4 panels in float arithmetic: the plain twin of the
+// vector kernels. Included after vec16.h.
 //
 // Products of int8 operands and the sums of 256 of them are below 2^24, so float holds them
 // exactly: this twin differs from the integer kernels only in the order of the final additions.
@@ -43,8 +43,58 @@ struct Bf16Panel {
   }
 };
 
+// Four weights of a lane less their zero point, times four inputs.
+inline Vec16 quad_sum(const Vec16 (&weights)[4], float zero_point, const signed char* x,
+                      Vec16 sum) {
+  for (int j = 0; j < 4; ++j) {
+    sum = fma(weights[j] - Vec16::set1(zero_point), Vec16::set1(x[j]), sum);
+  }
+  return sum;
+}
+
 // Panel [k / 4][16][4] of unsigned bytes w + 128.
-struct Int8Panel {
+struct Int8Format {
+  static constexpr int kGroup = 4, kGroupBytes = 64;
+  static Vec16 group(const std::byte* w, const signed char* x, Vec16 sum) {
+    const Vec16 quad[4] = {load_bits<0, 8>(w), load_bits<8, 8>(w), load_bits<16, 8>(w),
+                           load_bits<24, 8>(w)};
+    return quad_sum(quad, 128, x, sum);
+  }
+};
+
+// Panel of groups of 32 inputs: 4 rows of 64 bytes, row j holding the lower four bits of quads 2j
+// (low nibbles) and 2j + 1 (high nibbles) of w + 32 as [16][4]; then 2 rows, row i holding the
+// upper two bits of quads 4i to 4i + 3, from the lowest bits of a byte on.
+struct Int6Format {
+  static constexpr int kGroup = kInt6Group, kGroupBytes = kInt6GroupBytes;
+  static Vec16 group(const std::byte* w, const signed char* x, Vec16 sum) {
+    for (int half = 0; half < 2; ++half, w += 128, x += 16) {
+      const std::byte* upper = w + 256 - 64 * half;
+      sum = quad<0, 0>(w, upper, x, sum);
+      sum = quad<4, 2>(w, upper, x + 4, sum);
+      sum = quad<0, 4>(w + 64, upper, x + 8, sum);
+      sum = quad<4, 6>(w + 64, upper, x + 12, sum);
+    }
+    return sum;
+  }
+
+ private:
+  template <int kLow, int kHigh>
+  static Vec16 quad(const std::byte* lower, const std::byte* upper, const signed char* x,
+                    Vec16 sum) {
+    const Vec16 sixteen = Vec16::set1(16);
+    const Vec16 weights[4] = {
+        fma(load_bits<kHigh, 2>(upper), sixteen, load_bits<kLow, 4>(lower)),
+        fma(load_bits<kHigh + 8, 2>(upper), sixteen, load_bits<kLow + 8, 4>(lower)),
+        fma(load_bits<kHigh + 16, 2>(upper), sixteen, load_bits<kLow + 16, 4>(lower)),
+        fma(load_bits<kHigh + 24, 2>(upper), sixteen, load_bits<kLow + 24, 4>(lower))};
+    return quad_sum(weights, 32, x, sum);
+  }
+};
+
+// Weights with one scale an output.
+template <typename Format>
+struct ScaledPanel {
   static Vec16 product(const LinearArgs& a, int64_t row, const std::byte* panel, int64_t column) {
     const signed char* x = row_int8(a, row);
     const float* scales = a.x.scales + row * a.x.scales_stride;
@@ -53,23 +103,23 @@ struct Int8Panel {
     for (int s = 0; s < a.n_segments; ++s) {
       const std::byte* w = panel + a.segments[s].weight_offset;
       const int offset = a.segments[s].x_offset;
-      for (int k = offset; k < offset + a.segments[s].k; k += 4, w += 64) {
+      const int end = offset + a.segments[s].k;
+      for (int k = offset; k < end; k += Format::kGroup, w += Format::kGroupBytes) {
         if (k / kQuantBlock != block) {
           if (block >= 0) total = fma(sum, Vec16::set1(scales[block]), total);
           block = k / kQuantBlock;
           sum = Vec16::zero();
         }
-        const Vec16 zero_point = Vec16::set1(128);
-        sum = fma(load_bits<0, 8>(w) - zero_point, Vec16::set1(x[k]), sum);
-        sum = fma(load_bits<8, 8>(w) - zero_point, Vec16::set1(x[k + 1]), sum);
-        sum = fma(load_bits<16, 8>(w) - zero_point, Vec16::set1(x[k + 2]), sum);
-        sum = fma(load_bits<24, 8>(w) - zero_point, Vec16::set1(x[k + 3]), sum);
+        sum = Format::group(w, x + k, sum);
       }
     }
     if (block >= 0) total = fma(sum, Vec16::set1(scales[block]), total);
     return total * Vec16::load(a.weight_scales + column);
   }
 };
+
+using Int8Panel = ScaledPanel<Int8Format>;
+using Int6Panel = ScaledPanel<Int6Format>;
 
 // Panel of steps of 64 inputs: 8 rows of 64 bytes, row j holding quads 2j (low nibbles) and 2j + 1
 // (high nibbles) of w + 8 as [16][4]; then 16 f16 scales for each of the two groups of 32. A

@@ -14,13 +14,13 @@ namespace sentinel {
 const KernelTable& scalar_kernels() {
   static constexpr KernelTable kTable = {
       "scalar",
-      {4, 2, 1, 1},
+      {4, 2, 1, 1, 1},
       {linear_float<F32Weights>, linear_low<Bf16Panel>, linear_low<Int8Panel>,
-       linear_low<Int4Panel>},
+       linear_low<Int6Panel>, linear_low<Int4Panel>},
       {window_float<F32Weights>, linear_low<Bf16Panel>, linear_low<Int8Panel>,
-       linear_low<Int4Panel>},
-      {nullptr, prepare_bf16<false>, prepare_int8<false>, prepare_int8<true>},
-      {nullptr, encode_bf16, encode_int8, encode_int4},
+       linear_low<Int6Panel>, linear_low<Int4Panel>},
+      {nullptr, prepare_bf16<false>, prepare_int8<false>, prepare_int8<false>, prepare_int8<true>},
+      {nullptr, encode_bf16, encode_int8, encode_int6, encode_int4},
       {append_f32, append_bf16, append_int8},
       layer_norm,
       softmax};

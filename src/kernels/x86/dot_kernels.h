@@ -13,19 +13,24 @@ constexpr int kPrefetchBf16 = 4096, kPrefetchIntegers = 8192;
 
 void prepare_int8_words(const PrepareArgs& args);  // AVX2: the form that linear_int8_words reads
 void linear_int8_words(const LinearArgs& args, int64_t begin, int64_t end);
+void linear_int6_bytes(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int4_bytes(const LinearArgs& args, int64_t begin, int64_t end);
 void prepare_bf16_pairs(const PrepareArgs& args);  // for AVX512_BF16 and AMX_BF16
 void prepare_int8_quads(const PrepareArgs& args);  // for AVX512_VNNI and AMX_INT8
 void linear_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);  // AVX512_BF16
 void window_bf16_dot(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int8_vnni(const LinearArgs& args, int64_t begin, int64_t end);  // AVX512_VNNI
+void linear_int6_vnni(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int4_vnni(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_bf16_to_inputs_dot(const LinearArgs& args, const Operand& out, int64_t begin,
                                int64_t end);
 void linear_int8_to_inputs_vnni(const LinearArgs& args, const Operand& out, int64_t begin,
                                 int64_t end);
+void linear_int6_to_inputs_vnni(const LinearArgs& args, const Operand& out, int64_t begin,
+                                int64_t end);
 void linear_bf16_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_BF16
 void linear_int8_amx(const LinearArgs& args, int64_t begin, int64_t end);  // AMX_INT8
+void linear_int6_amx(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_int4_amx(const LinearArgs& args, int64_t begin, int64_t end);
 void linear_bf16_to_inputs_amx(const LinearArgs& args, const Operand& out, int64_t begin,
                                int64_t end);

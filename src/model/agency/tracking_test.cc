@@ -181,6 +181,7 @@ TEST(Switching, HeadsCatchUpWithWeightsOfEveryType) {
   const std::pair<WeightType, float> types[] = {{WeightType::f32, 1e-3F},
                                                 {WeightType::bf16, 0.1F},
                                                 {WeightType::int8, 0.1F},
+                                                {WeightType::int6, 0.2F},
                                                 {WeightType::int4, 0.6F}};
   for (const auto& [type, tolerance] : types) {
     const ModelOptions options{.level = 1, .threads = 2, .weights = type, .lm_head = type};

@@ -101,7 +101,8 @@ void apply_level_weights(const ConfigReader& reader, ModelConfig& config) {
   if (!weights) return;
   const auto broken = [&] {
     return bad_input(
-        "{}: sentinel.weights is {}, expected bf16 or f32 for level \"2\", those or int8 for \"3\"",
+        "{}: sentinel.weights is {}, expected bf16 or f32 for level \"2\", those, int8 or int6 for "
+        "\"3\"",
         reader.where(), printable(weights->dump(), 60));
   };
   if (!weights->is_object()) throw broken();
@@ -111,6 +112,7 @@ void apply_level_weights(const ConfigReader& reader, ModelConfig& config) {
     if (type == "f32") of_level = WeightType::f32;
     if (type == "bf16") of_level = WeightType::bf16;
     if (type == "int8" && level == "3") of_level = WeightType::int8;
+    if (type == "int6" && level == "3") of_level = WeightType::int6;
     if (!of_level) throw broken();
   }
 }

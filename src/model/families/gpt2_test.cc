@@ -57,8 +57,10 @@ TEST(Gpt2Config, LevelsMayHoldWeightsWider) {
   const ModelConfig config = parse(weights({{"2", "bf16"}, {"3", "int8"}}));
   EXPECT_EQ(config.weights_of_level[2], WeightType::bf16);
   EXPECT_EQ(config.weights_of_level[3], WeightType::int8);
+  EXPECT_EQ(parse(weights({{"3", "int6"}})).weights_of_level[3], WeightType::int6);
   EXPECT_FALSE(parse(tiny_config()).weights_of_level[2]);
-  const json broken[] = {"int8", {{"1", "bf16"}}, {{"3", "int4"}}, {{"2", "int8"}}, {{"2", 8}}};
+  const json broken[] = {"int8",          {{"1", "bf16"}}, {{"3", "int4"}},
+                         {{"2", "int8"}}, {{"2", "int6"}}, {{"2", 8}}};
   for (const json& of_levels : broken) refused(weights(of_levels), {"sentinel.weights"});
 }
 

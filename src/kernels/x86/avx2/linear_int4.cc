@@ -32,7 +32,7 @@ inline void add_group(const LinearArgs& a, int row, int k, const std::byte* w,
   __m256i acc[R][2];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    const int offset = -8 * a.x.sums[(row + r) * a.x.sums_stride + k / kSumBlock];
+    const int offset = a.x.starts[(row + r) * a.x.starts_stride + k / kSumBlock];
     acc[r][0] = acc[r][1] = _mm256_set1_epi32(offset & 0xffff);
   }
 #pragma GCC unroll 4

@@ -13,30 +13,6 @@
 namespace sentinel {
 namespace {
 
-// Sums of one block of inputs for R rows and one panel, and what is finished of the products.
-template <int R>
-struct BlockSums {
-  __m256i acc[R][2];
-  Vec16 total[R];
-  int block = -1;
-
-  void start(const LinearArgs& a, int row, int next) {
-    block = next;
-    for (int r = 0; r < R; ++r) {
-      const int32_t sum = a.x.block_sums[(row + r) * a.x.scales_stride + next];
-      acc[r][0] = acc[r][1] = _mm256_set1_epi32(-128 * sum);
-    }
-  }
-  void flush(const LinearArgs& a, int row) {
-    if (block < 0) return;
-    for (int r = 0; r < R; ++r) {
-      const Vec16 sum = {_mm256_cvtepi32_ps(acc[r][0]), _mm256_cvtepi32_ps(acc[r][1])};
-      const float scale = a.x.scales[(row + r) * a.x.scales_stride + block];
-      total[r] = fma(sum, Vec16::set1(scale), total[r]);
-    }
-  }
-};
-
 // acc += weights * x for two inputs of each lane, those whose words stand at x.
 template <int R>
 inline void add_pairs(__m256i low, __m256i high, const std::byte* x, int64_t stride,
@@ -72,18 +48,14 @@ struct Int8Words {
   [[gnu::noinline]] static void panel_rows(const LinearArgs& a, int row, int64_t panel) {
     const std::byte* base = a.weights + panel * a.panel_stride;
     const std::byte* x = a.x.data + row * a.x.stride;
-    BlockSums<R> sums;
-    for (Vec16& v : sums.total) v = Vec16::zero();
+    BlockSums<R> sums(128);
     for (int s = 0; s < a.n_segments; ++s) {
       const std::byte* w = base + a.segments[s].weight_offset;
       int k = a.segments[s].x_offset;
       const int end = k + a.segments[s].k;
       while (k < end) {
         const int block = k / kQuantBlock;
-        if (block != sums.block) {
-          sums.flush(a, row);
-          sums.start(a, row, block);
-        }
+        sums.enter(a, row, block);
         const int block_end = (block + 1) * kQuantBlock;
         const int stop = end < block_end ? end : block_end;
         add_inputs<R>(w, x + 2 * k, a.x.stride, stop - k, sums.acc);
@@ -91,13 +63,7 @@ struct Int8Words {
         k = stop;
       }
     }
-    sums.flush(a, row);
-    const int64_t column = panel * kPanel;
-    const Vec16 scale = Vec16::load(a.weight_scales + column);
-    for (int r = 0; r < R; ++r) {
-      finish(a, sums.total[r] * scale, a.bias ? a.bias + column : nullptr,
-             a.y + (row + r) * a.y_stride + column, a.n_out - column);
-    }
+    sums.store(a, row, panel);
   }
 };
 

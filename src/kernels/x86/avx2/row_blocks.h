@@ -30,6 +30,48 @@ inline __m256i settled(__m256i x) {
   return x;
 }
 
+// Sums of one block of inputs for R rows and one panel, whose weights have one scale an output, and
+// what is finished of the products. They start at -zero_point * (sum of the block's inputs), which
+// undoes the weights' offset.
+template <int R>
+struct BlockSums {
+  explicit BlockSums(int zero) : zero_point(zero) {
+    for (Vec16& v : total) v = Vec16::zero();
+  }
+  void enter(const LinearArgs& a, int row, int next) {
+    if (next == block) return;
+    flush(a, row);
+    block = next;
+    for (int r = 0; r < R; ++r) {
+      const int32_t sum = a.x.block_sums[(row + r) * a.x.scales_stride + next];
+      acc[r][0] = acc[r][1] = _mm256_set1_epi32(-zero_point * sum);
+    }
+  }
+  void flush(const LinearArgs& a, int row) {
+    if (block < 0) return;
+    for (int r = 0; r < R; ++r) {
+      const Vec16 sum = {_mm256_cvtepi32_ps(acc[r][0]), _mm256_cvtepi32_ps(acc[r][1])};
+      const float scale = a.x.scales[(row + r) * a.x.scales_stride + block];
+      total[r] = fma(sum, Vec16::set1(scale), total[r]);
+    }
+  }
+  // Finishes the last block, and stores the outputs.
+  void store(const LinearArgs& a, int row, int64_t panel) {
+    flush(a, row);
+    const int64_t column = panel * kPanel;
+    const Vec16 scale = Vec16::load(a.weight_scales + column);
+    for (int r = 0; r < R; ++r) {
+      finish(a, total[r] * scale, a.bias ? a.bias + column : nullptr,
+             a.y + (row + r) * a.y_stride + column, a.n_out - column);
+    }
+  }
+
+  __m256i acc[R][2];
+  Vec16 total[R];
+  int block = -1;
+  const int zero_point;
+};
+
 // Every panel against a block of rows, then the next block. A row's result does not depend on the
 // rows beside it.
 template <typename Product>

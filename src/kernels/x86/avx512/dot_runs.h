@@ -54,13 +54,14 @@ inline void dot_words(const std::byte* w, const std::byte* x, int words, int64_t
                       typename F::Sum (&sums)[U]) {
   typename F::Sum sum[U];
   for (int u = 0; u < U; ++u) sum[u] = sums[u];
-  for (int i = 0; i < words; i += 8, w += 8 * 64, x += 8 * 4) {
+  constexpr auto kTurnBytes = static_cast<int>(F::bytes(8 * F::kWordInputs));
+  for (int i = 0; i < words; i += 8, w += kTurnBytes, x += 8 * 4) {
 #pragma GCC unroll 8
     for (int u = 0; u < 8; ++u) {
-      _mm_prefetch(w + 64 * u + ahead, _MM_HINT_T0);
+      if (64 * u < kTurnBytes) _mm_prefetch(w + 64 * u + ahead, _MM_HINT_T0);
       int word;
       __builtin_memcpy(&word, x + 4 * u, 4);
-      sum[u % U] = F::dot(sum[u % U], _mm512_loadu_si512(w + 64 * u), _mm512_set1_epi32(word));
+      sum[u % U] = F::dot(sum[u % U], F::word(w, u), _mm512_set1_epi32(word));
     }
   }
   for (int u = 0; u < U; ++u) sums[u] = sum[u];
@@ -84,10 +85,10 @@ template <typename F, int U>
   for_each_run(a, F::kBlock, start, [&](int s, int from, int to) {
     const Segment& segment = a.segments[s];
     const std::byte* x = a.x.data + (segment.x_offset + from) * (4 / F::kWordInputs);
-    const RunsAhead ahead(a, s, n, segment.k / F::kWordInputs * 64, F::kPrefetch);
+    const RunsAhead ahead(a, s, n, F::bytes(segment.k), F::kPrefetch);
     for (int p = 0; p < n; ++p) {
       const std::byte* w = a.weights + panel_index(a, first + p) * a.panel_stride +
-                           segment.weight_offset + from / F::kWordInputs * 64;
+                           segment.weight_offset + F::bytes(from);
       dot_words<F, U>(w, x, (to - from) / F::kWordInputs, ahead.bytes(p), sums[p][0][0]);
     }
   });

@@ -2,6 +2,8 @@
 // VPDPBF16PS). A format says what a lane holds:
 //   Sum              sums of one block of inputs
 //   kWordInputs      inputs in four bytes
+//   kTurnWords       words that lie together in a panel, bytes(k) of k inputs of a panel
+//   word(w, u)       word u of those at w
 //   kBlock           inputs whose sums end together
 //   kPrefetch        bytes of weights to ask for ahead
 //   start()          a row's sum before a block; finish_block() adds it to the row's total
@@ -98,7 +100,8 @@ inline void finish_dot_tile(const LinearArgs& a, int row, const DotPanels<P>& pa
 template <typename F, int R, int P, int U>
 [[gnu::noinline]] void dot_tile(const LinearArgs& a, int row, const DotPanels<P>& panels) {
   static_assert(R * P * U <= kDotSums);
-  constexpr int kTurnWords = U > 4 ? U : 4;
+  constexpr int kTurnWords = U > F::kTurnWords ? U : F::kTurnWords;
+  constexpr auto kTurnBytes = static_cast<int>(F::bytes(kTurnWords * F::kWordInputs));
   typename F::Sum sum[R][P][U];
   Vec16 total[R][P];
   for (auto& of_row : total) {
@@ -110,7 +113,7 @@ template <typename F, int R, int P, int U>
     for (int p = 0; p < P; ++p) w[p] = panels.weights[p] + a.segments[s].weight_offset;
     int k = a.segments[s].x_offset;
     const int end = k + a.segments[s].k;
-    const int64_t ahead = bytes_ahead(a, s, a.segments[s].k / F::kWordInputs * 64, F::kPrefetch);
+    const int64_t ahead = bytes_ahead(a, s, F::bytes(a.segments[s].k), F::kPrefetch);
     while (k < end) {
       const int next = k / F::kBlock;
       if (next != block) {
@@ -131,8 +134,8 @@ template <typename F, int R, int P, int U>
           __m512i weights[P];
 #pragma GCC unroll 2
           for (int p = 0; p < P; ++p) {
-            if (P == 1) _mm_prefetch(w[p] + 64 * u + ahead, _MM_HINT_T0);
-            weights[p] = _mm512_loadu_si512(w[p] + 64 * u);
+            if (P == 1 && 64 * u < kTurnBytes) _mm_prefetch(w[p] + 64 * u + ahead, _MM_HINT_T0);
+            weights[p] = F::word(w[p], u);
           }
 #pragma GCC unroll 24
           for (int r = 0; r < R; ++r) {
@@ -146,7 +149,7 @@ template <typename F, int R, int P, int U>
           }
         }
         for (auto& of_rows : x) of_rows += 4 * kTurnWords;
-        for (auto& panel : w) panel += 64 * kTurnWords;
+        for (auto& panel : w) panel += kTurnBytes;
       }
     }
   }

@@ -10,10 +10,12 @@ namespace {
 // For dot_tile(): float sums never have to be interrupted.
 struct Bf16Dot {
   using Sum = __m512;
-  static constexpr int kWordInputs = 2;
+  static constexpr int kWordInputs = 2, kTurnWords = 4;
   static constexpr int kBlock = 1 << 30;
   static constexpr int kPrefetch = kPrefetchBf16;
 
+  static constexpr int64_t bytes(int64_t k) { return 2 * k * kPanel; }
+  static __m512i word(const std::byte* w, int u) { return _mm512_loadu_si512(w + 64 * u); }
   static Sum start(const LinearArgs&, int, int) { return zero(); }
   static Sum zero() { return _mm512_setzero_ps(); }
   static Sum plus(Sum a, Sum b) { return _mm512_add_ps(a, b); }

@@ -12,10 +12,12 @@ namespace {
 
 struct Int8Dot {
   using Sum = __m512i;
-  static constexpr int kWordInputs = 4;
+  static constexpr int kWordInputs = 4, kTurnWords = 4;
   static constexpr int kBlock = kQuantBlock;
   static constexpr int kPrefetch = kPrefetchIntegers;
 
+  static constexpr int64_t bytes(int64_t k) { return k * kPanel; }
+  static __m512i word(const std::byte* w, int u) { return _mm512_loadu_si512(w + 64 * u); }
   static Sum start(const LinearArgs& a, int row, int block) {
     return _mm512_set1_epi32(-128 * a.x.block_sums[row * a.x.scales_stride + block]);
   }

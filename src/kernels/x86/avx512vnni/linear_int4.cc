@@ -4,7 +4,7 @@
 #include "kernels/x86/avx512/vec16.h"
 //
 #include "kernels/x86/avx512/dot_runs.h"
-#include "kernels/x86/avx512/expand_int4.h"
+#include "kernels/x86/avx512/expand.h"
 #include "kernels/x86/avx512vnni/int8_dot.h"
 #include "kernels/x86/dot_kernels.h"
 
@@ -56,10 +56,10 @@ struct RowSums {
 template <int R>
 inline void add_group(const LinearArgs& a, int row, int k, const Group& group, __m512 (&part)[R]) {
   const std::byte* x = a.x.data + row * a.x.stride + k;
-  const int32_t* sums = a.x.sums + row * a.x.sums_stride + k / kSumBlock;
+  const int32_t* starts = a.x.starts + row * a.x.starts_stride + k / kSumBlock;
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r, x += a.x.stride, sums += a.x.sums_stride) {
-    __m512i acc = _mm512_set1_epi32(-8 * *sums);
+  for (int r = 0; r < R; ++r, x += a.x.stride, starts += a.x.starts_stride) {
+    __m512i acc = _mm512_set1_epi32(*starts);
 #pragma GCC unroll 8
     for (int j = 0; j < 8; ++j) acc = _mm512_dpbusd_epi32(acc, group.quads[j], quad_at(x + 4 * j));
     part[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), group.scale, part[r]);
@@ -157,7 +157,7 @@ void run_rows(const LinearArgs& a, int64_t first, int n) {
 
 // All rows over an expanded piece of P panels. The activation needs the whole sum.
 template <int P>
-void run_piece(const LinearArgs& a, const Int4Piece& piece, const int64_t* indices, bool first,
+void run_piece(const LinearArgs& a, const ExpandedPiece& piece, const int64_t* indices, bool first,
                bool last) {
   LinearArgs part = a;
   part.segments = piece.segments;
@@ -189,11 +189,12 @@ void run_piece(const LinearArgs& a, const Int4Piece& piece, const int64_t* indic
 }  // namespace
 
 void linear_int4_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
-  if (a.rows > kDirectInt4Rows) {
+  if (a.rows > kDirectRows) {
     for_each_pair(a, begin, end, [&]<int P>(const int64_t* panels) {
-      for_each_piece<P>(a, panels, [&](const Int4Piece& piece, bool first, bool last) {
-        run_piece<P>(a, piece, panels, first, last);
-      });
+      for_each_piece<ExpandInt4, P>(a, panels,
+                                    [&](const ExpandedPiece& piece, bool first, bool last) {
+                                      run_piece<P>(a, piece, panels, first, last);
+                                    });
     });
     return;
   }
@@ -205,7 +206,7 @@ void linear_int4_vnni(const LinearArgs& a, int64_t begin, int64_t end) {
   }
   for (int64_t i = begin; i < end; ++i) {
     const int64_t panel = panel_index(a, i);
-    tile_of<kDirectInt4Rows>(a.rows, 0, [&]<int R>(int row) { panel_rows<R>(a, row, panel); });
+    tile_of<kDirectRows>(a.rows, 0, [&]<int R>(int row) { panel_rows<R>(a, row, panel); });
   }
 }
 

@@ -22,6 +22,7 @@ namespace emulated {
 typedef int32_t I32 __attribute__((vector_size(64), may_alias));
 typedef uint32_t U32 __attribute__((vector_size(64), may_alias));
 typedef uint16_t U16 __attribute__((vector_size(64), may_alias));
+typedef int16_t I16 __attribute__((vector_size(64), may_alias));
 typedef uint8_t U8 __attribute__((vector_size(64), may_alias));
 typedef uint16_t H16 __attribute__((vector_size(32), may_alias));
 typedef int8_t B16 __attribute__((vector_size(16), may_alias));
@@ -217,6 +218,28 @@ inline __m512i _mm512_zextsi256_si512(__m256i a) {
 }
 
 // VNNI: sums of four products of unsigned and signed bytes.
+inline __m512i _mm512_slli_epi16(__m512i a, int count) {
+  return (__m512i)((emulated::U16)a << static_cast<uint16_t>(count));
+}
+inline __m512i _mm512_srai_epi16(__m512i a, int count) {
+  return (__m512i)((emulated::I16)a >> static_cast<int16_t>(count));
+}
+inline __m512i _mm512_xor_si512(__m512i a, __m512i b) { return a ^ b; }
+inline __m512i _mm512_mulhrs_epi16(__m512i a, __m512i b) {
+  emulated::I16 out;
+  for (int i = 0; i < 32; ++i) {
+    out[i] = static_cast<int16_t>((((emulated::I16)a)[i] * ((emulated::I16)b)[i] + 0x4000) >> 15);
+  }
+  return (__m512i)out;
+}
+inline __m512i _mm512_mask_blend_epi8(uint64_t mask, __m512i a, __m512i b) {
+  emulated::U8 out;
+  for (int i = 0; i < 64; ++i) out[i] = ((emulated::U8)(mask >> i & 1 ? b : a))[i];
+  return (__m512i)out;
+}
+inline __m512i _mm512_add_epi8(__m512i a, __m512i b) {
+  return (__m512i)((emulated::U8)a + (emulated::U8)b);
+}
 inline __m512i _mm512_dpbusd_epi32(__m512i sum, __m512i a, __m512i b) {
   auto out = (emulated::U32)sum;
   for (int i = 0; i < 64; ++i) {

@@ -1,13 +1,13 @@
-// y = x W + b for int4 panels on tiles, expanded to int8.
+// y = x W + b for int4 and int6 panels on tiles, expanded to int8.
 #include "kernels/x86/amx/quads.h"
-#include "kernels/x86/avx512/expand_int4.h"
+#include "kernels/x86/avx512/expand.h"
 #include "kernels/x86/dot_kernels.h"
 
 namespace sentinel {
 namespace {
 
 // All rows over the expanded piece; the first piece starts y, the last finishes it.
-void run_piece(const LinearArgs& a, const Int4Piece& piece, const int64_t* panels, int n_panels,
+void run_piece(const LinearArgs& a, const ExpandedPiece& piece, const int64_t* panels, int n_panels,
                bool first, bool last) {
   LinearArgs part = a;
   part.segments = piece.segments;
@@ -31,19 +31,32 @@ void run_piece(const LinearArgs& a, const Int4Piece& piece, const int64_t* panel
   }
 }
 
-}  // namespace
-
-void linear_int4_amx(const LinearArgs& a, int64_t begin, int64_t end) {
-  if (a.rows <= kDirectInt4Rows) {
-    linear_int4_vnni(a, begin, end);
-    return;
-  }
+template <typename Expand>
+void linear_expanded(const LinearArgs& a, int64_t begin, int64_t end) {
   const TileScope tiles;
   for_each_pair(a, begin, end, [&]<int P>(const int64_t* panels) {
-    for_each_piece<P>(a, panels, [&](const Int4Piece& piece, bool first, bool last) {
+    for_each_piece<Expand, P>(a, panels, [&](const ExpandedPiece& piece, bool first, bool last) {
       run_piece(a, piece, panels, P, first, last);
     });
   });
+}
+
+}  // namespace
+
+void linear_int6_amx(const LinearArgs& a, int64_t begin, int64_t end) {
+  if (a.rows <= kDirectRows) {
+    linear_int6_vnni(a, begin, end);
+  } else {
+    linear_expanded<ExpandInt6>(a, begin, end);
+  }
+}
+
+void linear_int4_amx(const LinearArgs& a, int64_t begin, int64_t end) {
+  if (a.rows <= kDirectRows) {
+    linear_int4_vnni(a, begin, end);
+  } else {
+    linear_expanded<ExpandInt4>(a, begin, end);
+  }
 }
 
 }  // namespace sentinel

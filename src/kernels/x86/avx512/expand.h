@@ -1,21 +1,24 @@
-// int4 panels for the products of int8: two panels at a time are expanded with one scale an output
-// (the step of that rounding is 1/127 of the row's largest weight, far below int4's own), a piece
-// of K after the other, and all rows run over the expanded piece while it is in L1 and L2.
+// Narrow panels for the products of int8: two panels at a time are expanded, a piece of K after the
+// other, and all rows run over the expanded piece while it is in L1 and L2. int6 weights stay what
+// they are; int4 ones get one scale an output (the step of that rounding is 1/127 of the row's
+// largest weight, far below int4's own).
 #pragma once
 
 #include "kernels/x86/avx512/vec16.h"
 //
 #include "kernels/generic/activation.h"
+#include "kernels/x86/avx512/int6_quad.h"
 
 namespace sentinel {
 namespace {
 
-constexpr int kDirectInt4Rows = 16;  // expanding costs as much: fewer use the nibbles directly
-constexpr int kPieceK = 1024;        // two panels of int8: 32 KiB
+constexpr int kDirectRows = 16;  // expanding costs as much: fewer use the panels directly
+constexpr int kPieceK = 1024;    // two panels of int8: 32 KiB
 static_assert(kPieceK % kQuantBlock == 0);
 
-struct Int4Piece {
-  // Groups of kSumBlock inputs of a segment: its weights start at weight_offset of the int4 panel.
+struct ExpandedPiece {
+  // Groups of kSumBlock inputs of a segment: its weights start at weight_offset of the narrow
+  // panel.
   struct Source {
     int64_t weight_offset;
     int first_group, groups;
@@ -29,7 +32,7 @@ struct Int4Piece {
 
 // What is left from (index, done) on of up to kPieceK inputs. They are whole blocks: the sums that
 // undo the weights' offset are those of a block.
-inline void take_segments(const LinearArgs& a, int& index, int& done, Int4Piece& piece) {
+inline void take_segments(const LinearArgs& a, int& index, int& done, ExpandedPiece& piece) {
   int total = 0, end = 0;
   piece.n = 0;
   for (; index < a.n_segments; ++index, done = 0) {
@@ -50,7 +53,7 @@ struct Int4Half {  // of a step of kInt4Step inputs
   const std::byte* step;
   int half;
 };
-inline Int4Half half_at(const std::byte* panel, const Int4Piece::Source& source, int index) {
+inline Int4Half half_at(const std::byte* panel, const ExpandedPiece::Source& source, int index) {
   const int group = source.first_group + index;
   return {panel + source.weight_offset + int64_t{group / 2} * kInt4StepBytes, group % 2};
 }
@@ -60,21 +63,20 @@ inline __m512 group_scale(const std::byte* step, int half) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(p));
 }
 
-// 16 columns x 4 inputs of nibbles (one per byte) times ratio, as bytes w + 128.
-inline __m512i expand_quad(__m512i nibbles, __m512 ratio) {
-  __m512i out = _mm512_setzero_si512();
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i q = _mm512_and_si512(_mm512_srli_epi32(nibbles, 8 * j), _mm512_set1_epi32(0xff));
-    const __m512 value = _mm512_cvtepi32_ps(_mm512_sub_epi32(q, _mm512_set1_epi32(8)));
-    const __m512i rounded =
-        _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(value, ratio)), _mm512_set1_epi32(128));
-    out = _mm512_or_si512(out, _mm512_slli_epi32(rounded, 8 * j));
-  }
-  return out;
+// 16 columns x 4 inputs of 16 (w + 8) in the upper four bits of each byte, the rest anything, times
+// `ratios` (two a column, in 1/2048), as bytes w + 128: VPMULHRSW is (a * b) / 2^15, rounded.
+inline __m512i expand_quad(__m512i upper, __m512i ratios) {
+  const __m512i kept = _mm512_xor_si512(_mm512_and_si512(upper, _mm512_set1_epi8(-16)),
+                                        _mm512_set1_epi8(-128));  // 16 w, signed
+  const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(kept, 8), 8);
+  const __m512i odd = _mm512_srai_epi16(kept, 8);
+  const __m512i low = _mm512_mulhrs_epi16(even, ratios), high = _mm512_mulhrs_epi16(odd, ratios);
+  const __m512i bytes =
+      _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaaULL, low, _mm512_slli_epi16(high, 8));
+  return _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
 }
 
-inline void expand_panel(const std::byte* panel, Int4Piece& piece, int p) {
+inline void expand_int4(const std::byte* panel, ExpandedPiece& piece, int p) {
   __m512 widest = _mm512_setzero_ps();
   for (int s = 0; s < piece.n; ++s) {
     for (int i = 0; i < piece.sources[s].groups; ++i) {
@@ -85,35 +87,58 @@ inline void expand_panel(const std::byte* panel, Int4Piece& piece, int p) {
   // A nibble reaches -8: the widest weight of a row is at most 8 * its widest group scale.
   const __m512 scale = _mm512_mul_ps(widest, _mm512_set1_ps(8.0F / 127));
   const __mmask16 used = _mm512_cmp_ps_mask(scale, _mm512_setzero_ps(), _CMP_GT_OQ);
-  const __m512 inverse = _mm512_maskz_div_ps(used, _mm512_set1_ps(1), scale);
+  const __m512 inverse = _mm512_maskz_div_ps(used, _mm512_set1_ps(2048), scale);
   _mm512_store_ps(piece.scales[p], scale);
-  const __m512i nibble = _mm512_set1_epi8(0x0f);
   for (int s = 0; s < piece.n; ++s) {
     std::byte* out = piece.weights[p] + piece.segments[s].weight_offset;
     for (int i = 0; i < piece.sources[s].groups; ++i) {
       const auto [step, half] = half_at(panel, piece.sources[s], i);
-      const __m512 ratio = _mm512_mul_ps(group_scale(step, half), inverse);
+      const __m512i ratio = _mm512_cvtps_epi32(_mm512_mul_ps(group_scale(step, half), inverse));
+      const __m512i ratios = _mm512_or_si512(_mm512_slli_epi32(ratio, 16),
+                                             _mm512_and_si512(ratio, _mm512_set1_epi32(0xffff)));
       for (int j = 0; j < 4; ++j, out += 128) {
         const __m512i both = _mm512_loadu_si512(step + 256 * half + 64 * j);
-        const __m512i high = _mm512_and_si512(_mm512_srli_epi16(both, 4), nibble);
-        _mm512_storeu_si512(out, expand_quad(_mm512_and_si512(both, nibble), ratio));
-        _mm512_storeu_si512(out + 64, expand_quad(high, ratio));
+        _mm512_storeu_si512(out, expand_quad(_mm512_slli_epi16(both, 4), ratios));
+        _mm512_storeu_si512(out + 64, expand_quad(both, ratios));
       }
     }
   }
 }
 
+struct ExpandInt4 {
+  static void panel(const LinearArgs& a, int64_t index, ExpandedPiece& piece, int p) {
+    expand_int4(a.weights + index * a.panel_stride, piece, p);
+  }
+};
+
+struct ExpandInt6 {
+  static void panel(const LinearArgs& a, int64_t index, ExpandedPiece& piece, int p) {
+    _mm512_store_ps(piece.scales[p], _mm512_loadu_ps(a.weight_scales + index * kPanel));
+    const __m512i zero_points = _mm512_set1_epi8(128 - 32);
+    for (int s = 0; s < piece.n; ++s) {
+      const ExpandedPiece::Source& source = piece.sources[s];
+      const std::byte* group = a.weights + index * a.panel_stride + source.weight_offset +
+                               int64_t{source.first_group} * kInt6GroupBytes;
+      std::byte* out = piece.weights[p] + piece.segments[s].weight_offset;
+      for (int i = 0; i < source.groups; ++i, group += kInt6GroupBytes) {
+#pragma GCC unroll 8
+        for (int quad = 0; quad < 8; ++quad, out += 64) {
+          _mm512_storeu_si512(out, _mm512_add_epi8(int6_quad(group, quad), zero_points));
+        }
+      }
+    }
+  }
+};
+
 // Calls run(piece, first, last) for every piece of K of P panels.
-template <int P, typename Run>
+template <typename Expand, int P, typename Run>
 inline void for_each_piece(const LinearArgs& a, const int64_t* panels, const Run& run) {
-  Int4Piece piece;
+  ExpandedPiece piece;
   int index = 0, done = 0;
   bool first = true, last = false;
   while (!last) {
     take_segments(a, index, done, piece);
-    for (int p = 0; p < P; ++p) {
-      expand_panel(a.weights + panels[p] * a.panel_stride, piece, p);
-    }
+    for (int p = 0; p < P; ++p) Expand::panel(a, panels[p], piece, p);
     last = index >= a.n_segments;
     run(piece, first, last);
     first = false;
