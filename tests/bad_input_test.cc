@@ -265,6 +265,10 @@ TEST(BadInput, AnOptionWithoutItsValueTakesNothingElse) {
   expect_refused({"prune", "--heads", "30", "--out=", "--dry_run"}, "usage", "--out: nothing");
   expect_refused({"prune", "--heads", "30", "--out", "--dry_run"}, "usage", "is an option");
   expect_refused({"diff", "", "x"}, "usage", "an empty name");
+  expect_refused({"bench", "-p", "1,,2"}, "usage", "-p: an empty item");
+  expect_refused({"bench", "--threads=1,"}, "usage", "--threads: an empty item");
+  expect_refused({"info", "-o", "-"}, "usage", "standard output");
+  EXPECT_FALSE(fs::exists("-"));
   EXPECT_FALSE(fs::exists("--dry_run"));
 }
 

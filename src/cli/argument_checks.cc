@@ -53,13 +53,23 @@ bool replaces(const fs::path& output, const fs::path& input) {
   return fs::equivalent(output, input, error);
 }
 
+// The value of a list, which the parser would read without its empty items.
+void check_list(const std::string& name, std::string_view value) {
+  if (!value.starts_with(',') && !value.ends_with(',') && value.find(",,") == value.npos) return;
+  throw usage_error("{}: an empty item in {}; give one, or leave the comma out", name,
+                    printable(value));
+}
+
 }  // namespace
 
 void check_paths(CLI::App& command) {
   for (CLI::Option* option : command.get_options()) {
     if (!is_path_type(option->get_type_name())) continue;
-    option->check([&command](const std::string& value) -> std::string {
+    option->check([&command, option](const std::string& value) -> std::string {
       if (value.empty()) return "an empty name; give one, or leave the option out";
+      if (value == "-" && is_one_of(*option, kOutputs)) {
+        return "- is no name for a file; results go to standard output without the option";
+      }
       const std::string name = value.substr(0, value.find('='));
       if (!value.starts_with("-") || !command.get_option_no_throw(name)) return "";
       return name + " is an option, not a name; give one, or write ./" + name;
@@ -76,10 +86,20 @@ void refuse_empty_values(const CLI::App& app, int argc, const char* const* argv)
   for (int i = 2; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--") return;
-    if (!argument.starts_with("--") || !argument.ends_with("=")) continue;
-    const std::string name(argument.substr(0, argument.find('=')));
-    if (name.size() + 1 != argument.size() || !command->get_option_no_throw(name)) continue;
-    throw usage_error("{}: nothing behind the =; give a value, or leave the option out", name);
+    if (!argument.starts_with("-")) continue;
+    const size_t equals = argument.find('=');
+    const std::string name(argument.substr(0, equals));
+    const CLI::Option* option = command->get_option_no_throw(name);
+    if (!option) continue;
+    if (argument.starts_with("--") && equals + 1 == argument.size()) {
+      throw usage_error("{}: nothing behind the =; give a value, or leave the option out", name);
+    }
+    if (option->get_delimiter() != ',') continue;
+    if (equals != argument.npos) {
+      check_list(name, argument.substr(equals + 1));
+    } else if (i + 1 < argc) {
+      check_list(name, argv[i + 1]);
+    }
   }
 }
 

@@ -10,7 +10,7 @@ namespace sentinel::cli {
 void check_paths(CLI::App& command);
 
 // Before parsing. Error (usage) for `--option=` with nothing behind it, for which the parser would
-// take the next argument.
+// take the next argument, and for empty items in lists, which it would leave out.
 void refuse_empty_values(const CLI::App& app, int argc, const char* const* argv);
 
 // After parsing. Error (usage) where a file to be written is also read, is one of a model that is

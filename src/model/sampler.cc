@@ -16,15 +16,16 @@ constexpr size_t kFirstNucleus = 64;  // candidates tried first for top-p withou
 
 void check(const SamplingOptions& o) {
   if (!(o.temperature >= 0 && o.temperature <= 1e6)) {
-    throw usage_error("temperature: {} is out of range; give 0 (greedy) or more", o.temperature);
+    throw usage_error("temperature: {} is out of range; give 0 (greedy) to 1000000", o.temperature);
   }
   if (o.top_k < 0) throw usage_error("top_k: {} is negative; give 0 for all", o.top_k);
   if (!(o.top_p > 0 && o.top_p <= 1)) {
     throw usage_error("top_p: {} is out of range; give a number above 0 and up to 1", o.top_p);
   }
   if (!(o.repetition_penalty > 0 && o.repetition_penalty <= 1e6)) {
-    throw usage_error("repetition_penalty: {} is out of range; give a number above 0 (1: none)",
-                      o.repetition_penalty);
+    throw usage_error(
+        "repetition_penalty: {} is out of range; give a number above 0 and up to 1000000 (1: none)",
+        o.repetition_penalty);
   }
 }
 

@@ -50,7 +50,7 @@ class LineParser {
       : name_(name), line_(line), words_(std::move(words)) {}
 
   ScriptEntry parse() const {
-    if (words_.size() < 4) fail(fmt::format("has {} words", words_.size()));
+    if (words_.size() < 4) fail("less than four words");
     ScriptEntry entry;
     entry.line = line_;
     entry.token = index(0, "token");
@@ -75,7 +75,7 @@ class LineParser {
     throw bad_input("{} line {}: {}; {}", name_, line_, what, kSyntax);
   }
   std::string_view last(size_t at) const {
-    if (words_.size() != at + 1) fail(fmt::format("has {} words", words_.size()));
+    if (words_.size() != at + 1) fail(fmt::format("{} words do not fit", words_.size()));
     return words_[at];
   }
   std::string_view value() const { return last(4); }

@@ -50,9 +50,8 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
   const auto window = static_cast<size_t>(options.window ? options.window : config.context_length);
   if (tokens < 2 * window && tokens < 4 * kMinWindow) {
     throw usage_error(
-        "the calibration text has {} tokens, at least {} are needed; give a longer "
-        "text",
-        tokens, 4 * kMinWindow);
+        "calibration: the text has {} tokens, at least {} are needed; give a longer one", tokens,
+        4 * kMinWindow);
   }
 }
 
