@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <span>
 
 namespace sentinel {
@@ -18,7 +19,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  bool holds(const std::byte* data) const { return data >= data_ && data < data_ + size_; }
+  bool holds(std::span<const std::byte> part) const {
+    const std::less_equal<> before;
+    return before(data_, part.data()) && before(part.data() + part.size(), data_ + size_);
+  }
   // Copies a part of bytes() from the file itself: its pages do not become resident. Error
   // (runtime) when they cannot be read any more.
   void read(std::span<const std::byte> part, std::byte* out) const;

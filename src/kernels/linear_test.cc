@@ -166,7 +166,7 @@ class Product {
       for (int col = 0; col < 16; ++col) {
         float high = 0;
         for (int i = 0; i < c_.k; ++i) high = std::max(high, std::fabs(rows[i * 16 + col]));
-        scales_[p * 16 + col] = high / (c_.type == WeightType::int6 ? -32 : 127);
+        scales_[p * 16 + col] = high / (c_.type == WeightType::int8 ? 127 : col % 2 ? -32 : 32);
       }
       const auto encode = kernels_.encode[static_cast<int>(c_.type)];
       std::byte* panel = weights_.data() + p * stride_;

@@ -115,8 +115,11 @@ struct KernelTable {
   void (*window[kWeightTypes])(const LinearArgs& args, int64_t begin, int64_t end);
   // By weight type: x to operand; null for f32, which is multiplied as it is.
   void (*prepare[kWeightTypes])(const PrepareArgs& args);
-  // By weight type: rows [k][16] of weights (k a multiple of 64, padded with 0) to the panel's
-  // bytes. column_scales [16]: int8 and int6 only. Null for f32, whose panels are the rows.
+  // out[c] = the entry of largest magnitude in column c of rows [k][16]; k >= 1.
+  void (*widest)(const float* rows, int64_t k, float* out);
+  // By weight type: rows [k][16] of weights (k a multiple of 64 for int4, of 32 else, padded with
+  // 0) to the panel's bytes. column_scales [16]: int8 and int6 only. Null for f32, whose panels are
+  // the rows.
   void (*encode[kWeightTypes])(const float* rows, int64_t k, const float* column_scales,
                                std::byte* panel);
   // By weight type (f32, bf16 or int8) of the cache's panels.
@@ -127,7 +130,7 @@ struct KernelTable {
   // scores[0..n) -> e^(scale * (s - max)), scores[n..n_padded) -> 0. n >= 1.
   SoftmaxSums (*softmax)(float* scores, int n, int n_padded, float scale);
   // By weight type, null where there is none: as linear, but stores rows [0, args.rows) of `out`,
-  // the inputs of a product of the same type, in place of args.y; block sums, but no sums of 32.
+  // the inputs of a product of the same type, in place of args.y; block sums, but no starts.
   // `begin` is a multiple of kInputPanels, and so is `end` unless it is the last panel; args.panels
   // is null, n_out the number of outputs, a multiple of 16, and the epilogue is not `add`. Zeros
   // fill the last 32 inputs.

@@ -24,7 +24,7 @@ void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspac
     args.panel_stride = layer.qkv.panel_stride;
     args.segments = &segment;
     args.n_segments = 1;
-    args.weight_scales = layer.qkv.scales + first_panel * kPanel;
+    args.weight_scales = layer.qkv.panel_scales(first_panel);
     args.x = to_operand(
         context.kernels, layer.qkv.type, inputs + int64_t{first} * context.weights.d_model_padded,
         context.weights.d_model_padded, rows, context.weights.d_model_padded, nullptr, -1,

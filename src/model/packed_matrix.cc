@@ -59,6 +59,12 @@ void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float
   if (columns < kPanel || k < n_in) std::memset(out, 0, sizeof(float) * n_in * kPanel);
   if (columns == 0 || k == 0) return;
   if (source.out_stride == 1) {
+    if (source.dtype == DType::f32 && columns == kPanel) {
+      for (int64_t i = 0; i < k; ++i) {
+        std::memcpy(out + i * kPanel, base + i * source.in_stride * size, sizeof(float) * kPanel);
+      }
+      return;
+    }
     for (int64_t i = 0; i < k; ++i) {
       load_elements(base + i * source.in_stride * size, source.dtype, 1, columns, out + i * kPanel);
     }
@@ -86,23 +92,13 @@ bool all_finite(const float* values, int64_t n) {
   return total == 0;
 }
 
-// scales[c]: what maps column c's entry of largest magnitude to 127 or -127, or at 6 bits to -32,
-// the widest number that they hold.
-void column_scales(WeightType type, const float* rows, int64_t k, float* scales) {
-  float high[kPanel] = {}, low[kPanel] = {};
-  for (int64_t i = 0; i < k; ++i) {
-    for (int c = 0; c < kPanel; ++c) {
-      high[c] = std::max(high[c], rows[i * kPanel + c]);
-      low[c] = std::min(low[c], rows[i * kPanel + c]);
-    }
-  }
+// What maps each column's entry of largest magnitude to 127 or -127, or at 6 bits to -32, the
+// widest number that they hold.
+void column_scales(const KernelTable& kernels, WeightType type, const float* rows, int64_t k,
+                   float* scales) {
+  kernels.widest(rows, k, scales);
   for (int c = 0; c < kPanel; ++c) {
-    const bool negative = -low[c] > high[c];
-    if (type == WeightType::int6) {
-      scales[c] = (negative ? low[c] : high[c]) / -32;
-    } else {
-      scales[c] = (negative ? -low[c] : high[c]) / 127;
-    }
+    scales[c] = type == WeightType::int6 ? scales[c] / -32 : std::fabs(scales[c]) / 127;
   }
 }
 
@@ -123,7 +119,9 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
     if (!all_finite(rows, task.n_in * kPanel)) return task.sources[s];
     std::memset(rows + task.n_in * kPanel, 0, sizeof(float) * (task.k - task.n_in) * kPanel);
   }
-  if (has_column_scales(task.type)) column_scales(task.type, scratch, n * task.k, task.scales);
+  if (has_column_scales(task.type)) {
+    column_scales(kernels, task.type, scratch, n * task.k, task.scales);
+  }
   const auto encode = kernels.encode[static_cast<int>(task.type)];
   for (int64_t s = 0; s < n; ++s) {
     std::byte* panel = task.destination + s * task.destination_stride;

@@ -29,7 +29,7 @@ constexpr int64_t kOverread = 31;  // rows that kernels may read behind an opera
 struct PackedMatrix {
   WeightType type = WeightType::f32;
   std::byte* data = nullptr;
-  float* scales = nullptr;  // int8, int6: [panels * 16]
+  float* scales = nullptr;  // int8, int6: [panels * 16]; otherwise null
   int64_t panels = 0;
   int64_t k = 0;             // padded
   int64_t panel_stride = 0;  // bytes
@@ -37,6 +37,7 @@ struct PackedMatrix {
   int64_t bytes() const { return panels * panel_stride; }
   int64_t scale_bytes() const { return has_column_scales(type) ? panels * kPanel * 4 : 0; }
   std::byte* panel(int64_t p) const { return data + p * panel_stride; }
+  float* panel_scales(int64_t p) const { return scales ? scales + p * kPanel : nullptr; }
 };
 
 // Lays out a matrix of n_out x n_in; data and scales are set by whoever places it.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <memory>
+#include <deque>
+
+#include "model/staging.h"
 
 namespace sentinel {
 namespace {
@@ -18,7 +20,8 @@ class Packer {
         config_(checkpoint.config()),
         view_(checkpoint.view()),
         body_(body),
-        lm_head_(lm_head) {
+        lm_head_(lm_head),
+        staging_(checkpoint) {
     weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kHeadUnit));
     weights_.d_model_padded = static_cast<int>(round_up(config_.d_model, kPanel));
     for (int l = 0; l < config_.n_layers; ++l) shape_layer(l, removed);
@@ -27,24 +30,30 @@ class Packer {
     weights_.lm_head = packed_shape(lm_head_, config_.vocab_size, config_.d_model);
   }
 
-  // Layer by layer, so that the mapped pages of a packed layer can leave memory at once.
+  // Matrix by matrix, so that little of the file is in memory at a time.
   PackedWeights run(const KernelTable& kernels, ThreadPool& pool) {
     place();
-    for (int l = 0; l < config_.n_layers; ++l) {
-      tasks_.clear();
-      sources_.clear();
-      list_layer(l);
+    const auto pack = [&] {
       pack_tasks(kernels, pool);
       checkpoint_.release_pages();
+    };
+    for (int l = 0; l < config_.n_layers; ++l) {
+      const PackedLayer& layer = weights_.layers[l];
+      add_qkv(l);
+      pack();
+      add_o(l);
+      pack();
+      add_tasks({view_.layers[l].up}, layer.up, 0, layer.up.panels, config_.d_model);
+      pack();
+      add_tasks({view_.layers[l].down}, layer.down, 0, layer.down.panels, layer.ffn_padded);
+      pack();
     }
     constexpr int64_t kHeadPanels = 128;  // 6 MB of GPT-2 small's f32
     for (int64_t p = 0; p < weights_.lm_head.panels; p += kHeadPanels) {
-      tasks_.clear();
-      sources_.clear();
-      add_tasks({&view_.lm_head}, weights_.lm_head, p,
-                std::min(kHeadPanels, weights_.lm_head.panels - p), p * kPanel, config_.d_model);
-      pack_tasks(kernels, pool);
-      checkpoint_.release_pages();
+      const int64_t panels = std::min(kHeadPanels, weights_.lm_head.panels - p);
+      add_tasks({rows(view_.lm_head, p * kPanel, panels * kPanel)}, weights_.lm_head, p, panels,
+                config_.d_model);
+      pack();
     }
     return std::move(weights_);
   }
@@ -90,7 +99,16 @@ class Packer {
     weights_.layers.push_back(std::move(layer));
   }
 
+  // Outputs [begin, begin + n) of a matrix, as far as it has them.
+  static MatrixView rows(MatrixView view, int64_t begin, int64_t n) {
+    view.data += begin * view.out_stride * static_cast<int64_t>(size_of(view.dtype));
+    view.n_out = std::min(n, view.n_out - begin);
+    return view;
+  }
+
+  // Does and forgets what add_tasks() has listed.
   void pack_tasks(const KernelTable& kernels, ThreadPool& pool) {
+    staging_.stage(views_, pool);
     std::atomic<size_t> next{0};
     std::atomic<const MatrixView*> broken{nullptr};
     int64_t scratch_size = 0;
@@ -106,6 +124,9 @@ class Packer {
       }
     });
     if (broken.load()) throw checkpoint_.not_finite(broken.load()->name);
+    tasks_.clear();
+    sources_.clear();
+    views_.clear();
   }
 
   // The order in memory is the order in which a decode step reads.
@@ -129,44 +150,45 @@ class Packer {
     for (const auto& [matrix, bytes] : order) {
       matrix->data = next;
       next += round_up(bytes, kAlign);
-      matrix->scales = reinterpret_cast<float*>(next);
+      if (has_column_scales(matrix->type)) matrix->scales = reinterpret_cast<float*>(next);
       next += round_up(matrix->scale_bytes(), kAlign);
     }
   }
 
-  // Panels [first, first + count) of `matrix` from outputs [out_begin, ...) of the sources.
-  void add_tasks(std::vector<const MatrixView*> sources, const PackedMatrix& matrix, int64_t first,
-                 int64_t count, int64_t out_begin, int64_t n_in, int64_t source_stride = 0) {
-    sources_.push_back(std::make_unique<std::vector<const MatrixView*>>(std::move(sources)));
+  // Panels [first, first + count) of `matrix` from the first outputs of the sources.
+  void add_tasks(const std::vector<MatrixView>& sources, const PackedMatrix& matrix, int64_t first,
+                 int64_t count, int64_t n_in, int64_t source_stride = 0) {
+    std::vector<const MatrixView*>& list = sources_.emplace_back();
+    for (const MatrixView& view : sources) list.push_back(&views_.emplace_back(view));
     for (int64_t p = 0; p < count; ++p) {
-      tasks_.push_back({*sources_.back(), out_begin + p * kPanel, n_in, matrix.type, matrix.k,
-                        matrix.panel(first + p), source_stride,
-                        matrix.scales + (first + p) * kPanel});
+      tasks_.push_back({list, p * kPanel, n_in, matrix.type, matrix.k, matrix.panel(first + p),
+                        source_stride, matrix.panel_scales(first + p)});
     }
   }
 
-  void list_layer(int l) {
+  void add_qkv(int l) {
     const PackedLayer& layer = weights_.layers[l];
-    const LayerView& view = view_.layers[l];
     const int head_panels = weights_.head_dim_padded / kPanel;
-    std::vector<const MatrixView*> o_sources;
     for (size_t h = 0; h < layer.slot_of_head.size(); ++h) {
       const int slot = layer.slot_of_head[h];
       if (slot < 0) continue;
-      const HeadView& head = view.heads[h];
+      const HeadView& head = view_.layers[l].heads[h];
       int64_t panel = int64_t{slot} * 3 * head_panels;
       for (const MatrixView* m : {&head.q, &head.k, &head.v}) {
-        add_tasks({m}, layer.qkv, panel, head_panels, 0, config_.d_model);
+        add_tasks({*m}, layer.qkv, panel, head_panels, config_.d_model);
         panel += head_panels;
       }
-      o_sources.push_back(&head.o);
     }
-    if (!o_sources.empty()) {
-      add_tasks(o_sources, layer.o, 0, layer.o.panels, 0, weights_.head_dim_padded,
-                layer.o_block_bytes);
+  }
+
+  void add_o(int l) {
+    const PackedLayer& layer = weights_.layers[l];
+    std::vector<MatrixView> heads;
+    for (size_t h = 0; h < layer.slot_of_head.size(); ++h) {
+      if (layer.slot_of_head[h] >= 0) heads.push_back(view_.layers[l].heads[h].o);
     }
-    add_tasks({&view.up}, layer.up, 0, layer.up.panels, 0, config_.d_model);
-    add_tasks({&view.down}, layer.down, 0, layer.down.panels, 0, layer.ffn_padded);
+    if (heads.empty()) return;
+    add_tasks(heads, layer.o, 0, layer.o.panels, weights_.head_dim_padded, layer.o_block_bytes);
   }
 
   const Checkpoint& checkpoint_;
@@ -174,8 +196,10 @@ class Packer {
   const ModelView& view_;
   WeightType body_, lm_head_;
   PackedWeights weights_;
+  Staging staging_;
   std::vector<PanelTask> tasks_;
-  std::vector<std::unique_ptr<std::vector<const MatrixView*>>> sources_;  // what tasks_ point to
+  std::deque<std::vector<const MatrixView*>> sources_;  // what tasks_ point to
+  std::deque<MatrixView> views_;                        // what sources_ point to
 };
 
 }  // namespace

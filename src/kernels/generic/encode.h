@@ -16,9 +16,25 @@ inline Vec16 clamped(Vec16 x, float low, float high) {
   return min(max(x, Vec16::set1(low)), Vec16::set1(high));
 }
 
+// 1 / scale, of a scale of 0: 0.
+inline Vec16 inverse_of(Vec16 scale) {
+  const Vec16 zero = Vec16::zero();
+  return where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+}
+
+inline Vec16 widest_of(const float* rows, int64_t k) {
+  Vec16 widest = Vec16::zero();
+  for (int64_t i = 0; i < k; ++i) {
+    const Vec16 x = Vec16::load(rows + i * kPanel);
+    widest = where_less(abs(widest), abs(x), x, widest);
+  }
+  return widest;
+}
+
+void widest(const float* rows, int64_t k, float* out) { widest_of(rows, k).store(out); }
+
 void encode_int8(const float* rows, int64_t k, const float* column_scales, std::byte* panel) {
-  const Vec16 zero = Vec16::zero(), scale = Vec16::load(column_scales);
-  const Vec16 inverse = where_less(zero, scale, Vec16::set1(1) / scale, zero);
+  const Vec16 inverse = inverse_of(Vec16::load(column_scales));
   for (int64_t i = 0; i < k; i += 4, panel += 64) {
     Vec16 quad[4];
     for (int j = 0; j < 4; ++j) {
@@ -32,8 +48,7 @@ void encode_int8(const float* rows, int64_t k, const float* column_scales, std::
 // Of each 32 inputs: 4 rows with the lower four bits of two quads, 2 rows with the upper two of
 // four.
 void encode_int6(const float* rows, int64_t k, const float* column_scales, std::byte* panel) {
-  const Vec16 zero = Vec16::zero(), scale = Vec16::load(column_scales);
-  const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+  const Vec16 zero = Vec16::zero(), inverse = inverse_of(Vec16::load(column_scales));
   for (int64_t i = 0; i < k; i += kInt6Group, panel += kInt6GroupBytes) {
     for (int half = 0; half < 2; ++half) {
       Vec16 upper[4] = {zero, zero, zero, zero};
@@ -60,18 +75,13 @@ inline Vec16 int4_of(Vec16 x, Vec16 inverse) { return clamped(round_nearest(x * 
 // The scale of one group of 32 that leaves the smallest squared error, of a few candidates that map
 // the entry of largest magnitude to between -6 and -9 (-8 is the widest value a nibble holds).
 inline Vec16 best_int4_scale(const float* rows) {
-  const Vec16 zero = Vec16::zero();
-  Vec16 widest = zero;
-  for (int i = 0; i < kSumBlock; ++i) {
-    const Vec16 x = Vec16::load(rows + i * kPanel);
-    widest = where_less(abs(widest), abs(x), x, widest);
-  }
+  const Vec16 zero = Vec16::zero(), widest = widest_of(rows, kSumBlock);
   Vec16 best = zero, best_error = Vec16::set1(3.0e38F);
   for (float target = -6.0F; target >= -9.0F; target -= 0.5F) {
     alignas(32) unsigned short half[16];
     store_f16(widest * Vec16::set1(1 / target), half);
     const Vec16 scale = load_f16(half);
-    const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+    const Vec16 inverse = inverse_of(scale);
     Vec16 error = zero;
     for (int i = 0; i < kSumBlock; ++i) {
       const Vec16 x = Vec16::load(rows + i * kPanel);
@@ -85,13 +95,12 @@ inline Vec16 best_int4_scale(const float* rows) {
 }
 
 void encode_int4(const float* rows, int64_t k, const float*, std::byte* panel) {
-  const Vec16 zero = Vec16::zero();
   for (int64_t step = 0; step < k; step += kInt4Step, panel += kInt4StepBytes) {
     for (int g = 0; g < 2; ++g) {
       const float* group = rows + (step + 32 * g) * kPanel;
       const Vec16 scale = best_int4_scale(group);
       store_f16(scale, panel + 512 + 32 * g);
-      const Vec16 inverse = where_less(zero, abs(scale), Vec16::set1(1) / scale, zero);
+      const Vec16 inverse = inverse_of(scale);
       for (int j = 0; j < 4; ++j) {
         Vec16 quad[4];
         for (int e = 0; e < 4; ++e) {

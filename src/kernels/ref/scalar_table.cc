@@ -20,6 +20,7 @@ const KernelTable& scalar_kernels() {
       {window_float<F32Weights>, linear_low<Bf16Panel>, linear_low<Int8Panel>,
        linear_low<Int6Panel>, linear_low<Int4Panel>},
       {nullptr, prepare_bf16<false>, prepare_int8<false>, prepare_int8<false>, prepare_int8<true>},
+      widest,
       {nullptr, encode_bf16, encode_int8, encode_int6, encode_int4},
       {append_f32, append_bf16, append_int8},
       layer_norm,

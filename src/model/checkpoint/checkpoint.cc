@@ -44,25 +44,20 @@ class MappedCheckpoint : public Checkpoint {
   void release_pages() const override {
     for (const auto& file : files_) file.release(file.bytes());
   }
-  void read_row(const MatrixView& matrix, int64_t row, float* out) const override {
-    const auto element = static_cast<int64_t>(size_of(matrix.dtype));
-    const std::byte* begin = matrix.data + row * matrix.out_stride * element;
-    const auto file =
-        std::find_if(files_.begin(), files_.end(), [&](const auto& f) { return f.holds(begin); });
-    if (file == files_.end() || matrix.in_stride != 1) {
-      Checkpoint::read_row(matrix, row, out);
-      return;
-    }
-    std::array<std::byte, 4096> buffer;
-    const int64_t most = std::ssize(buffer) / element;
-    for (int64_t i = 0; i < matrix.n_in; i += most) {
-      const int64_t n = std::min(most, matrix.n_in - i);
-      file->read({begin + i * element, static_cast<size_t>(n * element)}, buffer.data());
-      load_elements(buffer.data(), matrix.dtype, 1, n, out + i);
-    }
+  bool in_a_file(std::span<const std::byte> stored) const override {
+    return file_of(stored) != nullptr;
+  }
+  void read(std::span<const std::byte> stored, std::byte* out) const override {
+    file_of(stored)->read(stored, out);
   }
 
  private:
+  const MappedFile* file_of(std::span<const std::byte> stored) const {
+    const auto file = std::find_if(files_.begin(), files_.end(),
+                                   [&](const MappedFile& f) { return f.holds(stored); });
+    return file == files_.end() ? nullptr : &*file;
+  }
+
   void map_weights(TensorTable& table) {
     ShardIndex index;
     if (!location_.index.empty()) index = ShardIndex::read(location_.index);
@@ -85,8 +80,26 @@ class MappedCheckpoint : public Checkpoint {
 
 }  // namespace
 
+bool Checkpoint::in_a_file(std::span<const std::byte>) const { return false; }
+
+void Checkpoint::read(std::span<const std::byte> stored, std::byte* out) const {
+  std::copy(stored.begin(), stored.end(), out);
+}
+
 void Checkpoint::read_row(const MatrixView& matrix, int64_t row, float* out) const {
-  load_row(matrix, row, out);
+  const auto element = static_cast<int64_t>(size_of(matrix.dtype));
+  const std::byte* begin = matrix.data + row * matrix.out_stride * element;
+  if (matrix.in_stride != 1 || !in_a_file({begin, static_cast<size_t>(matrix.n_in * element)})) {
+    load_row(matrix, row, out);
+    return;
+  }
+  std::array<std::byte, 4096> buffer;
+  const int64_t most = std::ssize(buffer) / element;
+  for (int64_t i = 0; i < matrix.n_in; i += most) {
+    const int64_t n = std::min(most, matrix.n_in - i);
+    read({begin + i * element, static_cast<size_t>(n * element)}, buffer.data());
+    load_elements(buffer.data(), matrix.dtype, 1, n, out + i);
+  }
 }
 
 Error Checkpoint::not_finite(const std::string& tensor) const {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,13 @@ class Checkpoint {
   virtual int64_t parameter_count() const = 0;                       // tied lm_head counted once
   virtual const std::string& origin() const = 0;  // "folder X" or "hub cache: name -> X"
 
-  // Row `row` [n_in] of a matrix of view(), as floats. Where it lies in a file it is read from
-  // there: a fault of its mapping takes longer, and leaves 64 KB around it in resident memory.
+  // Whether these bytes of tensors lie in a file, so that read() can copy them from there: a fault
+  // of its mapping takes longer, and leaves 64 KB around it in resident memory.
+  virtual bool in_a_file(std::span<const std::byte> stored) const;
   // Error (runtime) when the file has been cut short meanwhile.
-  virtual void read_row(const MatrixView& matrix, int64_t row, float* out) const;
+  virtual void read(std::span<const std::byte> stored, std::byte* out) const;
+  // Row `row` [n_in] of a matrix of view(), as floats; from its file, if it lies in one.
+  void read_row(const MatrixView& matrix, int64_t row, float* out) const;
   // Lets these tensors' pages leave resident memory (they stay in the page cache).
   virtual void release_pages() const = 0;
 

@@ -122,8 +122,11 @@ class EditedCheckpoint : public Checkpoint {
   int64_t parameter_count() const override { return parameter_count_; }
   const std::string& origin() const override { return origin_; }
   void release_pages() const override { model_->base->release_pages(); }
-  void read_row(const MatrixView& matrix, int64_t row, float* out) const override {
-    model_->base->read_row(matrix, row, out);
+  bool in_a_file(std::span<const std::byte> stored) const override {
+    return model_->base->in_a_file(stored);
+  }
+  void read(std::span<const std::byte> stored, std::byte* out) const override {
+    model_->base->read(stored, out);
   }
 
  private:

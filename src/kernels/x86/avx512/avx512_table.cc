@@ -20,6 +20,7 @@ const KernelTable& avx512_kernels() {
       {window_float<F32Weights>, window_float<Bf16Weights>, linear_int8_words, linear_int6_bytes,
        linear_int4_bytes},
       {nullptr, prepare_bf16<true>, prepare_int8_words, prepare_int8<false>, prepare_int8<true>},
+      widest,
       {nullptr, encode_bf16, encode_int8, encode_int6, encode_int4},
       {append_f32, append_bf16, append_int8},
       layer_norm,
