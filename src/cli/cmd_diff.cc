@@ -26,8 +26,8 @@ void print_diff(const CheckpointDiff& diff) {
   } else {
     fmt::print(
         "relative change |B - A| / |A|: token embedding {:.4g}, position embedding {:.4g}, "
-        "final norm {:.4g}\n",
-        diff.token_embedding, diff.position_embedding, diff.final_norm);
+        "final norm {:.4g}, lm_head {:.4g}\n",
+        diff.token_embedding, diff.position_embedding, diff.final_norm, diff.lm_head);
     std::vector<std::vector<std::string>> rows = {
         {"layer", "heads", "ffn", "qkv", "o", "up", "down", "biases", "norms"}};
     for (size_t l = 0; l < diff.layers.size(); ++l) {

@@ -118,7 +118,8 @@ void check_comparable(const ModelConfig& a, const ModelConfig& b) {
 }
 
 bool nothing_moved(const CheckpointDiff& d) {
-  bool same = d.token_embedding == 0 && d.position_embedding == 0 && d.final_norm == 0;
+  bool same =
+      d.token_embedding == 0 && d.position_embedding == 0 && d.final_norm == 0 && d.lm_head == 0;
   for (const LayerDiff& l : d.layers) {
     same = same && l.heads_a == l.heads_b && l.ffn_a == l.ffn_b && l.qkv == 0 && l.o == 0 &&
            l.up == 0 && l.down == 0 && l.biases == 0 && l.norms == 0;
@@ -142,6 +143,7 @@ CheckpointDiff diff_checkpoints(const Checkpoint& a, const Checkpoint& b) {
   norm.add(x.final_norm_weight, y.final_norm_weight);
   norm.add(x.final_norm_bias, y.final_norm_bias);
   diff.final_norm = norm.relative();
+  diff.lm_head = relative(x.lm_head, y.lm_head);
   for (int l = 0; l < a.config().n_layers; ++l) {
     diff.layers.push_back(
         diff_layer(a.config().layers[l], x.layers[l], b.config().layers[l], y.layers[l]));
@@ -177,6 +179,7 @@ json to_json(const CheckpointDiff& diff) {
           {"token_embedding", diff.token_embedding},
           {"position_embedding", diff.position_embedding},
           {"final_norm", diff.final_norm},
+          {"lm_head", diff.lm_head},
           {"config", diff.config},
           {"layers", std::move(layers)}};
 }

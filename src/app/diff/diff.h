@@ -20,7 +20,8 @@ struct LayerDiff {
 struct CheckpointDiff {
   std::string origin_a, origin_b;
   int64_t parameters_a = 0, parameters_b = 0;
-  double token_embedding = 0, position_embedding = 0, final_norm = 0;
+  // The output matrix is the token embedding where the two are tied.
+  double token_embedding = 0, position_embedding = 0, final_norm = 0, lm_head = 0;
   std::vector<LayerDiff> layers;
   std::vector<std::string> config;  // "key: a -> b" of configuration keys that differ
   bool identical = false;           // same shapes and every weight equal
