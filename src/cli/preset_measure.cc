@@ -4,6 +4,7 @@
 
 #include "app/profile/generation_timer.h"
 #include "base/error.h"
+#include "base/statistics.h"
 
 namespace sentinel::cli {
 namespace {
@@ -51,10 +52,7 @@ double decode_tokens_per_second(Model& model, const EvalText& text,
   GenerationWork work;
   work.prompts = {{text.tokens.begin(), text.tokens.begin() + prompt}};
   work.generated_tokens = std::min(kNewTokens, context / 2);
-  std::vector<double> steps = time_generation(model, work, cancel).steps;
-  const auto middle = steps.begin() + std::ssize(steps) / 2;
-  std::nth_element(steps.begin(), middle, steps.end());
-  return 1 / *middle;
+  return 1 / median(time_generation(model, work, cancel).steps);
 }
 
 }  // namespace sentinel::cli

@@ -4,11 +4,11 @@
 #include <optional>
 #include <utility>
 
-#include "app/bench/statistics.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory_meter.h"
 #include "base/rng.h"
+#include "base/statistics.h"
 #include "kernels/probe.h"
 
 namespace sentinel {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <string>
 
-#include "app/bench/statistics.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -13,17 +12,6 @@ namespace {
 
 std::shared_ptr<const Checkpoint> mini() {
   return Checkpoint::open(std::string(SENTINEL_SOURCE_DIR) + "/models/sentinel-mini");
-}
-
-TEST(Statistics, KnownValues) {
-  const std::vector<double> values = {4, 1, 3, 2};
-  EXPECT_DOUBLE_EQ(mean(values), 2.5);
-  EXPECT_DOUBLE_EQ(median(values), 2.5);
-  EXPECT_DOUBLE_EQ(percentile(values, 1), 4);
-  EXPECT_DOUBLE_EQ(percentile(values, 0), 1);
-  EXPECT_NEAR(sample_stddev(values), 1.2909944, 1e-6);
-  EXPECT_EQ(median({}), 0);
-  EXPECT_EQ(sample_stddev({1}), 0);
 }
 
 TEST(Bench, ComparesTrackingAndRemovalInOneRun) {

@@ -5,15 +5,17 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
 
 void check_model(const ModelInfo& info, const Controller& controller) {
-  if (info.level == 3) {
+  if (level_preset(info.level).closing_is_final) {
     throw usage_error(
-        "controller: level 3 gives closed heads' memory back, so they could not be opened again; "
-        "use level 1 or 2");
+        "controller: level {} gives closed heads' memory back, so they could not be opened again; "
+        "use level 1 or 2",
+        info.level);
   }
   if (info.level == 0 && controller.holds_speed()) {
     throw usage_error("controller: level 0 computes closed heads too; use level 1 or 2");
@@ -28,10 +30,9 @@ void check_model(const ModelInfo& info, const Controller& controller) {
   }
 }
 
-double median_tokens_per_second(std::vector<int64_t> ns) {
-  const auto middle = ns.begin() + static_cast<std::ptrdiff_t>(ns.size() / 2);
-  std::nth_element(ns.begin(), middle, ns.end());
-  return *middle > 0 ? 1e9 / static_cast<double>(*middle) : 0;
+double median_tokens_per_second(const std::vector<int64_t>& ns) {
+  const double middle = median({ns.begin(), ns.end()});
+  return middle > 0 ? 1e9 / middle : 0;
 }
 
 HeadImportance mean_contributions(const HeadTable& heads) {

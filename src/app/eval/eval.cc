@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -85,15 +86,9 @@ class Scorer {
   }
 
   Divergence divergence() const {
-    std::vector<float> sorted = kl_;
-    std::sort(sorted.begin(), sorted.end());
-    // Nearest rank: the smallest value that at least the share q does not exceed.
-    const auto percentile = [&](double q) {
-      const auto rank = static_cast<size_t>(std::ceil(q * static_cast<double>(sorted.size())));
-      return static_cast<double>(sorted[std::max<size_t>(rank, 1) - 1]);
-    };
+    const std::vector<double> kl(kl_.begin(), kl_.end());
     const auto n = static_cast<double>(scored_);
-    return {kl_sum_ / n, percentile(0.5), percentile(0.99), static_cast<double>(agreements_) / n,
+    return {kl_sum_ / n, median(kl), percentile(kl, 0.99), static_cast<double>(agreements_) / n,
             std::exp(base_nll_ / n)};
   }
 

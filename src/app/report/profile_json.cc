@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "app/report/operations_json.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -25,7 +26,7 @@ json to_json(const Percentiles& p) {
 }
 
 json to_json(const LoadResult& load) {
-  return {{"load_time", number(median_of(load.load_times))},
+  return {{"load_time", number(median(load.load_times))},
           {"load_times", load.load_times},
           {"memory_usage", load.memory_bytes},
           {"parameter_count", load.parameter_count}};
@@ -78,7 +79,7 @@ json aa_test(const ProfileResult& result) {
             {"decode_tokens_per_second",
              difference(decode_tokens_per_second(a), decode_tokens_per_second(b))},
             {"first_token_time",
-             difference(median_of(a.first_token_times), median_of(b.first_token_times))}}}};
+             difference(median(a.first_token_times), median(b.first_token_times))}}}};
 }
 
 // The first ones are enough for a distribution; a long run would fill the file with them.
@@ -98,12 +99,12 @@ json speed_interval(const RunResult& run) {
 void add_timing(json& out, const RunResult& run) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
-  out["median_generation_time"] = number(median_of(run.generation_times));
+  out["median_generation_time"] = number(median(run.generation_times));
   out["tokens_per_second"] = number(tokens_per_second(run));
   out["noise_percent"] = number(noise_percent(run));
   out["tokens_per_second_interval"] = speed_interval(run);
   out["outliers"] = outliers(run);
-  out["first_token_time"] = number(median_of(run.first_token_times));
+  out["first_token_time"] = number(median(run.first_token_times));
   out["first_token_times"] = run.first_token_times;
   out["prefill_times"] = run.prefill_times;
   out["decode_times"] = run.decode_times;
@@ -227,7 +228,7 @@ json levels_section(const ProfileResult& result) {
     entry["memory_usage"] = {{"cpu", {{"percent", nullptr}, {"rss_mb", number(run.peak_rss_mb)}}}};
     comparison[std::to_string(level)] = {
         {"tokens_per_second", number(tokens_per_second(run))},
-        {"first_token_latency", number(median_of(run.first_token_times))}};
+        {"first_token_latency", number(median(run.first_token_times))}};
     if (const auto promise = level_promise(result, level)) {
       comparison[std::to_string(level)]["perplexity_over_level_0_percent"] =
           number(promise->growth_percent);

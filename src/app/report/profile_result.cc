@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/statistics.h"
 #include "model/model.h"
 
 namespace sentinel {
@@ -16,20 +17,20 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 int median_tokens(const RunResult& run) {
   if (run.tokens_generated.empty()) return 0;
   std::vector<double> counts(run.tokens_generated.begin(), run.tokens_generated.end());
-  return static_cast<int>(median_of(counts));
+  return static_cast<int>(median(counts));
 }
 
 double rate(double amount, const std::vector<double>& times) {
-  const double time = median_of(times);
+  const double time = median(times);
   return time > 0 ? amount / time : kNaN;
 }
 
 // Median absolute deviation.
 double mad(const std::vector<double>& values) {
-  const double middle = median_of(values);
+  const double middle = median(values);
   std::vector<double> deviations;
   for (const double value : values) deviations.push_back(std::abs(value - middle));
-  return median_of(deviations);
+  return median(deviations);
 }
 
 // 1.4826 MAD estimates sigma of many normal values; of few it is too small on average (factors:
@@ -57,7 +58,7 @@ double interval_factor(size_t n) {
 double pooled_sigma(const ProfileResult& result, size_t n) {
   std::vector<double> deviations;
   const auto add = [&](const RunResult& run) {
-    const double middle = median_of(run.generation_times);
+    const double middle = median(run.generation_times);
     for (const double time : run.generation_times) {
       deviations.push_back(std::abs(time / middle - 1));
     }
@@ -66,7 +67,7 @@ double pooled_sigma(const ProfileResult& result, size_t n) {
     for (const auto& [key, run] : *runs) add(run);
   }
   if (result.aa_second) add(*result.aa_second);
-  return small_sample_factor(n) * 1.4826 * median_of(deviations);
+  return small_sample_factor(n) * 1.4826 * median(deviations);
 }
 
 // As noise_percent. The spread of a few generations says little of one cell; interleaved cells of
@@ -78,7 +79,7 @@ double moderated_noise_percent(const ProfileResult& result, const RunResult& run
   constexpr double kPrior = 4, kBursts = 1.35;
   const auto n = static_cast<double>(run.generation_times.size());
   const double all = pooled_sigma(result, run.generation_times.size());
-  const double own = robust_sigma(run.generation_times) / median_of(run.generation_times);
+  const double own = robust_sigma(run.generation_times) / median(run.generation_times);
   const double freedom = kPrior + n - 1;
   const double sigma = std::sqrt((kPrior * all * all + (n - 1) * own * own) / freedom);
   const double t = 1.96 + 2.9 / freedom;  // Student's, 97.5 %, within 2 % from 4 degrees on
@@ -86,20 +87,6 @@ double moderated_noise_percent(const ProfileResult& result, const RunResult& run
 }
 
 }  // namespace
-
-double median_of(std::vector<double> values) {
-  if (values.empty()) return kNaN;
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-double percentile_of(std::vector<double> values, double fraction) {
-  if (values.empty()) return kNaN;
-  std::sort(values.begin(), values.end());
-  const auto rank = std::ceil(fraction * static_cast<double>(values.size()));
-  return values[static_cast<size_t>(std::clamp(rank, 1.0, static_cast<double>(values.size()))) - 1];
-}
 
 double tokens_per_second(const RunResult& run) {
   return rate(static_cast<double>(median_tokens(run)) * run.batch_size, run.generation_times);
@@ -120,8 +107,8 @@ double bandwidth_fraction(const RunResult& run) {
 }
 
 Percentiles step_ms(const RunResult& run) {
-  return {percentile_of(run.step_times, 0.5) * 1e3, percentile_of(run.step_times, 0.9) * 1e3,
-          percentile_of(run.step_times, 0.99) * 1e3};
+  return {percentile(run.step_times, 0.5) * 1e3, percentile(run.step_times, 0.9) * 1e3,
+          percentile(run.step_times, 0.99) * 1e3};
 }
 
 std::optional<LevelPromise> level_promise(const ProfileResult& result, int level) {
@@ -138,7 +125,7 @@ double noise_percent(const RunResult& run) {
   const auto& times = run.generation_times;
   if (times.size() < 2) return kNaN;
   const double spread = mad(times) / std::sqrt(static_cast<double>(times.size()));
-  return 100 * interval_factor(times.size()) * spread / median_of(times);
+  return 100 * interval_factor(times.size()) * spread / median(times);
 }
 
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b) {
@@ -151,7 +138,7 @@ std::vector<int> outliers(const RunResult& run) {
   std::vector<int> indices;
   const auto& times = run.generation_times;
   if (times.size() < kFewest) return indices;
-  const double middle = median_of(times), sigma = robust_sigma(times);
+  const double middle = median(times), sigma = robust_sigma(times);
   for (size_t i = 0; i < times.size(); ++i) {
     if (std::abs(times[i] - middle) > kFar * sigma) indices.push_back(static_cast<int>(i));
   }
@@ -173,7 +160,7 @@ double difference_noise_percent(const ProfileResult& result) {
       intervals.push_back(moderated_noise_percent(result, run));
     }
   }
-  return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median_of(intervals));
+  return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median(intervals));
 }
 
 }  // namespace sentinel

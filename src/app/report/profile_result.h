@@ -185,8 +185,6 @@ struct LevelPromise {
 std::optional<LevelPromise> level_promise(const ProfileResult& result, int level);  // 2 and 3
 
 // Derived figures: one definition for every table and file. NaN where nothing was measured.
-double median_of(std::vector<double> values);
-double percentile_of(std::vector<double> values, double fraction);  // nearest rank
 double tokens_per_second(const RunResult& run);          // emitted, all sequences, incl. prefill
 double prefill_tokens_per_second(const RunResult& run);  // prompt tokens of all sequences
 double decode_tokens_per_second(const RunResult& run);   // tokens after the first, all sequences

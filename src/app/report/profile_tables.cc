@@ -10,6 +10,7 @@
 #include "app/report/escape.h"
 #include "app/report/operations_json.h"
 #include "app/report/previous_run.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -22,7 +23,7 @@ std::vector<std::string> run_cells(const RunResult& run) {
   return {format_number(prefill_tokens_per_second(run), 0),
           format_number(decode_tokens_per_second(run), 1),
           format_number(tokens_per_second(run), 1),
-          format_number(median_of(run.first_token_times) * 1e3, 2),
+          format_number(median(run.first_token_times) * 1e3, 2),
           format_number(q ? q->perplexity : kNaN, 3),
           format_change(q ? q->perplexity_delta_percent : kNaN),
           format_number(q ? q->kl_mean : kNaN, 4),
@@ -67,7 +68,7 @@ bool has_operations(const std::map<std::string, RunResult>& runs) {
 TextTable loading_table(const LoadingResult& loading) {
   TextTable table{{"Model Type", "Loading Time (s)", "Parameters", "Memory"}, {}};
   const auto add = [&](const char* name, const LoadResult& load) {
-    table.rows.push_back({name, format_number(median_of(load.load_times), 3),
+    table.rows.push_back({name, format_number(median(load.load_times), 3),
                           format_number(static_cast<double>(load.parameter_count), 0),
                           format_bytes(static_cast<double>(load.memory_bytes))});
   };
@@ -135,7 +136,7 @@ TextTable throughput_table(const ProfileResult& result) {
                           format_number(decode_tokens_per_second(run), 1),
                           format_number(tokens_per_second(run), 1),
                           fmt::format("{} %", format_number(noise_percent(run), 1)),
-                          format_number(median_of(run.first_token_times) * 1e3, 2)});
+                          format_number(median(run.first_token_times) * 1e3, 2)});
   }
   return table;
 }
@@ -150,10 +151,10 @@ TextTable models_table(const ProfileResult& result) {
     table.rows.push_back(
         {model.name, model.family,
          format_number(static_cast<double>(model.loading.optimized.parameter_count), 0),
-         format_number(median_of(model.loading.optimized.load_times), 3),
+         format_number(median(model.loading.optimized.load_times), 3),
          format_number(prefill_tokens_per_second(run), 0),
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
-         format_number(median_of(run.first_token_times) * 1e3, 2),
+         format_number(median(run.first_token_times) * 1e3, 2),
          format_number(static_cast<double>(run.weight_bytes) / 1e6, 1),
          format_number(q ? q->bits_per_byte : kNaN, 4), format_number(q ? q->perplexity : kNaN, 3),
          format_change(q ? q->perplexity_delta_percent : kNaN)});

@@ -9,6 +9,7 @@
 #include "app/report/recommend.h"
 #include "app/report/summary_md.h"
 #include "app/report/text_table.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -71,18 +72,10 @@ TEST(DerivedFigures, TheIntervalHoldsTheTrueMedian) {
       std::vector<double> times;
       for (int k = 0; k < samples; ++k) times.push_back(time(random));
       const RunResult run = run_of("original", 0, times, 0);
-      held += std::abs(median_of(times) - 1) <= median_of(times) * noise_percent(run) / 100;
+      held += std::abs(median(times) - 1) <= median(times) * noise_percent(run) / 100;
     }
     EXPECT_NEAR(held, 0.95 * kRuns, 0.02 * kRuns) << samples;
   }
-}
-
-TEST(DerivedFigures, MedianAndPercentile) {
-  EXPECT_DOUBLE_EQ(median_of({3, 1, 2}), 2);
-  EXPECT_DOUBLE_EQ(median_of({4, 1, 2, 3}), 2.5);
-  EXPECT_TRUE(std::isnan(median_of({})));
-  EXPECT_DOUBLE_EQ(percentile_of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 0.9), 9);
-  EXPECT_DOUBLE_EQ(percentile_of({5}, 0.99), 5);
 }
 
 ProfileResult comparison() {

@@ -6,6 +6,7 @@
 
 #include "app/profile/op_times.h"
 #include "base/error.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -149,8 +150,8 @@ void profile_operations(const CellContext& context, const std::vector<Cell*>& ce
       if (round == 0) cell.run.operations.emplace();
       totals[&cell].push_back(timing.total * 1e3);
       add_recording(op_times(trace, model->config().n_layers), *cell.run.operations);
-      cell.run.operations->generation_ms = median_of(totals[&cell]);
-      cell.run.operations->plain_ms = median_of(plain[&cell]);
+      cell.run.operations->generation_ms = median(totals[&cell]);
+      cell.run.operations->plain_ms = median(plain[&cell]);
       add_bytes(*model, cell, *cell.run.operations);
       if (sink && round + 1 == rounds) {
         sink(cell,

@@ -1,13 +1,18 @@
-#include "app/bench/statistics.h"
+#include "base/statistics.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 namespace sentinel {
+namespace {
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+}
 
 double mean(const std::vector<double>& values) {
-  if (values.empty()) return 0;
+  if (values.empty()) return kNaN;
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
@@ -20,12 +25,14 @@ double sample_stddev(const std::vector<double>& values) {
 }
 
 double percentile(std::vector<double> values, double q) {
-  if (values.empty()) return 0;
+  if (values.empty()) return kNaN;
   std::sort(values.begin(), values.end());
   const double at = q * static_cast<double>(values.size() - 1);
   const auto below = static_cast<size_t>(at);
   const size_t above = std::min(below + 1, values.size() - 1);
   return values[below] + (at - static_cast<double>(below)) * (values[above] - values[below]);
 }
+
+double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
 }  // namespace sentinel

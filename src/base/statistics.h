@@ -1,0 +1,15 @@
+// Statistics of small samples.
+#pragma once
+
+#include <vector>
+
+namespace sentinel {
+
+double mean(const std::vector<double>& values);           // NaN when empty
+double sample_stddev(const std::vector<double>& values);  // 0 below two values
+// The value at share q in [0, 1], linear between neighbours (type 7 of Hyndman and Fan 1996, as
+// numpy has it); NaN when empty.
+double percentile(std::vector<double> values, double q);
+double median(std::vector<double> values);
+
+}  // namespace sentinel
