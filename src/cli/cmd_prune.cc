@@ -105,6 +105,9 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
   for (const LevelWeights& level : r.levels) {
     fmt::print("level {}          {}, perplexity {:+.2f} %", level.level, to_string(level.type),
                level.growth_percent);
+    if (level.growth_percent > promised_growth_percent(level.level)) {
+      fmt::print(", beyond its promise of {} %", promised_growth_percent(level.level));
+    }
     if (level.type == level_preset(level.level).weights) {
       fmt::print("\n");
     } else {

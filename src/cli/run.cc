@@ -189,8 +189,9 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
 
 void RunContext::emit(const nlohmann::json& document) const {
   const std::string text = dump(document);
-  if (json) std::fputs(text.c_str(), stdout);
+  // The file first: where it cannot be written, standard output gets the error alone.
   if (!output.empty()) write_file_atomic(output, text);
+  if (json) std::fputs(text.c_str(), stdout);
 }
 
 int run(int argc, const char* const* argv, const std::atomic<bool>* interrupted) {

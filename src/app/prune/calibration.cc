@@ -135,6 +135,9 @@ void add_view(const ModelView& view, std::string& text) {
       add_hash(*v, text);
     }
   }
+  add_hash(view.final_norm_weight, text);
+  add_hash(view.final_norm_bias, text);
+  add_hash(view.lm_head, text);
 }
 
 }  // namespace

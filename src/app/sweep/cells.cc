@@ -42,6 +42,9 @@ void check_info(const Cell& cell, const ModelInfo& info) {
     if (!asked.isa.empty()) check("instruction set", asked.isa, info.isa);
   }
   if (asked.weights) check("weight type", to_string(*asked.weights), to_string(info.weights));
+  if (asked.lm_head) {
+    check("output matrix type", to_string(*asked.lm_head), to_string(info.lm_head));
+  }
   if (asked.kv) check("KV type", to_string(*asked.kv), to_string(info.kv));
   if (asked.agency) check("agency", to_string(*asked.agency), to_string(info.agency));
 }
@@ -160,7 +163,7 @@ Cell optimized_cell(const ModelOptions& asked, int pruning_level, std::vector<He
   cell.variant = "optimized";
   cell.pruning_level = pruning_level;
   cell.options = asked;
-  if (asked.level == 3) cell.options.removed_heads = heads;
+  if (level_preset(asked.level).closing_is_final) cell.options.removed_heads = heads;
   cell.heads = std::move(heads);
   return cell;
 }

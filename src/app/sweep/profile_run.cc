@@ -75,7 +75,7 @@ class ProfileRun {
   void quality();
   void throughput();
   void compare();
-  void collect_memory();
+  void size_model();
   void collect();
   void fit_points();
   void save();
@@ -106,7 +106,8 @@ class ProfileRun {
   std::vector<ProfileInputs> compared_;  // of the multi-model comparison
   ModelPool pool_;
   MemoryRecorder memory_;
-  bool checking_ = true;  // until the run's folder is made
+  double weights_mb_ = 0, kv_mb_ = 0;  // of the adaptive model; 0: not measured
+  bool checking_ = true;               // until the run's folder is made
   std::optional<RunFolder> folder_;
   MachineSpeed machine_{};
   HeadRanking ranking_;
@@ -325,7 +326,7 @@ void ProfileRun::compare() {
                                                  {"rows", nlohmann::json::array()}};
 }
 
-void ProfileRun::collect_memory() {
+void ProfileRun::size_model() {
   if (!profiles_memory(options_)) return;
   constexpr double kMb = 1e6;
   const auto model = prepare(context(), optimized_cell(asked_, 0, {}));
@@ -333,9 +334,8 @@ void ProfileRun::collect_memory() {
   for (const auto& prompt : inputs_.prompts) longest = std::max(longest, prompt.tokens.size());
   const int length = static_cast<int>(longest) + options_.generated_tokens;
   const auto kv = model->bytes_per_token(length) - model->bytes_per_token(0);
-  result_.memory =
-      MemoryFigures{memory_.samples(), static_cast<double>(model->info().weight_bytes) / kMb,
-                    static_cast<double>(kv * options_.batch_size) / kMb, memory_.peak_mb()};
+  weights_mb_ = static_cast<double>(model->info().weight_bytes) / kMb;
+  kv_mb_ = static_cast<double>(kv * options_.batch_size) / kMb;
 }
 
 void ProfileRun::quality() {
@@ -363,7 +363,9 @@ void ProfileRun::quality() {
 // Cells that were timed at least once go into the result.
 void ProfileRun::collect() {
   cells_.collect(result_);
-  collect_memory();
+  if (weights_mb_ > 0) {
+    result_.memory = MemoryFigures{memory_.samples(), weights_mb_, kv_mb_, memory_.peak_mb()};
+  }
   result_.recommendation = recommend(result_);
 }
 
@@ -374,6 +376,7 @@ void ProfileRun::save() {
 
 void ProfileRun::measure() {
   measure_bandwidth();
+  size_model();
   save();
   test_models();
   test_loading();

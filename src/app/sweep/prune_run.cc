@@ -315,10 +315,10 @@ class PruneRun {
   // The narrowest types with which levels 2 and 3 keep their promises on the text: what a refit
   // has made up with large weights of opposite signs does not bear 8 or 4 bits.
   void fit_levels(const std::shared_ptr<const Checkpoint>& pruned, PruneRunResult& result) {
-    report("trying levels 2 and 3", 0, 2);
+    report("trying levels 2 and 3", 0, 3);
     const double plain = level_perplexity(pruned, 1, WeightType::f32);
     for (const int level : {2, 3}) {
-      report("trying levels 2 and 3", level - 2, 2);
+      report("trying levels 2 and 3", level - 1, 3);
       LevelWeights found{level, level_preset(level).weights};
       const auto growth = [&] {
         return 100 * (level_perplexity(pruned, level, found.type) / plain - 1);

@@ -174,7 +174,7 @@ void save_preset(const std::filesystem::path& path, const Preset& preset) {
 
 Preset load_preset(const std::filesystem::path& path) { return Reader(path).read(); }
 
-int apply_preset(const Preset& preset, HeadTable& heads) {
+void apply_preset(const Preset& preset, HeadTable& heads) {
   if (preset.heads_per_layer != shape_of(heads)) {
     throw usage_error(
         "preset \"{}\" is for a model with other heads; use it with the model that it "
@@ -182,14 +182,12 @@ int apply_preset(const Preset& preset, HeadTable& heads) {
         printable(preset.name));
   }
   for (const PresetHead& head : preset.heads) heads.status(head.id);  // all or nothing
-  int refused = 0;
   for (const PresetHead& head : preset.heads) {
-    refused += !heads.set_state(head.id, head.state);
-    refused += !heads.set_gate(head.id, head.gate);
+    heads.set_state(head.id, head.state);
+    heads.set_gate(head.id, head.gate);
     // A preset may close by consent, but it is not the one who can give it.
     if (!head.consent) heads.set_consent(head.id, false);
   }
-  return refused;
 }
 
 }  // namespace sentinel

@@ -46,8 +46,8 @@ nlohmann::json to_json(const Preset& preset);
 void save_preset(const std::filesystem::path& path, const Preset& preset);
 // Error (bad_input): broken, or another version.
 Preset load_preset(const std::filesystem::path& path);
-// Sets the preset's heads and leaves the others alone. Error (usage): a preset for another shape.
-// Returns how many requests were refused for want of consent.
-int apply_preset(const Preset& preset, HeadTable& heads);
+// Sets the preset's heads and leaves the others alone. What lacks consent is refused, and logged as
+// a violation. Error (usage): a preset for another shape.
+void apply_preset(const Preset& preset, HeadTable& heads);
 
 }  // namespace sentinel

@@ -43,7 +43,8 @@ TEST_F(PresetFile, SavedHeadsComeBack) {
   const Preset read = load_preset(path_);
   EXPECT_EQ(to_json(read), to_json(preset));
   HeadTable other(two_layers());
-  EXPECT_EQ(apply_preset(read, other), 0);
+  apply_preset(read, other);
+  EXPECT_EQ(other.violation_count(), 0);
   for (int layer = 0; layer < 2; ++layer) {
     for (int head = 0; head < table.n_heads(layer); ++head) {
       EXPECT_EQ(other.factor({layer, head}), table.factor({layer, head}));
@@ -56,7 +57,7 @@ TEST_F(PresetFile, NeverOpensAgainstConsentAndFitsOneShape) {
   preset.heads = {{{0, 0}, HeadState::overloaded, 1, true}};
   HeadTable table(two_layers());
   table.set_consent({0, 0}, false);
-  EXPECT_EQ(apply_preset(preset, table), 1);
+  apply_preset(preset, table);
   EXPECT_FALSE(table.is_active({0, 0}));
   EXPECT_EQ(table.violation_count(), 1);
   HeadTable wider(two_layers(4));
