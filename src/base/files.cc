@@ -91,7 +91,8 @@ fs::path behind_links(const fs::path& path) {
   return error ? path.parent_path() / fs::read_symlink(path, error) : there;
 }
 
-// False, with errno, when not all of it could be written.
+}  // namespace
+
 bool write_all(int fd, std::string_view bytes) {
   for (size_t done = 0; done < bytes.size();) {
     const ssize_t n = write(fd, bytes.data() + done, bytes.size() - done);
@@ -101,8 +102,6 @@ bool write_all(int fd, std::string_view bytes) {
   }
   return true;
 }
-
-}  // namespace
 
 void write_file_atomic(const fs::path& path, std::string_view bytes) {
   const bool special = is_special(path);

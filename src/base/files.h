@@ -16,6 +16,9 @@ std::string read_file(const std::filesystem::path& path, size_t max_bytes = size
 nlohmann::json parse_json(std::string_view text, const std::string& name);
 nlohmann::json read_json(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 28);
 
+// False, with errno, when not all of it could be written.
+bool write_all(int fd, std::string_view bytes);
+
 // Writes to a temporary file beside `path`, flushes it to disk and renames it, so that readers see
 // the old file or the new one. A link keeps standing for its file; a device or pipe is written to.
 // Error (runtime) names the path.

@@ -111,14 +111,15 @@ class Product {
     return worst;
   }
 
-  // Whether window[] gives every row what linear[] gives it alone, to the last bit.
-  bool rows_are_independent() {
+  // Whether window[], or linear[] itself, gives every row what linear[] gives it alone, to the last
+  // bit.
+  bool rows_are_independent(bool window) {
     const int64_t width = panels_ * 16 + 5;
     std::vector<float> together(c_.rows * width, 0.25F), alone = together;
     const std::vector<float> bias = biases();
     LinearArgs args = arguments(together, bias);
     const auto n = static_cast<int64_t>(list_.size());
-    kernels_.window[static_cast<int>(c_.type)](args, 0, n);
+    (window ? kernels_.window : kernels_.linear)[static_cast<int>(c_.type)](args, 0, n);
     const Operand all = args.x;
     args.rows = 1;
     for (int r = 0; r < c_.rows; ++r) {
@@ -326,7 +327,7 @@ TEST_P(Linear, AWindowsRowsAreBitForBitThoseOfSingleRows) {
       const int k = 64 * (1 + static_cast<int>(rng.below(24)));
       const int n_out = 1 + static_cast<int>(rng.below(70));
       const Case c{type, rows, k, n_out, rng.uniform() < 0.5, epilogue};
-      EXPECT_TRUE(Product(kernels, c, rng).rows_are_independent())
+      EXPECT_TRUE(Product(kernels, c, rng).rows_are_independent(true))
           << "rows " << rows << " k " << k << " outputs " << n_out << " skip " << c.skip
           << " epilogue " << static_cast<int>(epilogue);
     }
@@ -382,6 +383,26 @@ TEST_P(Linear, NothingLeftGivesTheBias) {
     args.bias = bias.data();
     kernels.linear[static_cast<int>(type)](args, 0, 1);
     for (float v : y) EXPECT_EQ(v, 0.5F);
+  }
+}
+
+// Sums of integers. On tiles int6 goes through K in pieces of 1024 inputs, whose floats are added
+// in another order (docs/quantisation.md).
+TEST(LinearIntegers, ARowHasTheSameBitsBesideAnyOthers) {
+  Rng rng(11);
+  for (const std::string& isa : available_isas(detect_cpu_features())) {
+    const KernelTable kernels = select_kernels(detect_cpu_features(), isa);
+    for (const WeightType type : {WeightType::int8, WeightType::int6}) {
+      const uint64_t steps = isa == "amx" && type == WeightType::int6 ? 16 : 48;
+      for (const int rows : {2, 5, 16, 17, 24, 25, 33, 63}) {
+        const int k = 64 * (1 + static_cast<int>(rng.below(steps)));
+        const int n_out = 1 + static_cast<int>(rng.below(70));
+        const Case c{type, rows, k, n_out, rng.uniform() < 0.5, Epilogue::store};
+        EXPECT_TRUE(Product(kernels, c, rng).rows_are_independent(false))
+            << isa << " type " << static_cast<int>(type) << " rows " << rows << " k " << k
+            << " outputs " << n_out << " skip " << c.skip;
+      }
+    }
   }
 }
 

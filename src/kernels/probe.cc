@@ -39,8 +39,8 @@ ArithmeticProbe select_arithmetic(const CpuFeatures& features, const std::string
   if (chosen == "amx" && integers) return amx_int8_probe();
   if (wide && type == WeightType::bf16 && features.avx512_bf16) return dot_bf16_probe();
   if (wide && integers && features.avx512_vnni) return vnni_int8_probe();
-  if (chosen != "scalar" && type == WeightType::int8) return avx2_int8_probe();
-  if (chosen != "scalar" && integers) return avx2_int4_probe();  // products of bytes
+  if (chosen != "scalar" && type == WeightType::int8) return avx2_words_probe();
+  if (chosen != "scalar" && integers) return avx2_bytes_probe();
 #endif
   const ProbeKernels& plain = select_probe(features, chosen);
   return {plain.multiply_add, plain.flops_per_iteration};

@@ -17,8 +17,8 @@ namespace sentinel {
 // the best this CPU has. Error (usage) as select_kernels().
 const ProbeKernels& select_probe(const CpuFeatures& features, const std::string& isa);
 
-// What products of this weight type run on: of what `isa` and this CPU have, the fastest. 4-bit
-// weights are multiplied as 8-bit ones.
+// What products of this weight type run on: of what `isa` and this CPU have, the fastest. Narrow
+// weights are multiplied as int8, on AVX2 as bytes.
 ArithmeticProbe select_arithmetic(const CpuFeatures& features, const std::string& isa,
                                   WeightType type);
 

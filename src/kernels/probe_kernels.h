@@ -42,8 +42,8 @@ const ProbeKernels& scalar_probe();
 #if defined(__x86_64__)
 const ProbeKernels& avx2_probe();
 const ProbeKernels& avx512_probe();
-ArithmeticProbe avx2_int8_probe();
-ArithmeticProbe avx2_int4_probe();
+ArithmeticProbe avx2_words_probe();
+ArithmeticProbe avx2_bytes_probe();
 ArithmeticProbe dot_bf16_probe();
 ArithmeticProbe vnni_int8_probe();
 ArithmeticProbe amx_bf16_probe();

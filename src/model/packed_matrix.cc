@@ -79,19 +79,6 @@ void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float
   }
 }
 
-// x - x is 0 for finite x and NaN otherwise; the sum finds any without a branch per element.
-bool all_finite(const float* values, int64_t n) {
-  float sum[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    for (int u = 0; u < 8; ++u) sum[u] += values[i + u] - values[i + u];
-  }
-  for (; i < n; ++i) sum[0] += values[i] - values[i];
-  float total = 0;
-  for (float s : sum) total += s;
-  return total == 0;
-}
-
 // What maps each column's entry of largest magnitude to 127 or -127, or at 6 bits to -32, the
 // widest number that they hold.
 void column_scales(const KernelTable& kernels, WeightType type, const float* rows, int64_t k,
@@ -113,23 +100,20 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
   if (n == 0 || task.k == 0) return nullptr;
   const int64_t part = task.k * kPanel;
   float* transposing = scratch + n * part;
+  const auto encode = kernels.encode[static_cast<int>(task.type)];
+  const auto panel = [&](int64_t s) { return task.destination + s * task.destination_stride; };
   for (int64_t s = 0; s < n; ++s) {
-    float* rows = scratch + s * part;
+    float* rows = encode ? scratch + s * part : reinterpret_cast<float*>(panel(s));
     read_panel(*task.sources[s], task.out_begin, task.n_in, rows, transposing);
-    if (!all_finite(rows, task.n_in * kPanel)) return task.sources[s];
+    const auto* bytes = reinterpret_cast<const std::byte*>(rows);
+    if (!all_finite(bytes, DType::f32, task.n_in * kPanel)) return task.sources[s];
     std::memset(rows + task.n_in * kPanel, 0, sizeof(float) * (task.k - task.n_in) * kPanel);
   }
   if (has_column_scales(task.type)) {
     column_scales(kernels, task.type, scratch, n * task.k, task.scales);
   }
-  const auto encode = kernels.encode[static_cast<int>(task.type)];
-  for (int64_t s = 0; s < n; ++s) {
-    std::byte* panel = task.destination + s * task.destination_stride;
-    if (encode) {
-      encode(scratch + s * part, task.k, task.scales, panel);
-    } else {
-      std::memcpy(panel, scratch + s * part, sizeof(float) * part);
-    }
+  for (int64_t s = 0; s < n && encode; ++s) {
+    encode(scratch + s * part, task.k, task.scales, panel(s));
   }
   return nullptr;
 }

@@ -29,7 +29,7 @@ struct BandwidthPoint {
 struct MachineSpeed {
   int threads;
   std::string isa;
-  // 10^9 operations per second of all threads, by what is multiplied (4-bit weights as int8).
+  // 10^9 operations per second of all threads, by what is multiplied (narrower weights as int8).
   double fma_gflops, bf16_gflops, int8_gops;
   std::vector<BandwidthPoint> read;
 };

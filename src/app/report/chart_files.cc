@@ -34,12 +34,9 @@ class MemoryFile {
   MemoryFile& operator=(const MemoryFile&) = delete;
 
   int fd() const { return fd_; }
-  void write_all(const std::string& bytes) {
-    for (size_t done = 0; done < bytes.size();) {
-      const ssize_t n = write(fd_, bytes.data() + done, bytes.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw runtime_error("chart: cannot write in memory: {}", std::strerror(errno));
-      done += static_cast<size_t>(n);
+  void write(const std::string& bytes) {
+    if (!write_all(fd_, bytes)) {
+      throw runtime_error("chart: cannot write in memory: {}", std::strerror(errno));
     }
     lseek(fd_, 0, SEEK_SET);
   }
@@ -83,7 +80,7 @@ int run(const std::vector<const char*>& arguments, int input, int output, int er
 
 std::string convert(const std::string& svg, const char* format, const char* zoom) {
   MemoryFile input("sentinel-chart-svg"), output("sentinel-chart"), errors("sentinel-chart-log");
-  input.write_all(svg);
+  input.write(svg);
   const int status = run({kConverter, "--format", format, "--zoom", zoom, nullptr}, input.fd(),
                          output.fd(), errors.fd());
   std::string bytes = output.read_all();

@@ -146,16 +146,14 @@ struct Int4Panel {
  private:
   static Vec16 group(const signed char* x, const std::byte* w) {
     Vec16 sum = Vec16::zero();
-    for (int j = 0; j < 4; ++j, w += 64, x += 8) sum = sum + quad<0>(x, w) + quad<4>(x + 4, w);
+    for (int j = 0; j < 4; ++j, w += 64, x += 8) sum = quad<4>(w, x + 4, quad<0>(w, x, sum));
     return sum;
   }
   template <int kShift>
-  static Vec16 quad(const signed char* x, const std::byte* w) {
-    const Vec16 zero_point = Vec16::set1(8);
-    Vec16 sum = (load_bits<kShift, 4>(w) - zero_point) * Vec16::set1(x[0]);
-    sum = fma(load_bits<kShift + 8, 4>(w) - zero_point, Vec16::set1(x[1]), sum);
-    sum = fma(load_bits<kShift + 16, 4>(w) - zero_point, Vec16::set1(x[2]), sum);
-    return fma(load_bits<kShift + 24, 4>(w) - zero_point, Vec16::set1(x[3]), sum);
+  static Vec16 quad(const std::byte* w, const signed char* x, Vec16 sum) {
+    const Vec16 weights[4] = {load_bits<kShift, 4>(w), load_bits<kShift + 8, 4>(w),
+                              load_bits<kShift + 16, 4>(w), load_bits<kShift + 24, 4>(w)};
+    return quad_sum(weights, 8, x, sum);
   }
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace sentinel {
 namespace {
@@ -31,18 +32,11 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
 
   void write(const void* data, size_t bytes) {
-    const char* next = static_cast<const char*>(data);
-    while (bytes > 0) {
-      const ssize_t n = ::write(fd_, next, bytes);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) fail("write");
-      next += n;
-      bytes -= static_cast<size_t>(n);
-    }
+    if (!write_all(fd_, {static_cast<const char*>(data), bytes})) fail("write");
   }
   void close() {
-    const bool flushed = fsync(fd_) == 0;
-    if (::close(std::exchange(fd_, -1)) != 0 || !flushed) fail("write");
+    if (fsync(fd_) != 0) fail("write");
+    if (::close(std::exchange(fd_, -1)) != 0) fail("write");
   }
 
  private:

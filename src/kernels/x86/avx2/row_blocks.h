@@ -1,34 +1,17 @@
-// Loops around AVX2's integer products, and loads that they share.
+// Loops around AVX2's integer products.
 #pragma once
 
 #include "kernels/x86/avx2/vec16.h"
 //
 #include "kernels/generic/activation.h"
 #include "kernels/types.h"
+#include "kernels/x86/avx2/integers.h"
 
 namespace sentinel {
 namespace {
 
 constexpr int kPrefetchAhead = 4096;        // bytes, of one row's product: memory sets its pace
 constexpr int64_t kInputBlock = 192 << 10;  // bytes of inputs that stay in L2 while panels pass
-
-// The 32 bits at p in every lane.
-inline __m256i word_at(const std::byte* p) {
-  int word;
-  __builtin_memcpy(&word, p, 4);
-  return _mm256_set1_epi32(word);
-}
-
-inline __m256i load_bytes(const std::byte* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-}
-
-// x, which the compiler now has to hold in a register: it would add up a tree of products, for
-// which there are too few.
-inline __m256i settled(__m256i x) {
-  __asm__("" : "+x"(x));
-  return x;
-}
 
 // Sums of one block of inputs for R rows and one panel, whose weights have one scale an output, and
 // what is finished of the products. They start at -zero_point * (sum of the block's inputs), which
