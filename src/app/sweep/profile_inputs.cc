@@ -1,6 +1,9 @@
 #include "app/sweep/profile_inputs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
 #include "app/prune/ranking.h"
@@ -34,7 +37,31 @@ void check_room(int new_tokens, int prompt_tokens, int context) {
       prompt_tokens, new_tokens, context);
 }
 
+std::string model_sample(const Checkpoint& checkpoint) {
+  constexpr size_t kBytes = size_t{64} << 10;
+  std::string text = checkpoint.raw_config().dump();
+  for (const CheckpointTensor& tensor : checkpoint.tensors()) {
+    const size_t bytes = std::min(tensor.bytes, kBytes), from = (tensor.bytes - bytes) / 2;
+    std::string part(bytes, '\0');
+    checkpoint.read({tensor.data + from, bytes}, reinterpret_cast<std::byte*>(part.data()));
+    text += fmt::format("\n{} {} {}", tensor.name, tensor.bytes, sha256_hex(part));
+  }
+  return sha256_hex(text);
+}
+
 }  // namespace
+
+nlohmann::json fingerprints(const ProfileInputs& inputs) {
+  const auto of_text = [](const TokenizedText& text) {
+    return text.sha256.empty() ? nlohmann::json(nullptr) : nlohmann::json(text.sha256);
+  };
+  return {{"model", model_sample(*inputs.checkpoint)},
+          {"text", of_text(inputs.text)},
+          {"calibration", of_text(inputs.calibration)},
+          {"recovery", of_text(inputs.recovery)},
+          {"prompts",
+           sha256_hex(to_json(inputs.prompts).dump() + to_json(inputs.throughput_prompts).dump())}};
+}
 
 ProfileInputs open_inputs(const ProfileOptions& options) {
   ProfileInputs inputs;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -31,5 +32,10 @@ struct ProfileInputs {
 // Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the
 // context.
 ProfileInputs open_inputs(const ProfileOptions& options);
+
+// SHA-256 of what was read, by what it is, so that a run that goes on can tell whether it is still
+// the same. Of the weights a part of every tensor counts: to read them all takes as long as to load
+// them.
+nlohmann::json fingerprints(const ProfileInputs& inputs);
 
 }  // namespace sentinel

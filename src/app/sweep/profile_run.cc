@@ -407,7 +407,9 @@ void ProfileRun::save_artifacts() {
 
 void ProfileRun::open_folder() {
   const Moment moment = current_moment();
+  const nlohmann::json inputs = fingerprints(inputs_);
   if (earlier_) {
+    check_inputs(*earlier_, inputs);
     folder_ = RunFolder::reopen(earlier_->folder, options_.output_prefix);
     result_ = earlier_->result;
     result_.environment["resumed"].push_back(moment.iso);
@@ -416,6 +418,7 @@ void ProfileRun::open_folder() {
     folder_.emplace(options_.output_dir, moment.compact, options_.output_prefix);
     result_.timestamp = moment.seconds;
     result_.environment = describe_environment(moment);
+    result_.environment["inputs"] = inputs;
     result_.args = args_json(options_);
     result_.args["model_name"] = inputs_.model;
     result_.prompts = to_json(inputs_.prompts);

@@ -58,4 +58,12 @@ EarlierRun open_earlier_run(const std::string& folder) {
   return run;
 }
 
+void check_inputs(const EarlierRun& run, const json& inputs) {
+  const json then = run.result.environment.value("inputs", json::object());
+  for (const auto& [what, sha256] : inputs.items()) {
+    if (then.is_object() && then.value(what, json(nullptr)) == sha256) continue;
+    throw usage_error("--resume: the {} changed since the run was measured; profile anew", what);
+  }
+}
+
 }  // namespace sentinel

@@ -160,6 +160,8 @@ TEST_F(ResumeTest, RefusesWhatItCannotGoOnWith) {
   const std::pair<const char*, json> damage[] = {
       {"/pruning_comparison/original/0/generation_times", "fast"},
       {"/pruning_comparison/original/0/heads_active", 1e30},
+      {"/pruning_comparison/original/0/tokens_generated", json::array()},
+      {"/pruning_comparison/original/0/batch_size", 0},
       {"/pruning_comparison/original/0/tokens_generated/0", 1e30},
       {"/pruning_strategy/removal_order", {{0}}},
       {"/environment", json::array()},
@@ -174,6 +176,35 @@ TEST_F(ResumeTest, RefusesWhatItCannotGoOnWith) {
     write_file_atomic(file, other.dump());
     EXPECT_NE(message(run.run_folder).find(file.string()), std::string::npos) << place;
   }
+}
+
+TEST_F(ResumeTest, RefusesOtherInputs) {
+  fs::create_directories(folder_);
+  const std::string text = folder_ / "text", prompts = folder_ / "prompts";
+  const std::string words = "Once upon a time there was a girl who lived in a small house.\n";
+  std::string page;
+  for (int i = 0; i < 60; ++i) page += words;
+  write_file_atomic(text, page);
+  write_file_atomic(prompts, words);
+  ProfileOptions options = tiny();
+  options.text = text;
+  options.custom_prompts = prompts;
+  const ProfileResult first = stopped_at(options, "quality", 1);
+  ASSERT_TRUE(first.interrupted);
+  const auto refused = [&](const std::string& path, const std::string& bytes, const char* what) {
+    write_file_atomic(path, "x" + bytes);
+    try {
+      resume_profile(first.run_folder);
+      ADD_FAILURE() << what;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::usage);
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+    write_file_atomic(path, bytes);
+  };
+  refused(text, page, "the text changed");
+  refused(prompts, words, "the prompts changed");
+  EXPECT_FALSE(resume_profile(first.run_folder).interrupted);
 }
 
 TEST_F(ResumeTest, RefusesAnotherOrderOfRemoval) {
