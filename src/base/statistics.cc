@@ -35,4 +35,15 @@ double percentile(std::vector<double> values, double q) {
 
 double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
+bool clearly_below(const std::vector<double>& now, const std::vector<double>& before) {
+  constexpr size_t kFewest = 5;
+  if (now.size() < kFewest) return false;
+  std::vector<double> gains;
+  for (size_t i = 0; i < now.size(); ++i) gains.push_back(before[i] - now[i]);
+  const double n = static_cast<double>(gains.size()), freedom = n - 1;
+  // Student's quantile by Cornish and Fisher's expansion (Abramowitz and Stegun, 26.7.5).
+  const double t = 1.96 + 2.37 / freedom + 2.82 / (freedom * freedom);
+  return mean(gains) > t * sample_stddev(gains) / std::sqrt(n);
+}
+
 }  // namespace sentinel

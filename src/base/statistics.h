@@ -11,5 +11,8 @@ double sample_stddev(const std::vector<double>& values);  // 0 below two values
 // numpy has it); NaN when empty.
 double percentile(std::vector<double> values, double q);
 double median(std::vector<double> values);
+// Whether `now` is lower than `before` by more than chance: paired one-sided t-test at 2.5 %. False
+// for less than five pairs. Both have one size.
+bool clearly_below(const std::vector<double>& now, const std::vector<double>& before);
 
 }  // namespace sentinel

@@ -7,6 +7,8 @@
 
 #include "app/prune/blas_lock.h"
 #include "base/error.h"
+#include "base/log_softmax.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -108,45 +110,29 @@ class FeatureRegression {
   std::vector<std::vector<double>> sums_;
 };
 
-double log_sum_exp(const float* logits, int n) {
-  const float high = *std::max_element(logits, logits + n);
-  double sum = 0;
-  for (int i = 0; i < n; ++i) sum += std::exp(logits[i] - high);
-  return double{high} + std::log(sum);
-}
-
-// Mean nats per token of each window.
+// Mean nats per token of every stretch of some kStretch tokens: windows are too few to tell chance
+// from gain, and one model's loss beside another's hardly depends on the stretch before.
 std::vector<double> losses_of(Model& model, const std::vector<Window>& windows) {
+  constexpr int64_t kStretch = 64;
   const int vocab = model.config().vocab_size;
   const auto session = model.new_session(1, model.config().context_length);
   std::vector<double> losses;
   for (const Window& window : windows) {
-    double sum = 0;
+    const int64_t scored = std::ssize(window) - 1;
+    const int64_t stretches = std::max<int64_t>(1, scored / kStretch);
+    std::vector<double> sums(static_cast<size_t>(stretches)), counts(sums);
     session->truncate(0, 0);
     session->prefill(0, window, [&](int first, int rows, const float* logits) {
-      for (int r = 0; r < rows && first + r + 1 < std::ssize(window); ++r) {
+      for (int r = 0; r < rows && first + r < scored; ++r) {
         const float* row = logits + int64_t{r} * vocab;
-        sum += log_sum_exp(row, vocab) - row[window[static_cast<size_t>(first + r + 1)]];
+        const auto at = static_cast<size_t>((first + r) * stretches / scored);
+        sums[at] += row_nll(row, row_stats(row, vocab), window[static_cast<size_t>(first + r + 1)]);
+        ++counts[at];
       }
     });
-    losses.push_back(sum / static_cast<double>(window.size() - 1));
+    for (size_t at = 0; at < sums.size(); ++at) losses.push_back(sums[at] / counts[at]);
   }
   return losses;
-}
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
-// By at least two standard errors of the windows' differences: chance must not keep a point.
-bool clearly_lower(const std::vector<double>& now, const std::vector<double>& before) {
-  const auto n = static_cast<double>(now.size());
-  const double gain = mean_of(before) - mean_of(now);
-  double square = 0;
-  for (size_t i = 0; i < now.size(); ++i) square += std::pow(before[i] - now[i] - gain, 2);
-  return gain > 2 * std::sqrt(square / (n * std::max(n - 1, 1.0)));
 }
 
 struct Windows {
@@ -194,14 +180,14 @@ class SetFit {
   IntegrationFitSet run(const char* name, const IntegrationFitProgress& progress) {
     const int n = dense_.config().n_layers;
     std::vector<double> best = losses_of(pruned_, windows_.held_out);
-    IntegrationFitSet report{name, mean_of(best), 0, 0, 0};
+    IntegrationFitSet report{name, mean(best), 0, 0, 0};
     for (int l = n / 2; l < n; ++l) {
       if (progress) progress(name, l - n / 2, n - n / 2);
       if (!has_point(l)) continue;
       ++report.layers;
       report.layers_kept += keep_best_share(l, fit_layer(l), best);
     }
-    report.loss_after = mean_of(best);
+    report.loss_after = mean(best);
     return report;
   }
 
@@ -216,7 +202,7 @@ class SetFit {
       points = fitted;
       for (FeatureMix* mix : {&points.baseline, &points.skip}) weaken(*mix, share);
       std::vector<double> losses = losses_of(pruned_, windows_.held_out);
-      const bool better = clearly_lower(losses, best);
+      const bool better = clearly_below(losses, best);
       if (!better && found) break;  // a weaker change is no better: it was the best
       if (!better) continue;
       found = true;

@@ -22,10 +22,10 @@ TEST(IntegrationFit, BringsThePrunedModelCloserOnWindowsItWasNotFittedTo) {
   for (int i = 0; i < 64; i += 2) heads.push_back({i / 8, i % 8});
   IntegrationFitOptions options;
   options.window = 64;
-  options.max_tokens = 1024;
+  options.max_tokens = 2048;
   const auto fit = fit_integration(checkpoint, checkpoint, heads, text, pool, "", options);
   ASSERT_EQ(fit.sets.size(), 3U);
-  EXPECT_EQ(fit.tokens, 768);
+  EXPECT_EQ(fit.tokens, 1536);
   for (const IntegrationFitSet& set : fit.sets) {
     EXPECT_LE(set.loss_after, set.loss_before) << set.name;
     EXPECT_EQ(set.layers, 4) << set.name;
