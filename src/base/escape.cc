@@ -1,4 +1,4 @@
-#include "app/report/escape.h"
+#include "base/escape.h"
 
 #include <cctype>
 

@@ -1,4 +1,4 @@
-// Text from a result file made safe for the format it is written into.
+// Text that anybody may have chosen made safe for the format it is written into.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-#include "app/eval/log_softmax.h"
+#include "base/log_softmax.h"
 
 #include <algorithm>
 #include <bit>

@@ -110,6 +110,12 @@ int run_heads(Arguments a, const RunContext& context) {
   if (!a.heatmap.empty() && !a.heatmap.ends_with(".svg") && !a.heatmap.ends_with(".png")) {
     throw usage_error("--heatmap {}: name a .svg or .png file", printable(a.heatmap));
   }
+  if (a.heatmap.ends_with(".png") && !can_write(ChartFormat::png)) {
+    throw usage_error(
+        "--heatmap {}: rsvg-convert does not run here; name a .svg file, or install Debian's "
+        "librsvg2-bin",
+        printable(a.heatmap));
+  }
   check_output_file(a.heatmap, "--heatmap");
   check_output_file(a.save_preset, "--save_preset");
   if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
@@ -129,13 +135,13 @@ int run_heads(Arguments a, const RunContext& context) {
   const HeadReport report =
       report_heads(input, [&](const std::string& stage) { progress.update(stage); });
   progress.clear();
-  if (!a.heatmap.empty()) write_heatmap(report, opened.checkpoint->origin(), a.heatmap);
   nlohmann::json document = to_json(report);
   document["text"] = a.text;
   document["text_sha256"] = text.sha256;
   document["model"] = opened.checkpoint->origin();
   context.emit(document);
   if (!context.json) print_report(report);
+  if (!a.heatmap.empty()) write_heatmap(report, opened.checkpoint->origin(), a.heatmap);
   if (report.interrupted) say("sentinel heads: interrupted; the last scores are missing\n");
   return report.interrupted ? kExitInterrupted : kExitOk;
 }

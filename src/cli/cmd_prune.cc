@@ -64,6 +64,23 @@ const char* ridge_hint(const PruneRunResult& r) {
   return small ? "; --min_ridge 0.01 may keep it" : "";
 }
 
+void print_levels(const PruneRunResult& r) {
+  for (const LevelWeights& level : r.levels) {
+    fmt::print("level {}          {}, perplexity {:+.2f} %", level.level, to_string(level.type),
+               level.growth_percent);
+    if (level.growth_percent > promised_growth_percent(level.level)) {
+      fmt::print(", beyond its promise of {} %", promised_growth_percent(level.level));
+    }
+    if (level.type == level_preset(level.level).weights) {
+      fmt::print("\n");
+    } else {
+      fmt::print(" (its own {}: {:+.2f} %, beyond its promise{})\n",
+                 to_string(level_preset(level.level).weights), level.preset_growth_percent,
+                 ridge_hint(r));
+    }
+  }
+}
+
 void print_result(const PruneRunResult& r, const Arguments& a) {
   const PruneSide &b = r.before, &n = r.after;
   std::vector<std::vector<std::string>> rows = {{"", "before", "after", "ratio"}};
@@ -102,20 +119,7 @@ void print_result(const PruneRunResult& r, const Arguments& a) {
     fmt::print("KL(before||after) {:.5f} nats per token, top-1 agreement {:.2f} %\n",
                r.divergence->kl_mean, r.divergence->top1_agreement * 100);
   }
-  for (const LevelWeights& level : r.levels) {
-    fmt::print("level {}          {}, perplexity {:+.2f} %", level.level, to_string(level.type),
-               level.growth_percent);
-    if (level.growth_percent > promised_growth_percent(level.level)) {
-      fmt::print(", beyond its promise of {} %", promised_growth_percent(level.level));
-    }
-    if (level.type == level_preset(level.level).weights) {
-      fmt::print("\n");
-    } else {
-      fmt::print(" (its own {}: {:+.2f} %, beyond its promise{})\n",
-                 to_string(level_preset(level.level).weights), level.preset_growth_percent,
-                 ridge_hint(r));
-    }
-  }
+  print_levels(r);
   fmt::print("scored           {} tokens of {}, window {}, sha256 {}\n", r.tokens_scored,
              a.run.text.string(), r.window, r.text_sha256);
   for (const IntegrationFitSet& set : r.integration) {

@@ -16,8 +16,8 @@ class Distance {
   void add(const MatrixView& a, const MatrixView& b) {
     std::vector<float> row_a(static_cast<size_t>(a.n_in)), row_b(row_a.size());
     for (int64_t o = 0; o < a.n_out; ++o) {
-      read(a, o, row_a);
-      read(b, o, row_b);
+      load_row(a, o, row_a.data());
+      load_row(b, o, row_b.data());
       add(row_a, row_b);
     }
   }
@@ -26,10 +26,6 @@ class Distance {
   double relative() const { return moved_ == 0 ? 0 : std::sqrt(moved_ / norm_); }
 
  private:
-  static void read(const MatrixView& m, int64_t o, std::vector<float>& row) {
-    load_elements(m.data + o * m.out_stride * static_cast<int64_t>(size_of(m.dtype)), m.dtype,
-                  m.in_stride, m.n_in, row.data());
-  }
   void add(const std::vector<float>& a, const std::vector<float>& b) {
     for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
       norm_ += double{a[i]} * a[i];

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "app/eval/eval.h"
-#include "app/eval/log_softmax.h"
+#include "base/log_softmax.h"
 
 namespace sentinel {
 

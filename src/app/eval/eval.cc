@@ -6,10 +6,10 @@
 #include <numbers>
 
 #include "app/eval/base_reader.h"
-#include "app/eval/log_softmax.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log_softmax.h"
 #include "base/statistics.h"
 
 namespace sentinel {

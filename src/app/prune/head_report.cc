@@ -7,6 +7,7 @@
 
 #include "app/prune/calibration.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "kernels/registry.h"
 
 namespace sentinel {
@@ -81,23 +82,6 @@ std::string draw_legend(int x, int y) {
                            x + kSteps * kStep + 8, y + 9, kText);
 }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 HeadReport report_heads(const RankingInput& input,
@@ -166,7 +150,7 @@ std::string heatmap_svg(const HeadReport& report, const std::string& title) {
       ".title{{font-size:16px}}.name{{font-size:13px}}.axis{{font-size:10px;fill:#555}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
       "<text x=\"{3}\" y=\"24\" class=\"title\">{2}</text>\n",
-      width, height, escaped(title), kMargin);
+      width, height, escape_markup(printable(title)), kMargin);
   for (size_t i = 0; i < panels.size(); ++i) {
     const int x = kMargin + static_cast<int>(i % kPanelsPerRow) * panel_width;
     const int y = kTop + kGap / 2 + static_cast<int>(i / kPanelsPerRow) * panel_height;

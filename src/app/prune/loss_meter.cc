@@ -18,9 +18,7 @@ std::vector<float> rows_of(const MatrixView& matrix, std::span<const int32_t> ro
   std::vector<float> out(rows.size() * static_cast<size_t>(matrix.n_in));
   float* to = out.data();
   for (const int32_t row : rows) {
-    load_elements(
-        matrix.data + row * matrix.out_stride * static_cast<int64_t>(size_of(matrix.dtype)),
-        matrix.dtype, matrix.in_stride, matrix.n_in, to);
+    load_row(matrix, row, to);
     to += matrix.n_in;
   }
   return out;
@@ -61,7 +59,6 @@ LossMeter::LossMeter(std::shared_ptr<const Checkpoint> base, TokenWindows window
       runner_(runner),
       options_(options),
       n_sublayers_(2 * base_->config().n_layers) {
-  for (const auto& window : windows_) tokens_ += std::ssize(window) - 1;
   norm_weight_ = base_->view().final_norm_weight.to_floats();
   norm_bias_ = base_->view().final_norm_bias.to_floats();
   pack_lm_head();

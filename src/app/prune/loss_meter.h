@@ -69,7 +69,6 @@ class LossMeter {
   SublayerRunner& runner_;
   const LossMeterOptions options_;
   const int n_sublayers_;
-  int64_t tokens_ = 0;
   std::vector<std::shared_ptr<PackedSublayer>> packed_;
   std::vector<Stream> streams_;                 // [n_sublayers] inputs of each
   std::vector<std::vector<float>> first_rows_;  // [n_sublayers + 1][windows, d_model] dense

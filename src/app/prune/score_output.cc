@@ -12,11 +12,10 @@ namespace {
 // token costs head_dim^2 instead of d_model * head_dim.
 std::vector<float> gram_matrix(const MatrixView& o) {
   const int64_t dim = o.n_in;
-  const auto element = static_cast<int64_t>(size_of(o.dtype));
   std::vector<float> row(static_cast<size_t>(dim));
   std::vector<double> sums(static_cast<size_t>(dim * dim));
   for (int64_t out = 0; out < o.n_out; ++out) {
-    load_elements(o.data + out * o.out_stride * element, o.dtype, o.in_stride, dim, row.data());
+    load_row(o, out, row.data());
     for (int64_t i = 0; i < dim; ++i) {
       for (int64_t j = 0; j < dim; ++j) sums[i * dim + j] += static_cast<double>(row[i]) * row[j];
     }

@@ -36,13 +36,13 @@ struct SearchProgress {
 using SearchCallback = std::function<void(const SearchProgress&)>;
 
 struct SearchOutcome {
-  std::vector<LayerCut> cuts;  // beyond those already made in the model
+  std::vector<LayerCut> cuts;  // all that is gone from the source model
   std::vector<PruneStep> steps;
   double dense_loss = 0;
 };
 
-// Searches from `model` on, which is left pruned; the loss is measured on held-out windows. `stats`
-// are those of the model as it came.
+// Searches from `model` on, from which no neurons may be cut yet, and which is left pruned; the
+// loss is measured on held-out windows. `stats` are those of the model as it came.
 SearchOutcome search_removals(EditableModel& model, const CalibrationSet& calibration,
                               const CalibrationStats& stats, const SearchOptions& options,
                               SublayerRunner& runner, const StopRule& rule = nullptr,

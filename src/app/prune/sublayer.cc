@@ -119,8 +119,7 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
   for (const auto& sequence : sequences) {
     const float* position = position_embedding.data();
     for (const int32_t token : sequence) {
-      load_elements(e.data + token * e.out_stride * static_cast<int64_t>(size_of(e.dtype)), e.dtype,
-                    e.in_stride, d, x);
+      load_row(e, token, x);
       for (int64_t i = 0; i < d; ++i) x[i] += position[i];
       x += d;
       position += d;
@@ -132,10 +131,7 @@ Stream embed(const Checkpoint& checkpoint, const std::vector<float>& position_em
 Stream embed(const Checkpoint& checkpoint, std::span<const std::span<const int32_t>> sequences) {
   const MatrixView& p = checkpoint.view().position_embedding;
   std::vector<float> positions(static_cast<size_t>(p.n_out * p.n_in));
-  for (int64_t row = 0; row < p.n_out; ++row) {
-    load_elements(p.data + row * p.out_stride * static_cast<int64_t>(size_of(p.dtype)), p.dtype,
-                  p.in_stride, p.n_in, positions.data() + row * p.n_in);
-  }
+  for (int64_t row = 0; row < p.n_out; ++row) load_row(p, row, positions.data() + row * p.n_in);
   return embed(checkpoint, positions, sequences);
 }
 

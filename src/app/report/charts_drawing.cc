@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "app/report/escape.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {
@@ -89,13 +89,12 @@ double text_width(std::string_view text, double size) {
 }
 
 std::string fit_text(std::string_view text, double width, double size) {
-  if (text_width(text, size) <= width) return std::string(text);
+  double left = text_width(text, size);
+  if (left <= width) return std::string(text);
   const double room = width - size;                // the ellipsis
   if (text.find('/') != std::string_view::npos) {  // paths differ at their end
     size_t from = 0;
-    while (from < text.size() && text_width(text.substr(from), size) > room) {
-      next_point(text, from);
-    }
+    while (from < text.size() && left > room) left -= glyph_width(next_point(text, from)) * size;
     return "\u2026" + std::string(text.substr(from));
   }
   double used = 0;

@@ -13,8 +13,6 @@ namespace {
 
 constexpr double kMargin = 12, kRow = 24, kBar = 15;
 
-ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
-
 double widest_label(const std::vector<std::string>& labels, double most) {
   double widest = 0;
   for (const auto& label : labels) widest = std::max(widest, text_width(label, 12));
@@ -251,6 +249,15 @@ ReportTable data_of(const HeatMap& map, size_t columns) {
 }
 
 }  // namespace
+
+void sort_bars(BarPanel& panel, Best best) {
+  const auto rank = [best](const Bar& bar) {
+    if (std::isnan(bar.value)) return HUGE_VAL;
+    return best == Best::highest ? -bar.value : bar.value;
+  };
+  std::stable_sort(panel.bars.begin(), panel.bars.end(),
+                   [&](const Bar& a, const Bar& b) { return rank(a) < rank(b); });
+}
 
 Chart draw(const BarPlot& plot) {
   std::vector<std::string> labels;

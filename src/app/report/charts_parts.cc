@@ -145,8 +145,7 @@ Chart components_chart(const ResultFile& file) {
       panel.bars.push_back(
           {part.name, part.*share, kNotMeasured, kNotMeasured, note, style_of(series)});
     }
-    std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                     [](const Bar& a, const Bar& b) { return a.value > b.value; });
+    sort_bars(panel, Best::highest);
     if (!panel.bars.empty()) plot.panels.push_back(std::move(panel));
   };
   constexpr double kMb = 1e6;
@@ -246,9 +245,10 @@ Chart models_chart(const ResultFile& file) {
 Chart growth_chart(const ResultFile& file) {
   std::vector<ComparedModel> models = file.models;
   std::stable_sort(models.begin(), models.end(), [](const auto& a, const auto& b) {
-    return a.baseline_parameters < b.baseline_parameters;
+    return a.baseline_parameters < b.baseline_parameters ||
+           (!std::isnan(a.baseline_parameters) && std::isnan(b.baseline_parameters));
   });
-  BarPanel panel{"Parameters added by the adaptive model (%), smallest model first", 2, {}};
+  BarPanel panel{"Parameters added (%), smallest model first", 2, {}};
   double largest = 0;
   for (const ComparedModel& model : models) {
     if (std::isfinite(model.growth_percent)) largest = std::max(largest, model.growth_percent);

@@ -199,8 +199,6 @@ int column_decimals(const XyPlot& plot, double PlotPoint::*member) {
   return decimals_for(largest);
 }
 
-ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
-
 ReportTable data_of(const XyPlot& plot) {
   const int x_decimals = plot.x.ticks.empty() ? column_decimals(plot, &PlotPoint::x) : 0;
   const int y_decimals = column_decimals(plot, &PlotPoint::y);

@@ -58,6 +58,9 @@ struct BarPanel {
   std::vector<Bar> bars;
   double reference = kNotMeasured;  // a line at this value
 };
+enum class Best { highest, lowest };
+// The best first; what was not measured last.
+void sort_bars(BarPanel& panel, Best best);
 struct BarPlot {
   std::string name, title;
   std::vector<BarPanel> panels;

@@ -114,8 +114,7 @@ Chart levels_chart(const ResultFile& file) {
     panel.bars.push_back({fmt::format("Level {}", run.key), run.tokens_per_second, run.speed_low(),
                           run.speed_high(), quality_note(run), 1});
   }
-  std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                   [](const Bar& a, const Bar& b) { return a.value > b.value; });
+  sort_bars(panel, Best::highest);
   return draw(BarPlot{"optimization_levels", "Speed by optimisation level", {panel}});
 }
 
@@ -125,8 +124,7 @@ Chart latency_chart(const ResultFile& file) {
     panel.bars.push_back({fmt::format("Level {}", run.key), run.first_token_time * 1e3,
                           kNotMeasured, kNotMeasured, "", 1});
   }
-  std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                   [](const Bar& a, const Bar& b) { return a.value < b.value; });
+  sort_bars(panel, Best::lowest);
   return draw(BarPlot{"optimization_latency", "Latency by optimisation level", {panel}});
 }
 
@@ -148,13 +146,11 @@ Chart integration_chart(const ResultFile& file) {
   }
   BarPlot plot{"integration_optimizations", "Integration points", {}};
   for (auto& [key, panel] : panels) {
-    std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                     [](const Bar& a, const Bar& b) { return a.value > b.value; });
+    sort_bars(panel, Best::highest);
     plot.panels.push_back(std::move(panel));
   }
   for (auto& [key, panel] : latencies) {
-    std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                     [](const Bar& a, const Bar& b) { return a.value < b.value; });
+    sort_bars(panel, Best::lowest);
     plot.panels.push_back(std::move(panel));
   }
   return draw(plot);
@@ -166,8 +162,7 @@ Chart isas_chart(const ResultFile& file) {
     panel.bars.push_back({run.series, run.tokens_per_second, run.speed_low(), run.speed_high(),
                           quality_note(run), 1});
   }
-  std::stable_sort(panel.bars.begin(), panel.bars.end(),
-                   [](const Bar& a, const Bar& b) { return a.value > b.value; });
+  sort_bars(panel, Best::highest);
   return draw(BarPlot{"cpu_specific", "Speed by instruction set", {panel}});
 }
 

@@ -40,7 +40,9 @@ void expect_sound(const Chart& chart) {
   EXPECT_EQ(xml_problem(svg), "");
   EXPECT_NE(svg.find("role=\"img\""), std::string::npos);
   EXPECT_EQ(svg.find("nan"), std::string::npos);
-  EXPECT_EQ(svg.find("inf,"), std::string::npos);
+  for (const char* infinite : {"inf,", "\"inf\"", "\"-inf\""}) {
+    EXPECT_EQ(svg.find(infinite), std::string::npos);
+  }
   EXPECT_FALSE(chart.drawing.title().empty());
   EXPECT_FALSE(chart.drawing.description().empty());
   EXPECT_FALSE(chart.data.rows.empty());
@@ -52,11 +54,16 @@ void expect_texts_inside(const Chart& chart) {
   SCOPED_TRACE(chart.name);
   const std::string svg = chart.drawing.svg();
   const std::regex text(
-      "<text x=\"([-0-9.]+)\" y=\"([-0-9.]+)\" font-size=\"([0-9.]+)\" text-anchor=\"(\\w+)\"");
+      "<text x=\"([-0-9.]+)\" y=\"([-0-9.]+)\" font-size=\"([0-9.]+)\" text-anchor=\"(\\w+)\""
+      "([^>]*)>([^<]*)");
   int count = 0;
   for (std::sregex_iterator it(svg.begin(), svg.end(), text), end; it != end; ++it, ++count) {
-    EXPECT_GE(std::stod((*it)[1]), 0);
-    EXPECT_LE(std::stod((*it)[1]), chart.drawing.width());
+    const std::string anchor = (*it)[4], attributes = (*it)[5], shown = (*it)[6];
+    const bool upright = attributes.find("rotate") == std::string::npos;
+    const double width = upright ? text_width(shown, std::stod((*it)[3])) : 0;
+    const double share = anchor == "start" ? 0 : anchor == "middle" ? 0.5 : 1;
+    EXPECT_GE(std::stod((*it)[1]) - share * width, 0) << shown;
+    EXPECT_LE(std::stod((*it)[1]) + (1 - share) * width, chart.drawing.width()) << shown;
     EXPECT_GE(std::stod((*it)[2]), 0);
     EXPECT_LE(std::stod((*it)[2]), chart.drawing.height());
   }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "app/report/escape.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <map>
 
-#include "app/report/escape.h"
 #include "app/report/export_fixtures.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

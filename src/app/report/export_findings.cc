@@ -6,9 +6,9 @@
 #include <cmath>
 #include <ctime>
 
-#include "app/report/escape.h"
 #include "app/report/recommend.h"
 #include "app/report/text_table.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

@@ -13,8 +13,6 @@ using Columns = std::vector<ReportColumn>;
 
 constexpr double kMiB = 1024.0 * 1024.0;  // what the old tool's "MB" of loading were
 
-ReportCell cell(double value) { return std::isfinite(value) ? ReportCell(value) : ReportCell(); }
-
 std::string capitalized(std::string text) {
   if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] -= 'a' - 'A';
   return text;

@@ -1,6 +1,7 @@
 // The tables of an exported report, built once for CSV, Markdown and HTML.
 #pragma once
 
+#include <cmath>
 #include <string>
 #include <variant>
 #include <vector>
@@ -10,6 +11,10 @@
 namespace sentinel {
 
 using ReportCell = std::variant<std::monostate, double, std::string>;
+// Empty: not measured.
+inline ReportCell cell(double value) {
+  return std::isfinite(value) ? ReportCell(value) : ReportCell();
+}
 
 struct ReportColumn {
   std::string heading;

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include "app/report/charts.h"
-#include "app/report/escape.h"
 #include "app/report/export_findings.h"
 #include "app/report/export_tables.h"
 #include "app/report/html_style.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

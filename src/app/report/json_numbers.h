@@ -1,6 +1,7 @@
-// Whole numbers of files that anybody may have changed.
+// Numbers of files: NaN, which JSON does not have, and whole numbers that anybody may have changed.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,11 @@
 #include "model/families/config_reader.h"
 
 namespace sentinel {
+
+// What was not measured is null.
+inline nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+}
 
 // json::get<int>() casts 1e30, which has no result, and cuts what is wider than the type.
 // Error (bad_input) unless the value is a whole number that fits.

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "app/report/escape.h"
 #include "app/report/export_findings.h"
 #include "app/report/export_tables.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

@@ -16,7 +16,6 @@ using nlohmann::json;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 double value_of(const json& object, const char* key) {
   return object.contains(key) && object[key].is_number() ? object[key].get<double>() : kNaN;
 }

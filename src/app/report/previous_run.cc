@@ -6,6 +6,7 @@
 #include <set>
 #include <vector>
 
+#include "app/report/json_numbers.h"
 #include "app/report/profile_result.h"
 #include "app/report/result_file.h"
 #include "base/error.h"
@@ -18,8 +19,6 @@ using nlohmann::json;
 
 // Perplexity has no noise of its own, but sums in another order round otherwise; percent.
 constexpr double kRounding = 0.01;
-
-json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
 
 std::vector<fs::path> result_files(const fs::path& folder) {
   std::vector<fs::path> files;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "app/report/json_numbers.h"
 #include "app/report/operations_json.h"
 #include "base/statistics.h"
 
@@ -13,13 +14,6 @@ namespace sentinel {
 namespace {
 
 using nlohmann::json;
-
-// JSON has no NaN: what was not measured is null.
-json number(double value) { return std::isfinite(value) ? json(value) : json(nullptr); }
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
 
 json to_json(const Percentiles& p) {
   return {{"p50", number(p.p50)}, {"p90", number(p.p90)}, {"p99", number(p.p99)}};
@@ -82,11 +76,13 @@ json aa_test(const ProfileResult& result) {
              difference(median(a.first_token_times), median(b.first_token_times))}}}};
 }
 
-// The first ones are enough for a distribution; a long run would fill the file with them.
+// Enough for a distribution, spread over all: a long run would fill the file with them.
 json kept_steps(const std::vector<double>& seconds) {
   constexpr size_t kMost = 20000;
-  return std::vector<double>(
-      seconds.begin(), seconds.begin() + static_cast<int64_t>(std::min(seconds.size(), kMost)));
+  const size_t n = std::min(seconds.size(), kMost);
+  std::vector<double> kept;
+  for (size_t i = 0; i < n; ++i) kept.push_back(seconds[i * seconds.size() / n]);
+  return kept;
 }
 
 // Of tokens_per_second, null without noise; the fast end has none where noise reaches 100 %.

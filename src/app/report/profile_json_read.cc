@@ -63,6 +63,12 @@ void read_timing(const json& object, RunResult& run) {
   read(object, "step_times", run.step_times);
   read(object, "warmup_generations", run.warmup_generations);
   read(object, "tokens_generated", run.tokens_generated);
+  const size_t generations = run.generation_times.size();
+  for (const size_t n :
+       {run.prefill_times.size(), run.first_token_times.size(), run.tokens_generated.size()}) {
+    if (n != generations) throw bad_input("lists of one entry a generation differ in length");
+  }
+  if (generations == 0 || run.batch_size < 1) throw bad_input("a run without a generation");
 }
 
 RunResult read_run(const json& object) {

@@ -76,6 +76,7 @@ double pooled_sigma(const ProfileResult& result, size_t n) {
 // Times are no normal values, bursts of neighbours last for several generations: widened until the
 // A/A row of 95 in 100 runs of three generations lay inside (tools/aa_check.py, a busy machine).
 double moderated_noise_percent(const ProfileResult& result, const RunResult& run) {
+  if (run.generation_times.size() < 2) return kNaN;
   constexpr double kPrior = 4, kBursts = 1.35;
   const auto n = static_cast<double>(run.generation_times.size());
   const double all = pooled_sigma(result, run.generation_times.size());
@@ -156,8 +157,8 @@ double difference_noise_percent(const ProfileResult& result) {
   std::vector<double> intervals;
   for (const auto* runs : {&result.original, &result.optimized}) {
     for (const auto& [percent, run] : *runs) {
-      if (run.generation_times.size() < 2) continue;  // no spread to speak of
-      intervals.push_back(moderated_noise_percent(result, run));
+      const double noise = moderated_noise_percent(result, run);
+      if (std::isfinite(noise)) intervals.push_back(noise);
     }
   }
   return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median(intervals));

@@ -122,7 +122,7 @@ struct Pick {
   std::string variant;
   int pruning_level = 0, level = 0;
   double tokens_per_second = 0, speedup = 0;  // against the dense original
-  double noise_percent = 0;                   // of that speed-up
+  double noise_percent = 0;                   // of that speed-up; NaN: unknown
   std::optional<QualityFigures> quality;
   std::string reason;
   std::string warning = {};  // a sentence when it is not advised; else empty
@@ -200,6 +200,7 @@ inline constexpr const char* kComponents[] = {
 double noise_percent(const RunResult& run);
 // Half-width, percent, of the interval around the difference of two cells of this result. The
 // spread of a cell's few generations counts beside the spread that all cells of the result have.
+// NaN where a cell has less than two generations.
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b);
 // Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
 std::vector<int> outliers(const RunResult& run);

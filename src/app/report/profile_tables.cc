@@ -7,9 +7,9 @@
 #include <limits>
 #include <set>
 
-#include "app/report/escape.h"
 #include "app/report/operations_json.h"
 #include "app/report/previous_run.h"
+#include "base/escape.h"
 #include "base/statistics.h"
 
 namespace sentinel {
@@ -132,11 +132,11 @@ std::string levels_note(const ProfileResult& result) {
 TextTable throughput_table(const ProfileResult& result) {
   TextTable table{{"Prompt", "Tokens", "Decode tok/s", "Total tok/s", "Noise", "First ms"}, {}};
   for (const auto& [prompt, run] : result.throughput) {
-    table.rows.push_back({prompt, std::to_string(run.tokens_generated.front() * run.batch_size),
-                          format_number(decode_tokens_per_second(run), 1),
-                          format_number(tokens_per_second(run), 1),
-                          fmt::format("{} %", format_number(noise_percent(run), 1)),
-                          format_number(median(run.first_token_times) * 1e3, 2)});
+    table.rows.push_back(
+        {prompt, std::to_string(int64_t{run.tokens_generated.front()} * run.batch_size),
+         format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
+         fmt::format("{} %", format_number(noise_percent(run), 1)),
+         format_number(median(run.first_token_times) * 1e3, 2)});
   }
   return table;
 }
@@ -258,7 +258,8 @@ std::string describe(const Pick& pick) {
                        format_change(pick.quality->perplexity_delta_percent), pick.quality->kl_mean,
                        100 * pick.quality->top1_agreement);
   }
-  const std::string noise = pick.noise_percent > kNoFigure
+  const std::string noise = std::isnan(pick.noise_percent) ? "of unknown noise"
+                            : pick.noise_percent > kNoFigure
                                 ? "the noise is larger"
                                 : fmt::format("+-{:.1f} %", pick.noise_percent);
   return fmt::format(

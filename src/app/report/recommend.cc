@@ -64,7 +64,7 @@ std::vector<Pick> recommend(const ProfileResult& result) {
 
   const double aa = aa_difference_percent(result);
   const Noise noise = [&](const RunResult& a, const RunResult& b) {
-    return std::fmax(std::fmax(pair_noise_percent(result, a, b), aa), 0.0);
+    return std::fmax(pair_noise_percent(result, a, b), aa);
   };
   const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
   const auto balance = [](const RunResult& run) {

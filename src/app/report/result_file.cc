@@ -148,6 +148,7 @@ void read_runs(const Node& node, const std::string& series, std::vector<ResultRu
             [](const ResultRun& a, const ResultRun& b) { return a.key < b.key; });
 }
 
+// Of files without section "memory", which holds them all.
 void read_samples(const Node& run, const std::string& series, ResultFile& file) {
   for (const Node& sample : run.at("memory_profile").elements()) {
     const double time = sample.at("timestamp").number();
@@ -158,12 +159,13 @@ void read_samples(const Node& run, const std::string& series, ResultFile& file) 
 }
 
 void read_pruning(const Node& root, ResultFile& file) {
+  const bool listed = !root.descend("memory/samples").elements().empty();
   const Node section = root.at("pruning_comparison");
   for (const char* series : {"original", "optimized"}) {
     const Node runs = section.at(series);
     read_runs(runs, series, file.pruning);
     for (const auto& [key, run] : runs.members()) {
-      if (run) read_samples(run, fmt::format("{} {} %", series, key), file);
+      if (run && !listed) read_samples(run, fmt::format("{} {} %", series, key), file);
     }
   }
 }
@@ -260,9 +262,10 @@ void read_memory(const Node& root, ResultFile& file) {
   }
   for (const Node& sample : section.at("samples").elements()) {
     const Node stage = sample.at("stage");
-    file.memory_samples.push_back({stage ? stage.text() : "process",
-                                   sample.at("timestamp").number(), sample.at("rss_mb").number(),
-                                   sample.at("gpu_mb").number()});
+    const double time = sample.at("timestamp").number();
+    if (!std::isfinite(time)) continue;
+    file.memory_samples.push_back({stage ? stage.text() : "process", time,
+                                   sample.at("rss_mb").number(), sample.at("gpu_mb").number()});
   }
   std::stable_sort(file.memory_samples.begin(), file.memory_samples.end(),
                    [](const auto& a, const auto& b) { return a.seconds < b.seconds; });
@@ -342,10 +345,10 @@ bool has_measurements(const ResultFile& file) {
 
 std::span<const RunField> run_fields() { return kRunFields; }
 
-double ResultRun::speed_low() const {
-  return tokens_per_second * std::max(0.0, 1 - noise_percent / 100);
+double ResultRun::speed_low() const { return tokens_per_second / (1 + noise_percent / 100); }
+double ResultRun::speed_high() const {
+  return noise_percent < 100 ? tokens_per_second / (1 - noise_percent / 100) : kNotMeasured;
 }
-double ResultRun::speed_high() const { return tokens_per_second * (1 + noise_percent / 100); }
 
 ResultFile load_result_file(const std::filesystem::path& path) {
   constexpr size_t kMaxBytes = size_t{1} << 28;

@@ -22,7 +22,7 @@ struct ResultRun {
   double tokens_per_second = kNotMeasured;
   double generation_time = kNotMeasured;   // s, mean
   double first_token_time = kNotMeasured;  // s
-  double noise_percent = kNotMeasured;     // half-width of the interval of the speed
+  double noise_percent = kNotMeasured;     // half-width of the interval of the times
   double prefill_tokens_per_second = kNotMeasured, decode_tokens_per_second = kNotMeasured;
   double step_p50 = kNotMeasured, step_p90 = kNotMeasured, step_p99 = kNotMeasured;  // ms
   double perplexity = kNotMeasured, perplexity_delta_percent = kNotMeasured;
@@ -33,7 +33,8 @@ struct ResultRun {
   double heads_active = kNotMeasured, heads_total = kNotMeasured;
   std::string weights, isa;
 
-  // The interval around tokens_per_second; NaN without noise_percent.
+  // The interval around tokens_per_second, as in the file; NaN without noise_percent, the high end
+  // also where that reaches 100.
   double speed_low() const;
   double speed_high() const;
 };

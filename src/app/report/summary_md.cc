@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "app/report/escape.h"
 #include "app/report/export_findings.h"
 #include "app/report/previous_run.h"
 #include "app/report/profile_tables.h"
+#include "base/escape.h"
 
 namespace sentinel {
 namespace {

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/escape.h"
+
 namespace sentinel {
 namespace {
 
@@ -57,11 +59,7 @@ std::string TextTable::markdown() const {
   std::string out;
   const auto add = [&](const std::vector<std::string>& cells) {
     out += "|";
-    for (const auto& cell : cells) {
-      std::string escaped;
-      for (const char c : cell) escaped += c == '|' ? std::string("\\|") : std::string(1, c);
-      out += fmt::format(" {} |", escaped);
-    }
+    for (const auto& cell : cells) out += fmt::format(" {} |", escape_markdown(cell));
     out += "\n";
   };
   add(header);

@@ -97,8 +97,7 @@ void describe_model(const CellContext& context, const Model& model, Cell& cell) 
     run.prompt_tokens = std::max(run.prompt_tokens, static_cast<int>(prompt.size()));
     run.prompt_total += static_cast<int64_t>(prompt.size());
   }
-  const int half_way = run.prompt_tokens + context.work.generated_tokens / 2;
-  run.bytes_per_token = model.bytes_per_token(half_way);
+  run.bytes_per_token = model.bytes_per_token(context.half_way(run));
   const int64_t kv_bytes = run.bytes_per_token - model.bytes_per_token(0);
   run.bytes_per_step = run.bytes_per_token + (run.batch_size - 1) * kv_bytes;
   run.machine_bandwidth = context.bandwidth ? context.bandwidth(run.bytes_per_step) : 0;

@@ -40,6 +40,9 @@ struct CellContext {
   std::function<double(int64_t bytes)> bandwidth;  // of the machine for this working set, bytes/s
   const std::atomic<bool>* cancel = nullptr;
   MemoryRecorder* memory = nullptr;  // null: no snapshots
+
+  // Tokens in the context when half of a generation is done.
+  int half_way(const RunResult& run) const { return run.prompt_tokens + work.generated_tokens / 2; }
 };
 
 // The cell's model with exactly the cell's heads closed and every other one open. Error (runtime)

@@ -53,7 +53,8 @@ const RunResult* find(const ProfileResult& result, const std::string& name, int 
   return run == runs->second.end() || !run->second.quality ? nullptr : &run->second;
 }
 
-// The name of something without the point that is at least as fast and as good; empty: nothing.
+// The name of something without the point that is as good, and as fast within the noise; empty:
+// nothing.
 std::string better_without(const ProfileResult& result, const RunResult& with, bool mix) {
   for (const auto& [name, runs] : result.integration) {
     const bool has_point =
@@ -61,7 +62,8 @@ std::string better_without(const ProfileResult& result, const RunResult& with, b
     if (has_point) continue;
     for (const auto& [level, run] : runs) {
       if (!run.quality || run.quality->perplexity > with.quality->perplexity) continue;
-      if (tokens_per_second(run) >= tokens_per_second(with)) {
+      const double behind = 100 * (tokens_per_second(with) / tokens_per_second(run) - 1);
+      if (behind <= std::fmax(0.0, pair_noise_percent(result, run, with))) {
         return fmt::format("{} at {} % pruning", name, level);
       }
     }

@@ -114,12 +114,9 @@ void add_recording(const OpTimes& times, OperationProfile& profile) {
   add_operations(times, profile);
 }
 
-void add_bytes(const Model& model, const Cell& cell, OperationProfile& profile) {
-  const int half_way = cell.run.prompt_tokens +
-                       static_cast<int>(cell.run.step_times.size() /
-                                        std::max<size_t>(cell.run.generation_times.size(), 1)) /
-                           2;
-  const OpBytes bytes = model.operation_bytes(half_way);
+void add_bytes(const CellContext& context, const Model& model, const Cell& cell,
+               OperationProfile& profile) {
+  const OpBytes bytes = model.operation_bytes(context.half_way(cell.run));
   profile.component_bytes.clear();
   for (const char* name : kComponents) profile.component_bytes[name] = 0;
   for (int op = 0; op < kOps; ++op) {
@@ -152,7 +149,7 @@ void profile_operations(const CellContext& context, const std::vector<Cell*>& ce
       add_recording(op_times(trace, model->config().n_layers), *cell.run.operations);
       cell.run.operations->generation_ms = median(totals[&cell]);
       cell.run.operations->plain_ms = median(plain[&cell]);
-      add_bytes(*model, cell, *cell.run.operations);
+      add_bytes(context, *model, cell, *cell.run.operations);
       if (sink && round + 1 == rounds) {
         sink(cell,
              chrome_trace(trace, fmt::format("sentinel {} {} % pruning, level {}", cell.variant,

@@ -66,7 +66,7 @@ std::string read_ref(const fs::path& path) {
 }
 
 // refs/<revision> names the snapshot; a commit can be asked for directly. A cache that was copied
-// without its refs is clear enough if it holds just one snapshot.
+// without its refs is clear enough if it holds just one snapshot. Empty: there is none.
 fs::path find_snapshot(const fs::path& model, std::string_view revision) {
   std::error_code error;
   const std::string commit = read_ref(model / "refs" / revision);
@@ -76,8 +76,7 @@ fs::path find_snapshot(const fs::path& model, std::string_view revision) {
   std::vector<fs::path> all;
   for (const auto& entry : fs::directory_iterator(snapshots, error)) all.push_back(entry.path());
   if (commit.empty() && revision == "main" && all.size() == 1) return all.front();
-  throw bad_input("{}: the cached model has no snapshot for revision \"{}\"; download it again",
-                  model.string(), revision);
+  return {};
 }
 
 }  // namespace
@@ -118,13 +117,19 @@ HubLookup find_in_hub_cache(std::string_view name, const HubEnvironment& environ
   const fs::path cache = hub_cache_folder(environment);
   if (cache.empty()) return lookup;
   const auto [model, revision] = split_revision(name);
+  fs::path without;  // a folder that lacks the revision: another spelling's may have it
   for (const std::string_view spelling : spellings(model)) {
     const fs::path folder = cache / folder_name(spelling);
     lookup.searched.push_back(folder);
     std::error_code error;
     if (!fs::is_directory(folder, error)) continue;
     lookup.snapshot = find_snapshot(folder, revision);
-    return lookup;
+    if (!lookup.snapshot.empty()) return lookup;
+    if (without.empty()) without = folder;
+  }
+  if (!without.empty()) {
+    throw bad_input("{}: the cached model has no snapshot for revision \"{}\"; download it again",
+                    without.string(), revision);
   }
   return lookup;
 }

@@ -97,6 +97,14 @@ TEST_F(HubCacheTest, OldAndNewNamesOfGpt2AreTheSame) {
   EXPECT_EQ(locate("gpt2-xl").folder, renamed);
 }
 
+TEST_F(HubCacheTest, AFolderWithoutTheRevisionLeavesItToTheOtherName) {
+  fs::create_directories(folder_ / "models--gpt2" / "refs");
+  refused("gpt2", {"models--gpt2", "no snapshot"});
+  const fs::path whole = add_snapshot("models--openai-community--gpt2", kCommit);
+  add_ref("models--openai-community--gpt2", "main", kCommit);
+  EXPECT_EQ(locate("gpt2").folder, whole);
+}
+
 TEST_F(HubCacheTest, WithoutRefsASingleSnapshotIsTaken) {
   const fs::path snapshot = add_snapshot("models--org--tiny", kCommit);
   EXPECT_EQ(locate("org/tiny").folder, snapshot);
