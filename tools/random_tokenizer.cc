@@ -1,34 +1,22 @@
 #include "random_tokenizer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
+
+#include "model/tokenizer/byte_alphabet.h"
 
 namespace sentinel {
 namespace {
 
-void append_utf8(std::string& text, unsigned code) {  // code < 0x800
-  if (code < 0x80) {
-    text += static_cast<char>(code);
-    return;
-  }
-  text += static_cast<char>(0xc0 | (code >> 6));
-  text += static_cast<char>(0x80 | (code & 0x3f));
-}
-
-// GPT-2 writes each byte as a visible character: printable Latin-1 stands for itself, the 68 other
-// bytes are numbered from U+0100 on. The visible ones come first in the vocabulary.
+// In GPT-2's order: bytes that stand for themselves, then those that are written from U+0100 on.
 std::vector<std::string> byte_tokens() {
-  const auto is_visible = [](unsigned byte) {
-    return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-  };
+  const ByteAlphabet alphabet;
   std::vector<std::string> tokens;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    if (is_visible(byte)) append_utf8(tokens.emplace_back(), byte);
+  for (int byte = 0; byte < 256; ++byte) {
+    tokens.push_back(alphabet.to_text(static_cast<uint8_t>(byte)));
   }
-  unsigned next = 0x100;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    if (!is_visible(byte)) append_utf8(tokens.emplace_back(), next++);
-  }
+  std::sort(tokens.begin(), tokens.end());  // UTF-8 sorts as its code points do
   return tokens;
 }
 

@@ -111,14 +111,19 @@ class Packer {
     staging_.stage(views_, pool);
     std::atomic<size_t> next{0};
     std::atomic<const MatrixView*> broken{nullptr};
-    int64_t scratch_size = 0;
-    for (const PanelTask& task : tasks_) scratch_size = std::max(scratch_size, pack_scratch(task));
-    std::vector<std::vector<float>> scratch(pool.size(), std::vector<float>(scratch_size));
+    size_t floats = 0;
+    for (const PanelTask& task : tasks_) {
+      floats = std::max(floats, static_cast<size_t>(pack_scratch(task)));
+    }
+    scratch_.resize(static_cast<size_t>(pool.size()));
+    for (std::vector<float>& of_thread : scratch_) {
+      if (of_thread.size() < floats) of_thread.resize(floats);
+    }
     pool.run([&](int thread) {
       constexpr size_t kChunk = 4;
       for (size_t begin; (begin = next.fetch_add(kChunk)) < tasks_.size();) {
         for (size_t i = begin; i < std::min(begin + kChunk, tasks_.size()); ++i) {
-          const MatrixView* bad = pack_panel(tasks_[i], kernels, scratch[thread].data());
+          const MatrixView* bad = pack_panel(tasks_[i], kernels, scratch_[thread].data());
           if (bad) broken.store(bad);
         }
       }
@@ -197,6 +202,7 @@ class Packer {
   WeightType body_, lm_head_;
   PackedWeights weights_;
   Staging staging_;
+  std::vector<std::vector<float>> scratch_;  // [thread]
   std::vector<PanelTask> tasks_;
   std::deque<std::vector<const MatrixView*>> sources_;  // what tasks_ point to
   std::deque<MatrixView> views_;                        // what sources_ point to

@@ -178,12 +178,13 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
     if (attention ? !options.attention : !options.ffn) {
       runner.run(packed, stream, &stream, {});
     } else {
-      MomentAccumulator sums(packed.features(), 0, runner.kernels(), runner.pool());
+      const int features = options.moments ? packed.features() : 0;
+      MomentAccumulator sums(features, 0, runner.kernels(), runner.pool());
       HeadSums heads(config, layer);
       runner.run(packed, stream, &stream, [&](const FeatureBlock& block) {
         weights.resize(static_cast<size_t>(block.rows));
         for (int r = 0; r < block.rows; ++r) weights[r] = block.positions[r] == 0 ? 0 : 1;
-        sums.add(block.x, nullptr, weights.data(), block.rows);
+        if (options.moments) sums.add(block.x, nullptr, weights.data(), block.rows);
         if (attention && block.features > 0) heads.add(block, runner.pool());
       });
       LayerStats& out = stats.layers.back();

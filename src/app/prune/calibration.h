@@ -48,6 +48,7 @@ using StatsProgress = std::function<void(int done, int total)>;
 struct StatsOptions {
   bool attention = true;              // what LayerStats says of the heads
   bool ffn = true;                    // FFN moments
+  bool moments = true;                // false: of the heads entropy, utilisation and output alone
   WeightType type = WeightType::f32;  // that the stream is computed with
   const std::atomic<bool>* cancel = nullptr;
 };

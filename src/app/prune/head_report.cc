@@ -96,8 +96,8 @@ HeadReport report_heads(const RankingInput& input,
     windows.push_back(
         input.calibration.subspan(begin, std::min(window, input.calibration.size() - begin)));
   }
-  const CalibrationStats stats =
-      collect_stats(input.checkpoint, windows, {.ffn = false, .cancel = input.cancel}, runner);
+  const CalibrationStats stats = collect_stats(
+      input.checkpoint, windows, {.ffn = false, .moments = false, .cancel = input.cancel}, runner);
   report.tokens = stats.tokens;
   for (const LayerStats& layer : stats.layers) {
     report.entropy.push_back(layer.entropy);

@@ -1,4 +1,4 @@
-// Scores that run the model: attention entropy, and the loss without a head.
+// Scores that run the model: what heads add, their attention entropy, and the loss without a head.
 #include <algorithm>
 
 #include "app/prune/calibration.h"
@@ -34,6 +34,12 @@ struct Tools {
   SublayerRunner runner;
 };
 
+CalibrationStats head_stats(const RankingInput& input) {
+  Tools tools(input);
+  return collect_stats(input.checkpoint, windows_of(input),
+                       {.ffn = false, .moments = false, .cancel = input.cancel}, tools.runner);
+}
+
 HeadLossOptions loss_options(const RankingInput& input) {
   HeadLossOptions options;
   options.meter.vocabulary = input.vocabulary;
@@ -48,12 +54,15 @@ HeadLossOptions loss_options(const RankingInput& input) {
 
 }  // namespace
 
-HeadScores score_entropy(const RankingInput& input) {
-  Tools tools(input);
-  const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
+HeadScores score_output(const RankingInput& input) {
   HeadScores scores;
-  for (const LayerStats& layer : stats.layers) {
+  for (const LayerStats& layer : head_stats(input).layers) scores.push_back(layer.output);
+  return scores;
+}
+
+HeadScores score_entropy(const RankingInput& input) {
+  HeadScores scores;
+  for (const LayerStats& layer : head_stats(input).layers) {
     auto& row = scores.emplace_back();
     // A head that spreads its attention evenly tells its tokens apart least: it goes first.
     for (const double entropy : layer.entropy) row.push_back(-entropy);

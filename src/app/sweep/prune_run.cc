@@ -137,17 +137,7 @@ class PruneRun {
   }
 
   double decode_ms(std::shared_ptr<const Checkpoint> checkpoint) {
-    report("measuring speed", 0, 1);
-    BenchOptions options;
-    options.prompts = {0};
-    options.generations = {std::min(64, checkpoint->config().context_length / 2)};
-    options.model = o_.model;
-    options.cancel = o_.cancel;
-    const BenchResult result = run_bench(std::move(checkpoint), options);
-    if (result.interrupted || result.rows.empty()) {
-      throw Error(ErrorKind::interrupted, "interrupted");
-    }
-    return 1000 / result.rows.back().median_ts;
+    return 1000 / timed(std::move(checkpoint), 0).back().median_ts;
   }
 
   // Decode time as a line through two measured points: the whole model and one with half of every
@@ -235,18 +225,25 @@ class PruneRun {
     return side;
   }
 
-  void measure_speed(std::shared_ptr<const Checkpoint> checkpoint, PruneSide& side) {
-    if (!o_.bench) return;
+  // Decode, and prefill of `prompt` tokens unless that is 0.
+  std::vector<BenchRow> timed(std::shared_ptr<const Checkpoint> checkpoint, int prompt) {
     report("measuring speed", 0, 1);
     BenchOptions options;
-    const int context = checkpoint->config().context_length;
-    options.prompts = {std::min(256, context / 2)};
-    options.generations = {std::min(64, context / 2)};
+    options.prompts = {prompt};
+    options.generations = {std::min(64, checkpoint->config().context_length / 2)};
     options.model = o_.model;
     options.cancel = o_.cancel;
-    const BenchResult bench = run_bench(std::move(checkpoint), options);
-    if (bench.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
-    for (const BenchRow& row : bench.rows) {
+    BenchResult result = run_bench(std::move(checkpoint), options);
+    if (result.interrupted || result.rows.empty()) {
+      throw Error(ErrorKind::interrupted, "interrupted");
+    }
+    return std::move(result.rows);
+  }
+
+  void measure_speed(std::shared_ptr<const Checkpoint> checkpoint, PruneSide& side) {
+    if (!o_.bench) return;
+    const int prompt = std::min(256, checkpoint->config().context_length / 2);
+    for (const BenchRow& row : timed(std::move(checkpoint), prompt)) {
       (row.n_gen > 0 ? side.decode_tokens_per_second : side.prefill_tokens_per_second) =
           row.median_ts;
     }
