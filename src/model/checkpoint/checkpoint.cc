@@ -48,7 +48,8 @@ class MappedCheckpoint : public Checkpoint {
     return file_of(stored) != nullptr;
   }
   void read(std::span<const std::byte> stored, std::byte* out) const override {
-    file_of(stored)->read(stored, out);
+    const MappedFile* file = file_of(stored);
+    file ? file->read(stored, out) : Checkpoint::read(stored, out);
   }
 
  private:

@@ -42,7 +42,7 @@ class Checkpoint {
   // Whether these bytes of tensors lie in a file, so that read() can copy them from there: a fault
   // of its mapping takes longer, and leaves 64 KB around it in resident memory.
   virtual bool in_a_file(std::span<const std::byte> stored) const;
-  // Error (runtime) when the file has been cut short meanwhile.
+  // Copies them, from there if they do. Error (runtime) when the file has been cut short meanwhile.
   virtual void read(std::span<const std::byte> stored, std::byte* out) const;
   // Row `row` [n_in] of a matrix of view(), as floats; from its file, if it lies in one.
   void read_row(const MatrixView& matrix, int64_t row, float* out) const;
