@@ -59,7 +59,7 @@ void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float
   if (columns < kPanel || k < n_in) std::memset(out, 0, sizeof(float) * n_in * kPanel);
   if (columns == 0 || k == 0) return;
   if (source.out_stride == 1) {
-    if (source.dtype == DType::f32 && columns == kPanel) {
+    if (source.dtype == DType::f32 && columns == kPanel) {  // a call for each 64 bytes costs more
       for (int64_t i = 0; i < k; ++i) {
         std::memcpy(out + i * kPanel, base + i * source.in_stride * size, sizeof(float) * kPanel);
       }
