@@ -9,6 +9,7 @@
 namespace sentinel {
 namespace {
 
+constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheLine = 64;
 
@@ -28,8 +29,9 @@ void* map_aligned(size_t bytes) {
 
 bool is_large(size_t bytes) { return bytes >= 2 * kHugePage; }
 
+// Not to huge pages: the system would fill the last one, up to 2 MB that nobody asked for.
 size_t rounded(size_t bytes) {
-  const size_t unit = is_large(bytes) ? kHugePage : kCacheLine;
+  const size_t unit = is_large(bytes) ? kPage : kCacheLine;
   return (bytes + unit - 1) / unit * unit;
 }
 
@@ -51,7 +53,6 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes) {
 
 size_t AlignedBuffer::release(size_t offset, size_t bytes) {
   if (!is_large(size_) || offset + bytes > size_) return 0;
-  constexpr size_t kPage = 4096;
   const size_t begin = (offset + kPage - 1) / kPage * kPage, end = (offset + bytes) / kPage * kPage;
   if (end <= begin || madvise(data_ + begin, end - begin, MADV_DONTNEED) != 0) return 0;
   return end - begin;

@@ -140,10 +140,12 @@ class FastModel : public Model {
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
     bytes[static_cast<size_t>(Op::attention)] =
         active * kv_position_bytes(info_.kv, weights_.head_dim_padded) * context;
-    const auto& view = checkpoint_->view();
+    // Lines of 64 bytes hold sixteen rows of a packed matrix: one row reads the panel.
+    const MatrixView& embedding = checkpoint_->view().token_embedding;
+    const auto stored_row = config().d_model * static_cast<int64_t>(size_of(embedding.dtype));
     bytes[static_cast<size_t>(Op::embeddings)] =
-        config().d_model * static_cast<int64_t>(size_of(view.token_embedding.dtype) +
-                                                size_of(view.position_embedding.dtype));
+        (config().tied_lm_head ? weights_.lm_head.panel_stride : stored_row) +
+        config().d_model * static_cast<int64_t>(sizeof(float));
     return bytes;
   }
   double flops_per_token(int context) const override {

@@ -69,38 +69,42 @@ void ForwardPass::mark(Op op) {
   if (c_.trace) c_.trace->end(0, op, layer_);
 }
 
-// A prompt's rows are read from the file; a decode step makes no system calls.
 void ForwardPass::embed() {
-  const ModelView& view = c_.checkpoint.view();
   const int64_t d = c_.config.d_model;
-  const auto load = [&](const MatrixView& matrix, int64_t row, float* out) {
-    if (few_rows()) {
-      load_row(matrix, row, out);
-    } else {
-      c_.checkpoint.read_row(matrix, row, out);
-    }
-  };
+  const std::vector<float>& positions = c_.weights.position_embedding;
   for (const RowGroup& group : groups_) {
-    for (int r = 0; r < group.rows; ++r) {
-      const int64_t row = group.first_row + r;
+    for_rows(group.first_row, group.rows, [&](int64_t row) {
       float* x = w_.x + row * w_.x_stride;
-      float* position = w_.normed;
-      load(view.token_embedding, tokens_[row], x);
-      load(view.position_embedding, group.first_position + r, position);
-      for (int64_t i = 0; i < d; ++i) x[i] += position[i];
-    }
+      embed_token(tokens_[row], x);
+      if (positions.empty()) return;
+      const int64_t position = group.first_position + row - group.first_row;
+      const float* from = positions.data() + position * d;
+      for (int64_t i = 0; i < d; ++i) x[i] += from[i];
+    });
+  }
+}
+
+// From memory where the lm_head is tied, so that a step neither calls the system nor faults in
+// pages of a file.
+void ForwardPass::embed_token(int32_t token, float* x) const {
+  if (c_.config.tied_lm_head) {
+    unpack_output(c_.weights.lm_head, token, c_.config.d_model, x);
+  } else if (few_rows()) {
+    load_row(c_.checkpoint.view().token_embedding, token, x);
+  } else {
+    c_.checkpoint.read_row(c_.checkpoint.view().token_embedding, token, x);
   }
 }
 
 template <typename Body>
-void ForwardPass::for_each_row(const Body& body) {
-  if (few_rows()) {
-    for (int64_t row = 0; row < rows_; ++row) body(row);
+void ForwardPass::for_rows(int64_t first, int64_t count, const Body& body) {
+  if (count <= kSmallRows) {
+    for (int64_t row = first; row < first + count; ++row) body(row);
     return;
   }
   c_.pool.run([&](int member) {
-    const Range mine = share(rows_, member, c_.pool.size());
-    for (int64_t row = mine.begin; row < mine.end; ++row) body(row);
+    const Range mine = share(count, member, c_.pool.size());
+    for (int64_t row = mine.begin; row < mine.end; ++row) body(first + row);
   });
 }
 

@@ -42,6 +42,7 @@ class ForwardPass {
   void mark(Op op);
 
   void embed();
+  void embed_token(int32_t token, float* x) const;
   void enter(int l);
   void attention(int l);
   void integrate(int l);
@@ -68,9 +69,14 @@ class ForwardPass {
                       const Operand& space) const;
   Operand private_inputs(const Source& source, WeightType type, int member);
 
-  // body(row) for every row, on all members when there are many.
+  // body(row) for `count` rows from `first` on, and for every row; on all members when there are
+  // many.
   template <typename Body>
-  void for_each_row(const Body& body);
+  void for_rows(int64_t first, int64_t count, const Body& body);
+  template <typename Body>
+  void for_each_row(const Body& body) {
+    for_rows(0, rows_, body);
+  }
   void add_bias(const std::vector<float>& bias);
   void keep_inputs(int l, const Source& source);
   bool heads_are_shares(const LayerPlan& plan) const;

@@ -89,6 +89,35 @@ void column_scales(const KernelTable& kernels, WeightType type, const float* row
   }
 }
 
+// The four bytes of a column in a row of 64 bytes, [16][4].
+const std::byte* quad_at(const std::byte* rows, int64_t row, int64_t column) {
+  return rows + (row * kPanel + column) * 4;
+}
+
+int bits(std::byte byte, int from, int count) {
+  return std::to_integer<int>(byte) >> from & ((1 << count) - 1);
+}
+
+void unpack_int6(const std::byte* panel, int64_t column, float scale, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const std::byte* group = panel + i / kInt6Group * kInt6GroupBytes;
+    const int quad = static_cast<int>(i % kInt6Group / 4);
+    const int low = bits(quad_at(group, quad / 2, column)[i % 4], quad % 2 * 4, 4);
+    const int high = bits(quad_at(group, 4 + quad / 4, column)[i % 4], quad % 4 * 2, 2);
+    out[i] = static_cast<float>(high * 16 + low - 32) * scale;
+  }
+}
+
+void unpack_int4(const std::byte* panel, int64_t column, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const std::byte* step = panel + i / kInt4Step * kInt4StepBytes;
+    const int64_t quad = i % kInt4Step / 4, group = i % kInt4Step / kSumBlock;
+    const int number = bits(quad_at(step, quad / 2, column)[i % 4], quad % 2 * 4, 4) - 8;
+    const std::byte* scale = step + kInt4Step * kPanel / 2 + (group * kPanel + column) * 2;
+    out[i] = static_cast<float>(number) * load_element(scale, DType::f16);
+  }
+}
+
 }  // namespace
 
 int64_t pack_scratch(const PanelTask& task) {
@@ -116,6 +145,31 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
     encode(scratch + s * part, task.k, task.scales, panel(s));
   }
   return nullptr;
+}
+
+void unpack_output(const PackedMatrix& matrix, int64_t output, int64_t n, float* out) {
+  const std::byte* panel = matrix.panel(output / kPanel);
+  const int64_t column = output % kPanel;
+  const float scale = matrix.scales ? matrix.scales[output] : 1;
+  switch (matrix.type) {
+    case WeightType::f32:
+      return load_elements(panel + column * 4, DType::f32, kPanel, n, out);
+    case WeightType::bf16:
+      for (int64_t i = 0; i < n; ++i) {
+        out[i] = load_element(quad_at(panel, i / 2, column) + i % 2 * 2, DType::bf16);
+      }
+      return;
+    case WeightType::int8:
+      for (int64_t i = 0; i < n; ++i) {
+        const int number = std::to_integer<int>(quad_at(panel, i / 4, column)[i % 4]) - 128;
+        out[i] = static_cast<float>(number) * scale;
+      }
+      return;
+    case WeightType::int6:
+      return unpack_int6(panel, column, scale, n, out);
+    case WeightType::int4:
+      return unpack_int4(panel, column, n, out);
+  }
 }
 
 }  // namespace sentinel

@@ -61,4 +61,7 @@ int64_t pack_scratch(const PanelTask& task);
 // Null, or the source that holds NaN or infinity.
 const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, float* scratch);
 
+// The first n weights of one output, as products take them.
+void unpack_output(const PackedMatrix& matrix, int64_t output, int64_t n, float* out);
+
 }  // namespace sentinel

@@ -66,6 +66,54 @@ TEST(PackedMatrix, AScaleMapsTheWidestEntryOfItsOutput) {
   }
 }
 
+// Row i of the product with a unit matrix is weight i of every output; a quantised 1 is exact.
+TEST(PackedMatrix, UnpackedWeightsAreWhatProductsMultiplyWith) {
+  const std::vector<float> values = columns();
+  const MatrixView view = view_of(values);
+  const MatrixView* source = &view;
+  const KernelTable kernels = select_kernels(detect_cpu_features(), "scalar");
+  for (int t = 0; t < kWeightTypes; ++t) {
+    const auto type = static_cast<WeightType>(t);
+    PackedMatrix packed = packed_shape(type, kPanel, kIn);
+    AlignedBuffer panel(static_cast<size_t>(packed.bytes()));
+    packed.data = panel.data();
+    float scales[kPanel];
+    if (has_column_scales(type)) packed.scales = scales;
+    const PanelTask task{{&source, 1}, 0, kIn, type, packed.k, panel.data(), 0, packed.scales};
+    std::vector<float> scratch(static_cast<size_t>(pack_scratch(task)));
+    ASSERT_EQ(pack_panel(task, kernels, scratch.data()), nullptr);
+
+    const Segment all{0, 0, static_cast<int32_t>(packed.k)};
+    const auto width = static_cast<size_t>(operand_width(packed.k));
+    AlignedBuffer space(width * sizeof(float));
+    float input_scale = 0;
+    int32_t block_sum = 0, starts[4] = {};
+    for (int i = 0; i < kIn; ++i) {
+      std::vector<float> x(width), y(kPanel), row(kIn);
+      x[static_cast<size_t>(i)] = 1;
+      LinearArgs args{};
+      args.weights = panel.data();
+      args.weight_scales = packed.scales;
+      args.segments = &all;
+      args.n_segments = 1;
+      args.x = {space.data(), 0, &input_scale, 0, &block_sum, starts, 0};
+      args.rows = 1;
+      args.y = y.data();
+      args.n_out = kPanel;
+      if (type == WeightType::f32) {
+        args.x.data = reinterpret_cast<std::byte*>(x.data());
+      } else {
+        kernels.prepare[t]({x.data(), 0, 1, kIn, static_cast<int>(width), nullptr, -1, args.x});
+      }
+      kernels.linear[t](args, 0, 1);
+      for (int c = 0; c < kPanel; ++c) {
+        unpack_output(packed, c, kIn, row.data());
+        ASSERT_NEAR(row[static_cast<size_t>(i)], y[static_cast<size_t>(c)], 1e-6) << t << " " << c;
+      }
+    }
+  }
+}
+
 TEST(PackedMatrix, WhatIsNotFiniteIsFound) {
   std::vector<float> values = columns();
   values[5 * kIn + 69] = std::nanf("");

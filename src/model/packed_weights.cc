@@ -24,6 +24,7 @@ class Packer {
         staging_(checkpoint) {
     weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kHeadUnit));
     weights_.d_model_padded = static_cast<int>(round_up(config_.d_model, kPanel));
+    read_positions();
     for (int l = 0; l < config_.n_layers; ++l) shape_layer(l, removed);
     weights_.final_norm_weight = finite_floats(view_.final_norm_weight);
     weights_.final_norm_bias = finite_floats(view_.final_norm_bias);
@@ -66,6 +67,18 @@ class Packer {
     }
     if (padded > static_cast<int64_t>(values.size())) values.resize(padded, 0.0F);
     return values;
+  }
+
+  void read_positions() {
+    const MatrixView& view = view_.position_embedding;
+    weights_.position_embedding.resize(static_cast<size_t>(view.n_out * view.n_in));
+    for (int64_t row = 0; row < view.n_out; ++row) {
+      float* out = weights_.position_embedding.data() + row * view.n_in;
+      checkpoint_.read_row(view, row, out);
+      if (!all_finite(reinterpret_cast<std::byte*>(out), DType::f32, view.n_in)) {
+        throw checkpoint_.not_finite(view.name);
+      }
+    }
   }
 
   void shape_layer(int l, const std::vector<HeadId>& removed) {

@@ -33,9 +33,10 @@ struct PackedLayer {
 struct PackedWeights {
   int head_dim_padded = 0;
   int d_model_padded = 0;
+  std::vector<float> position_embedding;  // [context_length, d_model]; empty: nothing is added
   std::vector<PackedLayer> layers;
   std::vector<float> final_norm_weight, final_norm_bias;
-  PackedMatrix lm_head;
+  PackedMatrix lm_head;  // where it is tied, tokens are embedded by its rows too
   int64_t total_bytes = 0;
   AlignedBuffer arena;
 };

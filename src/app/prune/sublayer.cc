@@ -38,12 +38,10 @@ MatrixView floats_view(const float* data, int64_t rows, int64_t width) {
   return {reinterpret_cast<const std::byte*>(data), DType::f32, rows, width, width, 1, "stream"};
 }
 
-// A model whose tokens are the rows of a stream, and whose positions [n, d_model] are all 0.
-ModelView stream_view(const Stream& in, const std::vector<float>& no_positions) {
+// Whose tokens are the rows of a stream.
+ModelView stream_view(const Stream& in) {
   ModelView view;
   view.token_embedding = floats_view(in.x.data(), in.rows(), in.d_model);
-  view.position_embedding =
-      floats_view(no_positions.data(), std::ssize(no_positions) / in.d_model, in.d_model);
   return view;
 }
 
@@ -142,6 +140,7 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   const int d = config_.d_model;
   config_.n_layers = 1;
   config_.vocab_size = 1;
+  config_.tied_lm_head = false;
   config_.attention_scale = {config_.attention_scale[id.layer]};
   LayerConfig widths;
   if (attention) {
@@ -166,6 +165,7 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   }
   view.layers = {std::move(only)};
   view.lm_head = floats_view(zeros.data(), 1, d);
+  view.position_embedding.n_out = 0;
   weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), type, type, {}, kernels, pool);
   build_plan(weights_, HeadTable(config_), plan_);
 }
@@ -188,8 +188,7 @@ void SublayerRunner::run(const PackedSublayer& sublayer, const Stream& in, Strea
   const KvType kv = sublayer.type_ == WeightType::f32 ? KvType::f32 : KvType::bf16;
   KvCache long_cache(sublayer.weights_, kv, 1, max_length);
   KvCache short_cache(sublayer.weights_, kv, max_sequences, 1);
-  const std::vector<float> no_positions(static_cast<size_t>(max_length) * d, 0.0F);
-  const ViewCheckpoint stream(sublayer.config_, stream_view(in, no_positions));
+  const ViewCheckpoint stream(sublayer.config_, stream_view(in));
   const DecoderContext context{sublayer.config_, stream, sublayer.weights_, kernels_, pool_};
   Workspace workspace(context, max_rows, std::max(long_cache.capacity(), short_cache.capacity()));
   Capture capture(sublayer.id_.kind, sublayer.features_);
