@@ -6,9 +6,9 @@
 namespace sentinel {
 
 void Decoder::forward(const Plan& plan, KvCache& cache, Workspace& workspace,
-                      std::span<const RowGroup> groups, const int32_t* tokens,
-                      Observer* observer) const {
-  ForwardPass(context_, plan, cache, workspace, groups, tokens, observer).run();
+                      std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer,
+                      WantedRows wanted) const {
+  ForwardPass(context_, plan, cache, workspace, groups, tokens, observer, wanted).run();
 }
 
 // Every share norms its rows anew: little beside an output matrix.

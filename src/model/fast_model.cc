@@ -42,10 +42,13 @@ class FastSession : public Session {
   void set_trace(OpTrace* trace) override { trace_ = trace; }
 
  private:
+  // `wanted`: of the last chunk; of those before it `all`, or else none.
   template <typename AfterChunk>
-  void run_chunks(int sequence, std::span<const int32_t> tokens, const AfterChunk& after);
+  void run_chunks(int sequence, std::span<const int32_t> tokens, WantedRows wanted,
+                  const AfterChunk& after);
   void make_points();
-  void forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens);
+  void forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens,
+               WantedRows wanted = WantedRows::all);
   void refresh_plan();
   bool tracks_now() const;
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
@@ -162,6 +165,16 @@ class FastModel : public Model {
           baseline_->flops_per_token(context) / 2 - double(config().vocab_size) * config().d_model;
     }
     return 2 * macs;
+  }
+  double prefill_flops(int context, int tokens) const override {
+    const int last = config().n_layers - 1;
+    int active = 0;
+    for (int h = 0; h < heads_.n_heads(last); ++h) active += heads_.is_active({last, h});
+    const double skipped =
+        integration_ ? 0
+                     : double(config().d_model) *
+                           (active * config().head_dim + 2.0 * config().layers[last].ffn_dim);
+    return Model::prefill_flops(context, tokens) - 2 * skipped * (tokens - 1);
   }
 
   // Heads that were closed for good give their memory back.
@@ -296,13 +309,15 @@ void FastSession::refresh_plan() {
   }
 }
 
-void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens) {
+void FastSession::forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens,
+                          WantedRows wanted) {
   run_baseline(window, groups, tokens);
   refresh_plan();
   workspace_.points = points_.set ? &points_ : nullptr;
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
-  decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_);
+  if (observer_ || points_.set) wanted = WantedRows::all;
+  decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_, wanted);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
@@ -366,7 +381,7 @@ void FastSession::track(std::span<const RowGroup> groups) {
 }
 
 template <typename AfterChunk>
-void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
+void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens, WantedRows wanted,
                              const AfterChunk& after) {
   check_sequence(sequence, max_sequences());
   check_tokens(tokens, model_.config().vocab_size);
@@ -380,7 +395,9 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
       forward_first(sequence, tokens[done]);
       if (tokens.size() == 1) model_.heads().advance_step();
     } else {
-      forward(false, {&group, 1}, tokens.data() + done);
+      const bool last = done + static_cast<size_t>(rows) == tokens.size();
+      const bool passes_by = !last && wanted != WantedRows::all;
+      forward(false, {&group, 1}, tokens.data() + done, passes_by ? WantedRows::none : wanted);
     }
     done += rows;
     after(group, done == tokens.size());
@@ -388,14 +405,15 @@ void FastSession::run_chunks(int sequence, std::span<const int32_t> tokens,
 }
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, float* logits) {
-  run_chunks(sequence, tokens, [&](const RowGroup& group, bool last) {
+  const WantedRows wanted = logits ? WantedRows::last : WantedRows::none;
+  run_chunks(sequence, tokens, wanted, [&](const RowGroup& group, bool last) {
     if (last && logits) decoder().logits(workspace_, group.rows - 1, 1, logits);
   });
 }
 
 void FastSession::prefill(int sequence, std::span<const int32_t> tokens, const LogitsSink& sink) {
   sink_logits_.resize(static_cast<size_t>(kSmallRows) * model_.config().vocab_size);
-  run_chunks(sequence, tokens, [&](const RowGroup& group, bool) {
+  run_chunks(sequence, tokens, WantedRows::all, [&](const RowGroup& group, bool) {
     for (int row = 0; row < group.rows; row += kSmallRows) {
       const int rows = std::min(kSmallRows, group.rows - row);
       decoder().logits(workspace_, row, rows, sink_logits_.data());

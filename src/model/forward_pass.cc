@@ -27,25 +27,34 @@ Epilogue epilogue_of(Activation activation) {
 
 ForwardPass::ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache,
                          Workspace& workspace, std::span<const RowGroup> groups,
-                         const int32_t* tokens, Observer* observer)
+                         const int32_t* tokens, Observer* observer, WantedRows wanted)
     : c_(context),
       plan_(plan),
       cache_(cache),
       w_(workspace),
       groups_(groups),
       tokens_(tokens),
-      observer_(observer) {
+      observer_(observer),
+      wanted_(wanted) {
+  int64_t rows = 0;
   for (const RowGroup& group : groups) {
-    rows_ += group.rows;
+    rows += group.rows;
     max_group_rows_ = std::max(max_group_rows_, group.rows);
   }
+  set_rows(rows);
+}
+
+void ForwardPass::set_rows(int64_t rows) {
+  rows_ = rows;
   per_member_ = few_rows() ? 2 : 4;
+  row_parts_ = 1;
   for (int parts = 1; parts <= c_.pool.size() && parts * kRowsOfPart <= rows_; ++parts) {
     if (c_.pool.size() % parts == 0) row_parts_ = parts;
   }
 }
 
 void ForwardPass::run() {
+  const int64_t last = rows_ - 1;
   if (c_.trace) c_.trace->begin(0);
   embed();
   mark(Op::embeddings);
@@ -56,7 +65,22 @@ void ForwardPass::run() {
     integrate(l);
     ffn(l);
   }
+  if (wanted_ == WantedRows::last && last > 0) {
+    std::copy_n(w_.x, c_.config.d_model, w_.x + last * w_.x_stride);
+  }
   enter(c_.config.n_layers);
+}
+
+// The last layer's keys and values are there: of the rest only the wanted row is computed, as the
+// first.
+void ForwardPass::drop_unwanted_rows(int l) {
+  if (wanted_ == WantedRows::all || l + 1 < c_.config.n_layers) return;
+  const int64_t last = rows_ - 1;
+  if (wanted_ == WantedRows::last && last > 0) {
+    std::copy_n(w_.x + last * w_.x_stride, w_.x_stride, w_.x);
+    std::copy_n(w_.context + last * w_.context_stride, w_.context_stride, w_.context);
+  }
+  set_rows(wanted_ == WantedRows::last ? 1 : 0);
 }
 
 template <typename Body>
@@ -146,6 +170,7 @@ void ForwardPass::attention(int l) {
   const PackedLayer& layer = c_.weights.layers[l];
   const LayerPlan& plan = plan_.layers[l];
   if (plan.heads.empty() && !plan.keeps_inputs) {
+    drop_unwanted_rows(l);
     add_bias(plan.o_bias);
     return;
   }
@@ -165,6 +190,8 @@ void ForwardPass::attention(int l) {
   }
   if (observer_) observe_attention(l);
 
+  drop_unwanted_rows(l);
+  if (rows_ == 0) return;
   LinearArgs o = linear_args(layer.o, w_.x, w_.x_stride, plan.o_bias);
   o.segments = plan.o_segments.data();
   o.n_segments = static_cast<int>(plan.o_segments.size());
@@ -177,6 +204,7 @@ void ForwardPass::attention(int l) {
 
 // x += W_down activation(W_up norm2(x) + b_up) + b_down.
 void ForwardPass::ffn(int l) {
+  if (rows_ == 0) return;
   const PackedLayer& layer = c_.weights.layers[l];
   if (layer.ffn_padded == 0) {
     add_bias(layer.down_bias);

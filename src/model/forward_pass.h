@@ -17,7 +17,8 @@ namespace sentinel {
 class ForwardPass {
  public:
   ForwardPass(const DecoderContext& context, const Plan& plan, KvCache& cache, Workspace& workspace,
-              std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer);
+              std::span<const RowGroup> groups, const int32_t* tokens, Observer* observer,
+              WantedRows wanted);
   void run();
 
  private:
@@ -41,6 +42,8 @@ class ForwardPass {
   void run_shares(Op op, const Body& body);
   void mark(Op op);
 
+  void set_rows(int64_t rows);
+  void drop_unwanted_rows(int l);
   void embed();
   void embed_token(int32_t token, float* x) const;
   void enter(int l);
@@ -97,11 +100,12 @@ class ForwardPass {
   std::span<const RowGroup> groups_;
   const int32_t* tokens_;
   Observer* observer_;
+  WantedRows wanted_;
   int layer_ = -1;  // that is being computed
   int64_t rows_ = 0;
   int max_group_rows_ = 0;
-  int per_member_;     // shares of a call
-  int row_parts_ = 1;  // into which a product's rows are cut
+  int per_member_;  // shares of a call
+  int row_parts_;   // into which a product's rows are cut
 };
 
 }  // namespace sentinel

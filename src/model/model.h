@@ -172,6 +172,12 @@ class Model {
   // Multiply-add operations x 2 of the layers and lm_head for one token that sees `context`
   // positions, with the heads as they are now.
   virtual double flops_per_token(int context) const = 0;
+  // The same of a prefill whose tokens see `context` positions on average: lm_head, and behind the
+  // last layer's attention all else, is computed for the last one alone.
+  virtual double prefill_flops(int context, int tokens) const {
+    const double lm_head = 2.0 * config().vocab_size * config().d_model;
+    return tokens * (flops_per_token(context) - lm_head) + lm_head;
+  }
 };
 
 }  // namespace sentinel

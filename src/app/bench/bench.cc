@@ -224,10 +224,7 @@ class Bench {
     const double sequences = row.n_prompt ? 1 : row.batch;
     state.bytes_per_run_step = weights + sequences * kv;
     row.bytes_per_token = state.bytes_per_run_step / (row.n_prompt ? tokens : row.batch);
-    // A prefill computes the output matrix for its last token only.
-    const ModelConfig& config = model.config();
-    const double head = 2.0 * config.vocab_size * config.d_model;
-    state.flops_per_token = model.flops_per_token(context) - head + head / tokens;
+    state.flops_per_token = model.prefill_flops(context, tokens) / tokens;
   }
 
   void make_tokens() {
