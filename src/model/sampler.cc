@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -12,7 +14,8 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr float kLargest = std::numeric_limits<float>::max();
-constexpr size_t kFirstNucleus = 64;  // candidates tried first for top-p without top-k
+constexpr int kBuckets = 512;         // that top-p sorts candidates into by score,
+constexpr float kBucketsOfUnit = 16;  // the last one being 32 units of temperature and more
 
 void check(const SamplingOptions& o) {
   if (!(o.temperature >= 0 && o.temperature <= 1e6)) {
@@ -57,6 +60,21 @@ int32_t first_highest(std::span<const float> x) {
   high = std::min(high, kLargest);
   const auto found = std::ranges::find_if(x, [&](float value) { return value >= high; });
   return static_cast<int32_t>(found - x.begin());
+}
+
+// e^x for x <= 0, within 3e-7 of it: plain arithmetic, which loops over a vocabulary become vectors
+// of. 2^n times the Taylor series of 2^f, f in [-1/2, 1/2].
+float weight_of(float x) {
+  const float t = std::max(x * 1.44269504F, -126.0F);
+  const int n = static_cast<int>(t - 0.5F);
+  const float f = (t - static_cast<float>(n)) * 0.693147181F;
+  const float series =
+      1 + f * (1 + f * (0.5F + f * (1 / 6.0F + f * (1 / 24.0F + f * (1 / 120.0F + f / 720.0F)))));
+  return series * std::bit_cast<float>((n + 127) << 23);
+}
+
+int bucket_of(float relative_score) {
+  return static_cast<int>(std::min(-relative_score * kBucketsOfUnit, float{kBuckets - 1}));
 }
 
 }  // namespace
@@ -108,45 +126,82 @@ void Sampler::select_top(size_t k) {
   }
 }
 
-// Keeps the smallest set of best candidates whose share reaches top_p of the candidates within
-// `limit`. The set is small as a rule, so a few are tried first and more only when they fall short.
-void Sampler::cut_top_p(size_t limit) {
-  const auto weight = [&](float score) {
-    return std::exp((static_cast<double>(score) - best_score_) / options_.temperature);
-  };
-  double total = 0;
-  if (limit < scores_.size()) {
-    select_top(limit);
-    for (const Candidate& c : candidates_) total += weight(c.score);
-  } else {
-    for (const float score : scores_) total += weight(score);
+void Sampler::select_from(float lowest) {
+  candidates_.clear();
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    const float score = scores_[i];
+    if (score >= lowest && score != kNever) candidates_.push_back({score, static_cast<int32_t>(i)});
   }
-  for (size_t k = std::min(kFirstNucleus, limit);; k = std::min(k * 8, limit)) {
-    select_top(k);
-    std::sort(candidates_.begin(), candidates_.end());
-    double sum = 0;
-    for (size_t i = 0; i < candidates_.size(); ++i) {
-      sum += weight(candidates_[i].score);
-      if (sum >= options_.top_p * total) {
-        candidates_.resize(i + 1);
-        return;
-      }
+}
+
+// The exponent of a weight, 0 for the best score: weights are relative to its.
+float Sampler::relative_score(float score) const {
+  const double x = (static_cast<double>(score) - best_score_) / options_.temperature;
+  return static_cast<float>(std::max(x, -1e30));
+}
+
+double Sampler::total_weight() const {
+  constexpr size_t kLanes = 16;
+  std::array<double, kLanes> sums{};
+  const auto scale = static_cast<float>(std::min(1 / options_.temperature, double{kLargest}));
+  size_t i = 0;
+  for (; i + kLanes <= scores_.size(); i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) {
+      sums[j] += weight_of((scores_[i + j] - best_score_) * scale);
     }
-    if (k == limit) return;
   }
+  for (; i < scores_.size(); ++i) sums[0] += weight_of((scores_[i] - best_score_) * scale);
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+// All that weigh less than an even share of what top-p leaves out weigh less than that together.
+float Sampler::lowest_of_nucleus(double total) const {
+  const double even_share = (1 - options_.top_p) * total / static_cast<double>(scores_.size());
+  const double slack = 0.999;  // above the errors of weights
+  return static_cast<float>(best_score_ + options_.temperature * std::log(slack * even_share));
+}
+
+// Keeps the smallest set of best candidates whose share of `total` reaches top_p: whole buckets,
+// then the best of the one in which it is reached.
+void Sampler::cut_top_p(double total) {
+  const auto bucket = [&](const Candidate& c) { return bucket_of(relative_score(c.score)); };
+  std::array<double, kBuckets> weights{};
+  for (const Candidate& c : candidates_) {
+    const float score = relative_score(c.score);
+    weights[static_cast<size_t>(bucket_of(score))] += weight_of(score);
+  }
+  const double wanted = options_.top_p * total;
+  double sum = 0;
+  int last = 0;
+  while (last + 1 < kBuckets && sum + weights[static_cast<size_t>(last)] < wanted) {
+    sum += weights[static_cast<size_t>(last++)];
+  }
+  const auto first = std::partition(candidates_.begin(), candidates_.end(),
+                                    [&](const Candidate& c) { return bucket(c) < last; });
+  auto end = std::partition(first, candidates_.end(),
+                            [&](const Candidate& c) { return bucket(c) == last; });
+  std::sort(first, end);
+  for (auto c = first; c != end; ++c) {
+    sum += weight_of(relative_score(c->score));
+    if (sum >= wanted) end = c + 1;
+  }
+  candidates_.erase(end, candidates_.end());
 }
 
 // A race of exponential clocks: token i rings at -ln u_i / w_i, and rings first with probability
 // w_i / sum w. Candidates need no order, and scores that differ by rounding alone choose alike.
+// As -ln u >= 1 - u, most clocks are seen to ring too late without a logarithm.
 int32_t Sampler::draw() {
   const uint64_t stream = mix(options_.seed + mix(static_cast<uint64_t>(draw_++)));
   double first = std::numeric_limits<double>::infinity();
   int32_t winner = best_token_;
   for (const Candidate& c : candidates_) {
-    const double weight =
-        std::exp((static_cast<double>(c.score) - best_score_) / options_.temperature);
     const uint64_t bits = mix(stream + static_cast<uint64_t>(c.token));
     const double u = (static_cast<double>(bits >> 11) + 0.5) * 0x1.0p-53;
+    const double at_most = weight_of(relative_score(c.score)) * 1.001;
+    if (1 - u > first * at_most) continue;
+    const double weight =
+        std::exp((static_cast<double>(c.score) - best_score_) / options_.temperature);
     const double time = -std::log(u) / weight;
     if (time < first || (time == first && c.token < winner)) {
       first = time;
@@ -166,12 +221,16 @@ int32_t Sampler::sample(std::span<const float> logits) {
   load_scores(logits);
   if (greedy) return best_token_;
   const auto top_k = static_cast<size_t>(options_.top_k);
-  const size_t limit = top_k == 0 ? scores_.size() : std::min(top_k, scores_.size());
-  if (options_.top_p < 1) {
-    cut_top_p(limit);
+  const bool nucleus = options_.top_p < 1;
+  double total = 0;
+  if (top_k > 0 && top_k < scores_.size()) {
+    select_top(top_k);
+    for (const Candidate& c : candidates_) total += weight_of(relative_score(c.score));
   } else {
-    select_top(limit);
+    if (nucleus) total = total_weight();
+    select_from(nucleus ? lowest_of_nucleus(total) : kNever);
   }
+  if (nucleus) cut_top_p(total);
   return draw();
 }
 

@@ -44,8 +44,14 @@ class Sampler {
 
   void load_scores(std::span<const float> logits);
   void penalise();            // the scores of tokens that were seen
-  void select_top(size_t k);  // candidates_: the k best, in no order
-  void cut_top_p(size_t limit);
+  // candidates_, in no order: the k best; those from a score on.
+  void select_top(size_t k);
+  void select_from(float lowest);
+  float relative_score(float score) const;
+  // Of the whole vocabulary, and the score below which nothing is in the nucleus of top-p.
+  double total_weight() const;
+  float lowest_of_nucleus(double total) const;
+  void cut_top_p(double total);
   int32_t draw();
 
   SamplingOptions options_;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 
@@ -88,6 +89,68 @@ TEST(Sampler, TopPFindsLargeNuclei) {
   }
   EXPECT_LT(largest, static_cast<int32_t>(nucleus));
   EXPECT_GT(largest, static_cast<int32_t>(nucleus * 9 / 10));
+}
+
+// Peaked and flat distributions, with and without top-k, against a sort of everything.
+TEST(Sampler, TopPIsThatOfASortedVocabulary) {
+  constexpr size_t kVocabulary = 3000;
+  for (const double width : {0.001, 0.3, 4.0, 60.0}) {
+    std::vector<float> logits(kVocabulary);
+    for (size_t i = 0; i < kVocabulary; ++i) {
+      logits[i] = static_cast<float>(width * std::sin(static_cast<double>(i * i % 997)));
+    }
+    std::vector<int32_t> order(kVocabulary);
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+    for (const size_t top_k : {size_t{0}, size_t{900}}) {
+      const size_t limit = top_k > 0 ? top_k : kVocabulary;
+      double total = 0, sum = 0;
+      for (size_t i = 0; i < limit; ++i) total += std::exp(logits[order[i]] - double{width});
+      std::vector<bool> nucleus(kVocabulary);
+      for (size_t i = 0; i < limit && sum < 0.7 * total; ++i) {
+        sum += std::exp(logits[order[i]] - double{width});
+        nucleus[static_cast<size_t>(order[i])] = true;
+      }
+      for (const auto& [token, n] :
+           histogram(options(1, static_cast<int>(top_k), 0.7), logits, 3000)) {
+        EXPECT_TRUE(nucleus[static_cast<size_t>(token)]) << width << " " << top_k << " " << token;
+      }
+    }
+  }
+}
+
+// The race without its shortcut.
+TEST(Sampler, TheShortcutOfTheRaceChangesNoDraw) {
+  std::vector<float> logits(2000);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = 3 * std::sin(static_cast<float>(i * i));
+  const auto mix = [](uint64_t z) {
+    z += 0x9e3779b97f4a7c15ULL;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+  };
+  Sampler sampler(options(0.7), static_cast<int>(logits.size()));
+  for (uint64_t n = 0; n < 500; ++n) {
+    const uint64_t stream = mix(7 + mix(n));
+    double first = std::numeric_limits<double>::infinity();
+    size_t winner = 0;
+    for (size_t i = 0; i < logits.size(); ++i) {
+      const double u = (static_cast<double>(mix(stream + i) >> 11) + 0.5) * 0x1.0p-53;
+      const double time = -std::log(u) / std::exp(logits[i] / 0.7);
+      if (time < first) winner = i;
+      first = std::min(first, time);
+    }
+    ASSERT_EQ(sampler.sample(logits), static_cast<int32_t>(winner));
+  }
+}
+
+TEST(Sampler, TinyTemperaturesAreGreedy) {
+  for (const double temperature : {1e-30, 1e-300}) {
+    for (const double top_p : {0.5, 1.0}) {
+      const auto counts = histogram(options(temperature, 0, top_p), {1, 3, 2}, 20);
+      EXPECT_EQ(counts, (std::map<int32_t, int>{{1, 20}}));
+    }
+  }
 }
 
 TEST(Sampler, TemperatureZeroIsGreedyAndDrawsNothing) {
