@@ -12,12 +12,18 @@ class AlignedBuffer {
   // Buffers of 4 MiB and more are 2 MiB aligned and advised MADV_HUGEPAGE; smaller ones are
   // aligned to 64 bytes. Throws Error (runtime) when memory is short.
   explicit AlignedBuffer(size_t bytes);
+  // Of small pages that come into being when they are written, for memory of which little may be
+  // used. Page-aligned.
+  static AlignedBuffer sparse(size_t bytes);
   ~AlignedBuffer();
   AlignedBuffer(AlignedBuffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        mapped_(std::exchange(other.mapped_, false)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(mapped_, other.mapped_);
     return *this;
   }
 
@@ -39,6 +45,7 @@ class AlignedBuffer {
  private:
   std::byte* data_ = nullptr;
   size_t size_ = 0;
+  bool mapped_ = false;  // else of the heap
 };
 
 }  // namespace sentinel

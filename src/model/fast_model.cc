@@ -304,8 +304,8 @@ void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
   model_.release_removed_heads();
   build_plan(model_.context().weights, model_.heads(), plan_, model_.means());
-  for (size_t l = 0; l < plan_.layers.size(); ++l) {
-    if (plan_.layers[l].keeps_inputs) cache_.prepare_inputs(static_cast<int>(l));
+  for (const LayerPlan& layer : plan_.layers) {
+    if (layer.keeps_inputs) cache_.prepare_inputs();
   }
 }
 

@@ -42,8 +42,8 @@ void FirstPosition::refresh_plan(const HeadTable& heads, KvCache& cache) {
   }
   build_plan(own_.weights, open, plan_);
   plan_.version = heads.version();
-  for (size_t l = 0; l < plan_.layers.size(); ++l) {
-    if (plan_.layers[l].keeps_inputs) cache.prepare_inputs(static_cast<int>(l));
+  for (const LayerPlan& layer : plan_.layers) {
+    if (layer.keeps_inputs) cache.prepare_inputs();
   }
 }
 

@@ -103,7 +103,9 @@ class Run {
   bool take(int32_t token) {
     if (token == eos_token_) return end(StopReason::eos);
     out_.tokens.push_back(token);
-    const std::string safe = stop_.feed(tokenizer_.token_bytes(token));
+    // Vocabularies are padded to round sizes: what lies beyond the tokenizer has no text.
+    const bool has_text = token < tokenizer_.vocab_size();
+    const std::string safe = stop_.feed(has_text ? tokenizer_.token_bytes(token) : "");
     out_.text += safe;
     const bool wanted = !callback_ || callback_(token, utf8_.feed(safe));
     if (stop_.stopped()) return end(StopReason::stop_string);
@@ -120,7 +122,7 @@ class Run {
   void finish_text() {
     const std::string held = stop_.flush();
     out_.text += held;
-    if (!callback_) return;
+    if (!callback_ || out_.stop_reason == StopReason::callback) return;
     const std::string rest = utf8_.feed(held) + utf8_.flush();
     if (!rest.empty()) callback_(out_.tokens.back(), rest);
   }

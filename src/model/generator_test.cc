@@ -105,6 +105,31 @@ TEST(Generator, ACancelFlagOrCallbackEndsAfterTheCurrentToken) {
   EXPECT_EQ(result.stop_reason, StopReason::callback);
 }
 
+TEST(Generator, ACallbackThatEndsTheTextIsNotCalledAgain) {
+  GenerateOptions options;
+  options.sampling.temperature = 0;
+  options.stop = {"cE"};  // "c" is held back
+  const auto session = counting_model().new_session(1, 32);
+  const std::vector<int32_t> prompt = {1};
+  int calls = 0;
+  const Generation result = generate(*session, tokenizer(), kVocab, kEos, prompt, options,
+                                     [&](int32_t, std::string_view) { return ++calls < 1; });
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(result.text, "c");
+}
+
+TEST(Generator, TokensBeyondTheTokenizerHaveNoText) {
+  const FakeTokenizer short_one({"a", "b"});
+  GenerateOptions options;
+  options.sampling.temperature = 0;
+  options.max_new_tokens = 4;
+  const auto session = counting_model().new_session(1, 32);
+  const std::vector<int32_t> prompt = {0};
+  const Generation result = generate(*session, short_one, kVocab, kEos, prompt, options, nullptr);
+  EXPECT_EQ(result.tokens, (std::vector<int32_t>{1, 2, 3, 4}));
+  EXPECT_EQ(result.text, "b");
+}
+
 TEST(Generator, TimesAreThoseOfTheTokens) {
   const Shown shown = generate_from({0, 1}, {.max_new_tokens = 4});
   const GenerateTimings& t = shown.result.timings;

@@ -31,8 +31,7 @@ KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, i
       d_model_padded_(weights.d_model_padded),
       capacity_(static_cast<int>(round_up(max_length, 64))),
       max_length_(max_length),
-      max_sequences_(max_sequences),
-      inputs_(weights.layers.size()) {
+      max_sequences_(max_sequences) {
   for (const PackedLayer& layer : weights.layers) {
     first_slot_.push_back(slots_total_);
     slots_total_ += layer.n_slots;
@@ -65,9 +64,10 @@ void KvCache::truncate(int sequence, int length) {
   for (int i = 0; i < slots_total_; ++i) valid_[begin + i] = std::min(valid_[begin + i], length);
 }
 
-void KvCache::prepare_inputs(int layer) {
-  if (inputs_[layer].size() > 0) return;
-  inputs_[layer] = AlignedBuffer(sizeof(float) * max_sequences_ * max_length_ * d_model_padded_);
+void KvCache::prepare_inputs() {
+  if (inputs_.size() > 0) return;
+  const size_t sequences = first_slot_.size() * static_cast<size_t>(max_sequences_);
+  inputs_ = AlignedBuffer::sparse(sizeof(float) * sequences * max_length_ * d_model_padded_);
 }
 
 }  // namespace sentinel

@@ -52,11 +52,11 @@ class KvCache {
   void truncate(int sequence, int length);
 
   // The layer's normed inputs [max_length, d_model_padded] of one sequence, kept while one of its
-  // heads is off so that the head can catch up; null until prepare_inputs(layer).
-  void prepare_inputs(int layer);
+  // heads is off so that the head can catch up; null until prepare_inputs().
+  void prepare_inputs();
   float* inputs(int sequence, int layer) {
-    float* base = inputs_[layer].as<float>();
-    return base ? base + int64_t{sequence} * max_length_ * d_model_padded_ : nullptr;
+    const int64_t index = int64_t{layer} * max_sequences_ + sequence;
+    return inputs_.data() ? inputs_.as<float>() + index * max_length_ * d_model_padded_ : nullptr;
   }
 
  private:
@@ -76,7 +76,7 @@ class KvCache {
   AlignedBuffer data_, scales_;
   std::vector<float> output_scales_;
   std::vector<int> valid_;
-  std::vector<AlignedBuffer> inputs_;
+  AlignedBuffer inputs_;  // of all layers; only what is written takes memory
 };
 
 }  // namespace sentinel

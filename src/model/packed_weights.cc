@@ -56,6 +56,7 @@ class Packer {
                 config_.d_model);
       pack();
     }
+    if (!config_.tied_lm_head) check_token_embedding(pool);
     return std::move(weights_);
   }
 
@@ -145,6 +146,30 @@ class Packer {
     tasks_.clear();
     sources_.clear();
     views_.clear();
+  }
+
+  // It stays in its file.
+  void check_token_embedding(ThreadPool& pool) {
+    constexpr int64_t kRows = 2048;
+    const MatrixView& all = view_.token_embedding;
+    for (int64_t first = 0; first < all.n_out; first += kRows) {
+      views_.push_back(rows(all, first, kRows));
+      staging_.stage(views_, pool);
+      const MatrixView block = views_.front();
+      std::atomic<bool> finite{true};
+      pool.run([&](int thread) {
+        const Range mine = share(block.n_out, thread, pool.size());
+        std::vector<float> row(static_cast<size_t>(block.n_in));
+        for (int64_t r = mine.begin; r < mine.end; ++r) {
+          load_row(block, r, row.data());
+          const auto* bytes = reinterpret_cast<const std::byte*>(row.data());
+          if (!all_finite(bytes, DType::f32, block.n_in)) finite = false;
+        }
+      });
+      if (!finite) throw checkpoint_.not_finite(all.name);
+      views_.clear();
+      checkpoint_.release_pages();
+    }
   }
 
   // The order in memory is the order in which a decode step reads.

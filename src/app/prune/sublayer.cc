@@ -165,7 +165,7 @@ PackedSublayer::PackedSublayer(const Checkpoint& base, const EditableLayer& laye
   }
   view.layers = {std::move(only)};
   view.lm_head = floats_view(zeros.data(), 1, d);
-  view.position_embedding.n_out = 0;
+  view.token_embedding.n_out = view.position_embedding.n_out = 0;
   weights_ = pack_weights(ViewCheckpoint(config_, std::move(view)), type, type, {}, kernels, pool);
   build_plan(weights_, HeadTable(config_), plan_);
 }

@@ -24,7 +24,7 @@ class MappedCheckpoint : public Checkpoint {
     raw_config_ = read_json(location_.config, kMaxConfigBytes);
     const Family& family = find_family(raw_config_, location_.config.string());
     config_ = family.parse_config(raw_config_, location_.config.string());
-    TensorTable table(family.name_prefix);
+    TensorTable table(family.name_prefix, [this] { release_pages(); });
     map_weights(table);
     view_ = family.build_view(config_, table);
     table.require_all_used(family.is_ignored);

@@ -186,7 +186,10 @@ EditableLayer copy_layer(const Checkpoint& checkpoint, int index) {
 
 EditableModel::EditableModel(std::shared_ptr<const Checkpoint> checkpoint)
     : base(std::move(checkpoint)) {
-  for (int l = 0; l < base->config().n_layers; ++l) layers.push_back(copy_layer(*base, l));
+  for (int l = 0; l < base->config().n_layers; ++l) {
+    layers.push_back(copy_layer(*base, l));
+    base->release_pages();
+  }
   append_rows(base->view().position_embedding, position_embedding);
 }
 

@@ -85,6 +85,12 @@ void save_model(const std::filesystem::path& folder, const Checkpoint& checkpoin
   const Family& family = find_family(raw, checkpoint.origin());
   CheckpointOutput output;
   output.tensors = family.output_tensors(config, checkpoint.view(), shape, dtype);
+  for (OutputTensor& tensor : output.tensors) {
+    tensor.produce = [&checkpoint, produce = std::move(tensor.produce)](TensorSink& sink) {
+      produce(sink);
+      checkpoint.release_pages();
+    };
+  }
   output.config = &raw;
   output.tokenizer_source = checkpoint.folder();
   output.extra_files = options.extra_files;

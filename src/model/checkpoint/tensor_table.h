@@ -1,9 +1,11 @@
 // All tensors of a checkpoint's files by name, with a note of which have been used.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/checkpoint/checkpoint.h"
@@ -15,7 +17,9 @@ namespace sentinel {
 class TensorTable : public TensorSource {
  public:
   // `name_prefix` is taken off every name that has it.
-  explicit TensorTable(std::string_view name_prefix) : prefix_(name_prefix) {}
+  // `release_pages`: called while much is read, so that little stays in memory; may be null.
+  explicit TensorTable(std::string_view name_prefix, std::function<void()> release_pages = nullptr)
+      : prefix_(name_prefix), release_pages_(std::move(release_pages)) {}
 
   // Error (bad_input) when a name is there already (with or without prefix).
   void add(std::vector<SafetensorsEntry> entries, const std::string& file);
@@ -38,9 +42,11 @@ class TensorTable : public TensorSource {
     size_t order = 0;
     enum class Use { none, weight, copy } use = Use::none;
   };
+  bool same_bytes(const SafetensorsEntry& a, const SafetensorsEntry& b) const;
   const Slot& take(const std::string& name, const std::vector<int64_t>& shape);
 
   std::string prefix_;
+  std::function<void()> release_pages_;
   std::string files_;  // for messages
   std::map<std::string, Slot> tensors_;
 };

@@ -44,6 +44,7 @@ Parameters::Parameters(const Checkpoint& checkpoint) : tied(checkpoint.config().
   const ModelView& view = checkpoint.view();
   token_embedding = read.matrix(view.token_embedding);
   position_embedding = read.matrix(view.position_embedding);
+  checkpoint.release_pages();
   if (!tied) lm_head = read.matrix(view.lm_head);
   for (const LayerView& l : view.layers) {
     LayerParameters p;
@@ -61,6 +62,7 @@ Parameters::Parameters(const Checkpoint& checkpoint) : tied(checkpoint.config().
     p.down = read.matrix(l.down);
     p.down_bias = read.vector(l.down_bias);
     layers.push_back(std::move(p));
+    checkpoint.release_pages();
   }
   final_norm_weight = read.vector(view.final_norm_weight);
   final_norm_bias = read.vector(view.final_norm_bias);
