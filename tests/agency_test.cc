@@ -104,6 +104,12 @@ TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   EXPECT_EQ(run_json(greedy({"--preset", folder / "p.json", "--level",
                              "3"}))["agency_report"]["layer_reports"]["0"]["heads"][1]["removed"],
             true);
+  // Closed by both, and not in memory whoever closed them.
+  const json both =
+      run_json(greedy({"--preset", folder / "p.json", "--close_heads", "0:1,3:3", "--level", "3"}));
+  const json closed = run_json(greedy({"--close_heads", heads + ",3:3", "--level", "3"}));
+  EXPECT_EQ(both["tokens"], closed["tokens"]);
+  EXPECT_EQ(both["weight_bytes"], closed["weight_bytes"]);
   write_all(folder / "bad.json", "{}");
   EXPECT_EQ(run(greedy({"--preset", folder / "bad.json"})).exit_code, 2);
 }

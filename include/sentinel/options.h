@@ -46,6 +46,7 @@ struct RunInfo {
   int threads = 0;
   std::string device, isa, weights, lm_head, kv, agency;
   bool head_means = false;                 // closed heads leave their mean
+  bool protect_first = false;              // position 0 is computed with every head
   std::string baseline_integration, unet;  // "off", "mix", "verify"; "off", "on"
   std::string draft_weights;               // with verify; else empty
   bool kv_cache = true;                    // level 0 recomputes the whole sequence for every token

@@ -20,6 +20,7 @@ py::dict info_dict(const AdaptiveModel& model) {
   out["kv"] = info.kv;
   out["agency"] = info.agency;
   out["head_means"] = info.head_means;
+  out["protect_first"] = info.protect_first;
   out["baseline_integration"] = info.baseline_integration;
   out["draft_weights"] = info.draft_weights;
   out["unet"] = info.unet;

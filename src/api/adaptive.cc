@@ -109,6 +109,7 @@ RunInfo AdaptiveModel::info() const {
   out.kv = kv_cache_name(info);
   out.agency = to_string(heads.agency);
   out.head_means = heads.head_means;
+  out.protect_first = heads.protect_first;
   out.baseline_integration = impl_->decider ? "verify" : heads.mix_baseline ? "mix" : "off";
   if (impl_->decider) out.draft_weights = to_string(heads.weights);
   out.unet = heads.unet ? "on" : "off";

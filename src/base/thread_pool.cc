@@ -5,8 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <climits>
 #include <exception>
+#include <fstream>
+#include <iterator>
+#include <string>
 
+#include "base/cpu_quota.h"
 #include "base/error.h"
 
 namespace sentinel {
@@ -151,8 +156,13 @@ void ThreadPool::work(int member) {
 int ThreadPool::available_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-  return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+  const unsigned cores = known ? CPU_COUNT(&set) : std::thread::hardware_concurrency();
+  std::ifstream file("/proc/self/cgroup");
+  const std::string groups{std::istreambuf_iterator<char>(file), {}};
+  // Spinning threads beyond a quota would use it up for those that work.
+  const int allowed = quota_cores("/sys/fs/cgroup", groups).value_or(INT_MAX);
+  return std::clamp(static_cast<int>(cores), 1, allowed);
 }
 
 }  // namespace sentinel

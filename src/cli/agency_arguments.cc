@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "app/prune/calibration.h"
@@ -33,6 +34,22 @@ void add_threshold_options(CLI::App& command, AgencyArguments& a) {
       ->capture_default_str();
 }
 
+namespace {
+
+// Takes the heads that are closed, by the preset or already, out of it.
+void move_closed(Preset& preset, const ModelConfig& config, std::vector<HeadId>& closed) {
+  HeadTable table(config);
+  apply_preset(preset, table);
+  std::erase_if(preset.heads, [&](const PresetHead& head) {
+    const bool there = std::ranges::find(closed, head.id) != closed.end();
+    if (!there && table.is_active(head.id)) return false;
+    if (!there) closed.push_back(head.id);
+    return true;
+  });
+}
+
+}  // namespace
+
 OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
                        const ModelOptions* given) {
   ModelOptions options = given ? *given : model_options(model);
@@ -47,7 +64,10 @@ OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agenc
     options.head_means = load_head_means(agency.head_means, *opened.checkpoint);
   }
   const bool final = level_preset(options.level).closing_is_final;
-  if (final) options.removed_heads = closed;  // never packed
+  if (final) {  // never packed
+    options.removed_heads = closed;
+    if (preset) move_closed(*preset, opened.checkpoint->config(), options.removed_heads);
+  }
   opened.model = Model::create(opened.checkpoint, options);
   if (preset) apply_preset(*preset, opened.model->heads());
   if (!final) close_heads(*opened.model, closed);

@@ -31,6 +31,10 @@ enum class Epilogue : uint8_t {
   relu,
 };
 
+// Rows of a decode step or a window, at most: a row's int4 products are the same bits for any
+// number of them, for more they may be made from widened weights.
+constexpr int kFewRows = 16;
+
 constexpr int kQuantBlock = 256;      // inputs that share one int8 scale
 constexpr int kSumBlock = 32;         // inputs of an int4 weight group, whose quantised sum is kept
 constexpr int kInt6Group = 32;        // K is a multiple of this in int6 panels

@@ -15,6 +15,7 @@ nlohmann::json model_json(const ModelInfo& info) {
           {"agency", to_string(info.agency)},
           {"tracking_interval", info.tracking_interval},
           {"head_means", info.head_means},
+          {"protect_first", info.protect_first},
           {"weight_bytes", info.weight_bytes}};
 }
 

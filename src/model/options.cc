@@ -75,6 +75,11 @@ void check_options(const ModelOptions& options) {
     refuse("lm_head", to_string(*options.lm_head));
   }
   if (options.kv.value_or(KvType::f32) != KvType::f32) refuse("kv", to_string(*options.kv));
+  if (options.protect_first) {
+    throw usage_error(
+        "protect_first: level 0 computes every position with the heads as they are; choose level "
+        "1, 2 or 3");
+  }
 }
 
 int tracking_interval(int level, std::optional<AgencyMode> mode) {

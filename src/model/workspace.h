@@ -28,7 +28,7 @@ struct DecoderContext {
 };
 
 // Rows up to this many are normed by every member of the pool for itself, which saves a call of it.
-constexpr int kSmallRows = 16;
+constexpr int kSmallRows = kFewRows;
 // Query rows that one attention task takes.
 constexpr int kAttentionRows = 64;
 

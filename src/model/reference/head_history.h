@@ -19,7 +19,9 @@ class HeadHistory {
   void extend(const HeadTable& heads, const MeanOutputs* means,
               const std::vector<LayerParameters>& layers, int end);
   void truncate(int length) {
-    if (length < std::ssize(setting_)) setting_.resize(static_cast<size_t>(length));
+    if (length >= std::ssize(setting_)) return;
+    setting_.resize(static_cast<size_t>(length));
+    settings_.resize(setting_.empty() ? 0 : setting_.back() + 1);
   }
 
   float factor(int position, int layer, int64_t head) const {
@@ -35,14 +37,16 @@ class HeadHistory {
     std::vector<float> factors;  // [n_heads]
     std::vector<float> bias;
   };
-  using Setting = std::vector<LayerSetting>;
-  const Setting& at(int position) const {
-    return settings_[setting_[static_cast<size_t>(position)]];
+  struct Setting {
+    uint64_t version;  // of the table
+    std::vector<LayerSetting> layers;
+  };
+  const std::vector<LayerSetting>& at(int position) const {
+    return settings_[setting_[static_cast<size_t>(position)]].layers;
   }
 
   std::vector<Setting> settings_;
-  std::vector<size_t> setting_;  // of every position
-  uint64_t version_ = 0;         // of the table, at the last setting
+  std::vector<size_t> setting_;  // of every position, ascending
 };
 
 }  // namespace reference

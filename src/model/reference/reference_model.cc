@@ -131,7 +131,8 @@ class ReferenceModel : public Model {
               2.0 * layer.n_heads * config().head_dim * context +
               2.0 * layer.ffn_dim * config().d_model;
     }
-    return 2 * (macs + double(config().vocab_size) * config().d_model);
+    if (!baseline_) macs += double(config().vocab_size) * config().d_model;
+    return 2 * macs + (baseline_ ? baseline_->flops_per_token(context) : 0);  // it has one lm_head
   }
   const Parameters& parameters() const { return parameters_; }
   const MeanOutputs* means() const { return means_.get(); }

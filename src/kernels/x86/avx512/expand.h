@@ -12,8 +12,8 @@
 namespace sentinel {
 namespace {
 
-constexpr int kDirectRows = 16;  // expanding costs as much: fewer use the panels directly
-constexpr int kPieceK = 1024;    // two panels of int8: 32 KiB
+constexpr int kDirectRows = kFewRows;  // expanding costs as much: fewer use the panels directly
+constexpr int kPieceK = 1024;          // two panels of int8: 32 KiB
 static_assert(kPieceK % kQuantBlock == 0);
 
 struct ExpandedPiece {
