@@ -43,7 +43,7 @@ class Sampler {
   };
 
   void load_scores(std::span<const float> logits);
-  void penalise();            // the scores of tokens that were seen
+  void penalise();  // the scores of tokens that were seen
   // candidates_, in no order: the k best; those from a score on.
   void select_top(size_t k);
   void select_from(float lowest);
