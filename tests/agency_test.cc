@@ -87,6 +87,19 @@ TEST(AgencyMode, TrackingChangesNothingAndAutoDoes) {
   EXPECT_EQ(run(greedy({"--agency", "auto", "--overload_threshold", "7"})).exit_code, 2);
 }
 
+TEST(AgencyScriptOption, HeadsMayReturnWithAHole) {
+  TemporaryFolder folder;
+  write_all(folder / "script.txt", "3 0 3 withdrawn\n3 2 1 withdrawn\n20 0 3 active\n");
+  const json exact = run_json(greedy({"--agency_script", folder / "script.txt"}));
+  const json hole =
+      run_json(greedy({"--agency_script", folder / "script.txt", "--kv_return", "hole"}));
+  EXPECT_EQ(exact["kv_return"], "exact");
+  EXPECT_EQ(hole["kv_return"], "hole");
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(exact["tokens"][i], hole["tokens"][i]);
+  EXPECT_EQ(run(greedy({"--kv_return", "none"})).exit_code, 2);
+  EXPECT_EQ(run(greedy({"--kv_return", "hole", "--level", "3"})).exit_code, 2);
+}
+
 TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   TemporaryFolder folder;
   const std::string heads = "0:1,2:3,5:7,7:0";

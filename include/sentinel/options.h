@@ -22,7 +22,10 @@ struct AdaptiveOptions {
   std::string kv = {};         // "f32", "bf16", "int8"
   std::string agency = {};     // "off", "track", "auto"; empty: "track", at level 3 "off"
   AgencyOptions agency_options = {};  // for "auto"
-  bool protect_first = false;         // position 0 is computed with all heads that have consent
+  // What becomes of the positions that a head missed while it was off: "exact", they are computed
+  // when it returns; "hole", it never sees them (an approximation that keeps no inputs for it).
+  std::string kv_return = "exact";
+  bool protect_first = false;  // position 0 is computed with all heads that have consent
   // Folder of calibration statistics (`sentinel prune --save_stats`, PruningOptions::save_stats):
   // a head that is closed by 1 - f leaves (1 - f) of its mean output behind. Empty: nothing.
   std::string head_means = {};
@@ -45,6 +48,7 @@ struct RunInfo {
   int optimization_level = 0;
   int threads = 0;
   std::string device, isa, weights, lm_head, kv, agency;
+  std::string kv_return;                   // "exact", "hole"
   bool head_means = false;                 // closed heads leave their mean
   bool protect_first = false;              // position 0 is computed with every head
   std::string baseline_integration, unet;  // "off", "mix", "verify"; "off", "on"

@@ -19,6 +19,7 @@ py::dict info_dict(const AdaptiveModel& model) {
   out["lm_head"] = info.lm_head;
   out["kv"] = info.kv;
   out["agency"] = info.agency;
+  out["kv_return"] = info.kv_return;
   out["head_means"] = info.head_means;
   out["protect_first"] = info.protect_first;
   out["baseline_integration"] = info.baseline_integration;
@@ -63,6 +64,7 @@ void bind_adaptive(py::module_& module) {
       .def_readwrite("weights", &AdaptiveOptions::weights)
       .def_readwrite("lm_head", &AdaptiveOptions::lm_head)
       .def_readwrite("kv", &AdaptiveOptions::kv)
+      .def_readwrite("kv_return", &AdaptiveOptions::kv_return)
       .def_readwrite("agency", &AdaptiveOptions::agency)
       .def_readwrite("agency_options", &AdaptiveOptions::agency_options)
       .def_readwrite("protect_first", &AdaptiveOptions::protect_first)

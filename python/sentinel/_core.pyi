@@ -56,6 +56,7 @@ class AdaptiveOptions:
     kv: str
     agency: str
     agency_options: AgencyOptions
+    kv_return: str
     protect_first: bool
     head_means: Union[str, bytes]
     baseline_integration: str

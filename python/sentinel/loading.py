@@ -63,6 +63,7 @@ def load_adaptive_model(
     overload_threshold: float = 0.85,
     alignment_threshold: float = 0.6,
     recovery_period: int = 100,
+    kv_return: str = "exact",
     protect_first: bool = False,
     head_means: Any = "",
     baseline_integration: str = "off",
@@ -77,7 +78,8 @@ def load_adaptive_model(
     `baseline_model` (or `model_name`): a BaselineModel, or whatever load_baseline_model() takes.
     `optimization_level`: 0 to 3; None: the environment's OPTIMIZATION_LEVEL, else 1. What is empty
     follows from the level; `model.info` says what really runs. `agency`: off, track, or auto,
-    where heads change state by the thresholds; empty: track, at level 3 off. `protect_first`:
+    where heads change state by the thresholds; empty: track, at level 3 off. `kv_return`: exact,
+    or hole, where a head never sees the positions that it missed while it was off. `protect_first`:
     position 0 is computed with every head. `head_means`: a folder of statistics
     (`BaselineModel.prune(save_stats=...)`); closed heads then leave their mean output behind.
 
@@ -99,6 +101,7 @@ def load_adaptive_model(
     options.threads = _integer("threads", threads) or 0
     options.isa, options.weights, options.lm_head = isa, weights, lm_head
     options.kv, options.agency, options.protect_first = kv, agency, protect_first
+    options.kv_return = kv_return
     options.baseline_integration, options.unet = baseline_integration, unet
     options.head_means = path_bytes(head_means, "head_means")
     options.draft_weights, options.draft_ngrams = draft_weights, draft_ngrams

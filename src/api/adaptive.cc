@@ -108,6 +108,7 @@ RunInfo AdaptiveModel::info() const {
   out.lm_head = to_string(info.lm_head);
   out.kv = kv_cache_name(info);
   out.agency = to_string(heads.agency);
+  out.kv_return = to_string(heads.kv_return);
   out.head_means = heads.head_means;
   out.protect_first = heads.protect_first;
   out.baseline_integration = impl_->decider ? "verify" : heads.mix_baseline ? "mix" : "off";

@@ -23,6 +23,7 @@ ModelOptions model_options(const AdaptiveOptions& options) {
   if (!options.kv.empty()) out.kv = parse_kv_type(options.kv);
   if (!options.agency.empty()) out.agency = parse_agency_mode(options.agency);
   out.agency_options = options.agency_options;
+  out.kv_return = parse_kv_return(options.kv_return);
   out.protect_first = options.protect_first;
   return out;
 }

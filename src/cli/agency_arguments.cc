@@ -57,6 +57,7 @@ OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agenc
   std::optional<Preset> preset;
   if (!agency.preset.empty()) preset = load_preset(agency.preset);
   options.agency_options = agency.thresholds;
+  options.kv_return = parse_kv_return(agency.kv_return);
   OpenedModel opened;
   opened.checkpoint = open_checkpoint(model.model);
   opened.tokenizer = Tokenizer::load(opened.checkpoint->folder());

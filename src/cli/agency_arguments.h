@@ -11,6 +11,7 @@ namespace sentinel::cli {
 
 struct AgencyArguments {
   std::string close_heads, preset, head_means;
+  std::string kv_return = "exact";
   AgencyOptions thresholds;
 };
 void add_agency_options(CLI::App& command, AgencyArguments& arguments);

@@ -275,6 +275,12 @@ Runner setup_generate(CLI::App& command) {
   add_agency_options(command, a->agency);
   add_threshold_options(command, a->agency);
   add_option(
+      command, "kv_return", a->agency.kv_return,
+      "positions that a head missed while it was off: exact (made up for when it returns) or "
+      "hole (never seen by it: an approximation)")
+      ->type_name("KIND")
+      ->capture_default_str();
+  add_option(
       command, "agency_script", a->agency_script,
       "changes to heads, lines of TOKEN LAYER HEAD and a state, \"gate G\" or \"consent off\"")
       ->type_name("FILE");

@@ -8,6 +8,10 @@ namespace sentinel {
 void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspace,
               const AttentionTask& task, int thread) {
   const int sequence = task.group.sequence, slot = task.head.slot;
+  if (context.leaves_holes) {
+    cache.leave_hole(sequence, task.layer, slot, task.group.first_position);
+    return;
+  }
   const float* inputs = cache.inputs(sequence, task.layer);
   const KernelTable& kernels =
       context.catch_up_kernels ? *context.catch_up_kernels : context.kernels;
@@ -115,6 +119,7 @@ class HeadBlock {
 
   // scores[r] = e^(s - max) of what row r sees; returns factor / their sum in factors[r].
   void softmax(float* factors) const {
+    hide_holes();
     for (int r = 0; r < rows_; ++r) {
       const SoftmaxSums sums =
           c_.kernels.softmax(scores_ + r * w_.scores_stride, first_position_ + r + 1,
@@ -122,6 +127,17 @@ class HeadBlock {
       factors[r] = task_.head.factor / sums.l;
       const int64_t entry = (int64_t{task_.layer} * w_.max_rows + row_ + r) * w_.max_heads;
       w_.entropy[entry + task_.head.head] = std::log(sums.l) - sums.t / sums.l;
+    }
+  }
+
+  // Scores that no other comes near, and finite, so that sums with them are.
+  void hide_holes() const {
+    for (const Range& hole : cache_.holes(sequence(), task_.layer, task_.head.slot)) {
+      for (int r = 0; r < rows_; ++r) {
+        const int64_t end = std::min<int64_t>(hole.end, first_position_ + r);
+        float* scores = scores_ + r * w_.scores_stride;
+        for (int64_t i = hole.begin; i < end; ++i) scores[i] = -1e30F;
+      }
     }
   }
 

@@ -12,7 +12,8 @@ struct AttentionTask {
   int begin, end;  // rows of the group
 };
 
-// Brings this head's cache up to date before `group`: computes what it missed while it was off.
+// Brings this head's cache up to date before `group`: computes what it missed while it was off, or
+// leaves a hole.
 void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspace,
               const AttentionTask& task, int thread);
 

@@ -97,6 +97,7 @@ class FastModel : public Model {
                                                                    : *options.weights;
     info_.lm_head = options.lm_head.value_or(head);
     info_.kv = options.kv.value_or(preset.kv);
+    info_.kv_return = options.kv_return;
     set_agency(options.agency);
     if (options.head_means) {
       means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
@@ -194,21 +195,21 @@ class FastModel : public Model {
   // Null when nothing is tracked.
   const ContributionNorms* norms() const { return norms_.get(); }
 
-  DecoderContext context() {
-    return {checkpoint_->config(), *checkpoint_, weights_, kernels_, pool_};
-  }
+  DecoderContext context() { return context_with(kernels_, nullptr); }
   // Null unless its hidden states are mixed in.
   FastModel* baseline() { return baseline_.get(); }
   // Null when no integration point runs.
   const IntegrationSet* integration() const override { return integration_; }
   // On kernels whose results for a row do not depend on how many rows there are.
-  DecoderContext window_context() {
-    return {
-        checkpoint_->config(), *checkpoint_, weights_, window_kernels_, pool_, nullptr, &kernels_};
-  }
+  DecoderContext window_context() { return context_with(window_kernels_, &kernels_); }
   const UnprunedWeights* unpruned() const { return unpruned_.get(); }
 
  private:
+  DecoderContext context_with(const KernelTable& kernels, const KernelTable* catch_up) const {
+    return {config(), *checkpoint_, weights_, kernels,
+            pool_,    nullptr,      catch_up, info_.kv_return == KvReturn::hole};
+  }
+
   void set_agency(std::optional<AgencyMode> asked) {
     info_.tracking_interval = tracking_interval(info_.level, asked);
     info_.agency =
@@ -304,7 +305,8 @@ void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
   model_.release_removed_heads();
   build_plan(model_.context().weights, model_.heads(), plan_, model_.means());
-  for (const LayerPlan& layer : plan_.layers) {
+  for (LayerPlan& layer : plan_.layers) {
+    layer.keeps_inputs = layer.keeps_inputs && model_.info().kv_return == KvReturn::exact;
     if (layer.keeps_inputs) cache_.prepare_inputs();
   }
 }
@@ -363,7 +365,8 @@ void FastSession::track(std::span<const RowGroup> groups) {
           const int64_t entry =
               (int64_t{l} * workspace_.max_rows + group.first_row + r) * workspace_.max_heads +
               head.head;
-          const int visible = group.first_position + r + 1;
+          const int position = group.first_position + r;
+          const int visible = position + 1 - cache_.missing(group.sequence, l, head.slot, position);
           if (visible >= 2) utilization.add(utilization_of(workspace_.entropy[entry], visible));
           const float norm = workspace_.contribution[entry];
           if (norm >= 0) contribution.add(norm);

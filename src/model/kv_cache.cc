@@ -43,6 +43,7 @@ KvCache::KvCache(const PackedWeights& weights, KvType type, int max_sequences, i
     output_scales_.assign(static_cast<size_t>(head_dim_), 1.0F);
   }
   valid_.assign(parts, 0);
+  holes_.resize(parts);
 }
 
 void KvCache::append(const KernelTable& kernels, int sequence, int layer, int slot, int first,
@@ -61,7 +62,27 @@ void KvCache::append(const KernelTable& kernels, int sequence, int layer, int sl
 
 void KvCache::truncate(int sequence, int length) {
   const size_t begin = static_cast<size_t>(sequence) * slots_total_;
-  for (int i = 0; i < slots_total_; ++i) valid_[begin + i] = std::min(valid_[begin + i], length);
+  for (size_t i = begin; i < begin + static_cast<size_t>(slots_total_); ++i) {
+    valid_[i] = std::min(valid_[i], length);
+    std::vector<Range>& holes = holes_[i];
+    while (!holes.empty() && holes.back().begin >= length) holes.pop_back();
+    if (!holes.empty()) holes.back().end = std::min<int64_t>(holes.back().end, length);
+  }
+}
+
+void KvCache::leave_hole(int sequence, int layer, int slot, int position) {
+  int& from = valid(sequence, layer, slot);
+  if (from >= position) return;
+  holes_[index(sequence, layer, slot)].push_back({from, position});
+  from = position;
+}
+
+int KvCache::missing(int sequence, int layer, int slot, int position) const {
+  int64_t count = 0;
+  for (const Range& hole : holes(sequence, layer, slot)) {
+    count += std::max<int64_t>(0, std::min<int64_t>(hole.end, position) - hole.begin);
+  }
+  return static_cast<int>(count);
 }
 
 void KvCache::prepare_inputs() {

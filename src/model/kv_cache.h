@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
 #include "model/packed_weights.h"
 
 namespace sentinel {
@@ -51,6 +53,14 @@ class KvCache {
               const float* k, const float* v, int64_t stride);
   void truncate(int sequence, int length);
 
+  // Positions from the head's last one up to `position` are never seen by it.
+  void leave_hole(int sequence, int layer, int slot, int position);
+  std::span<const Range> holes(int sequence, int layer, int slot) const {
+    return holes_[index(sequence, layer, slot)];
+  }
+  // How many of the positions below `position` lie in holes.
+  int missing(int sequence, int layer, int slot, int position) const;
+
   // The layer's normed inputs [max_length, d_model_padded] of one sequence, kept while one of its
   // heads is off so that the head can catch up; null until prepare_inputs().
   void prepare_inputs();
@@ -76,7 +86,8 @@ class KvCache {
   AlignedBuffer data_, scales_;
   std::vector<float> output_scales_;
   std::vector<int> valid_;
-  AlignedBuffer inputs_;  // of all layers; only what is written takes memory
+  std::vector<std::vector<Range>> holes_;  // ascending
+  AlignedBuffer inputs_;                   // of all layers; only what is written takes memory
 };
 
 }  // namespace sentinel

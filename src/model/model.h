@@ -23,10 +23,15 @@ enum class AgencyMode { off, track, automatic };
 const char* to_string(WeightType type);
 const char* to_string(KvType type);
 const char* to_string(AgencyMode mode);
+// What becomes of the positions that a head missed while it was off: their keys and values are
+// computed when it returns, or it never sees them.
+enum class KvReturn { exact, hole };
+const char* to_string(KvReturn kind);
 // Error (usage), which names the option `what`.
 WeightType parse_weight_type(std::string_view name, const char* what = "weights");
 KvType parse_kv_type(std::string_view name);          // Error (usage)
 AgencyMode parse_agency_mode(std::string_view name);  // Error (usage): off, track, auto
+KvReturn parse_kv_return(std::string_view name);      // Error (usage)
 
 // What a level chooses where the caller does not (docs/quantisation.md says why these types).
 struct LevelPreset {
@@ -53,6 +58,7 @@ struct ModelOptions {
   std::optional<KvType> kv;
   std::optional<AgencyMode> agency;  // empty: track, at level 3 off
   AgencyOptions agency_options;
+  KvReturn kv_return = KvReturn::exact;
   // What a head that is closed by (1 - f g) leaves behind; null: nothing.
   std::shared_ptr<const HeadMeans> head_means;
   std::vector<HeadId> removed_heads;  // left out of memory; they can never be opened
@@ -79,7 +85,8 @@ struct ModelInfo {
   KvType kv = KvType::f32;
   AgencyMode agency = AgencyMode::track;
   int tracking_interval = 0;  // steps from one look at the heads to the next; 0: not tracked
-  bool head_means = false;    // closed heads leave their mean
+  KvReturn kv_return = KvReturn::exact;
+  bool head_means = false;  // closed heads leave their mean
   bool protect_first = false;
   bool mix_baseline = false, unet = false;  // integration points that run
   bool kv_cache = true;                     // level 0 recomputes the whole sequence

@@ -14,6 +14,7 @@ nlohmann::json model_json(const ModelInfo& info) {
           {"kv_cache", info.kv_cache},
           {"agency", to_string(info.agency)},
           {"tracking_interval", info.tracking_interval},
+          {"kv_return", to_string(info.kv_return)},
           {"head_means", info.head_means},
           {"protect_first", info.protect_first},
           {"weight_bytes", info.weight_bytes}};

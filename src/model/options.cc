@@ -42,6 +42,9 @@ constexpr Names<AgencyMode, 3> kAgencyModes{
     "agency",
     {{{"off", AgencyMode::off}, {"track", AgencyMode::track}, {"auto", AgencyMode::automatic}}}};
 
+constexpr Names<KvReturn, 2> kKvReturns{"kv_return",
+                                        {{{"exact", KvReturn::exact}, {"hole", KvReturn::hole}}}};
+
 constexpr LevelPreset kPresets[] = {
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
@@ -61,7 +64,13 @@ LevelPreset level_preset(int level) {
 double promised_growth_percent(int level) { return level == 2 ? 1 : level == 3 ? 4 : 0; }
 
 void check_options(const ModelOptions& options) {
-  level_preset(options.level);
+  const LevelPreset preset = level_preset(options.level);
+  if (preset.closing_is_final && options.kv_return == KvReturn::hole) {
+    throw usage_error(
+        "kv_return: at level {} closed heads never return, hole would have no effect; choose level "
+        "0, 1 or 2",
+        options.level);
+  }
   if (options.level != 0) return;
   const auto refuse = [](const char* option, const char* type) {
     throw usage_error(
@@ -92,6 +101,7 @@ int tracking_interval(int level, std::optional<AgencyMode> mode) {
 const char* to_string(WeightType type) { return kWeightNames.name(type); }
 const char* to_string(KvType type) { return kKvTypes.name(type); }
 const char* to_string(AgencyMode mode) { return kAgencyModes.name(mode); }
+const char* to_string(KvReturn kind) { return kKvReturns.name(kind); }
 const char* kv_cache_name(const ModelInfo& info) {
   return info.kv_cache ? to_string(info.kv) : "none";
 }
@@ -100,5 +110,6 @@ WeightType parse_weight_type(std::string_view name, const char* what) {
 }
 KvType parse_kv_type(std::string_view name) { return kKvTypes.parse(name); }
 AgencyMode parse_agency_mode(std::string_view name) { return kAgencyModes.parse(name); }
+KvReturn parse_kv_return(std::string_view name) { return kKvReturns.parse(name); }
 
 }  // namespace sentinel

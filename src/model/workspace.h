@@ -25,6 +25,7 @@ struct DecoderContext {
   // For the keys and values of a returning head, which have the same bits in steps and in windows;
   // null: `kernels`.
   const KernelTable* catch_up_kernels = nullptr;
+  bool leaves_holes = false;  // a returning head does without the positions that it missed
 };
 
 // Rows up to this many are normed by every member of the pool for itself, which saves a call of it.

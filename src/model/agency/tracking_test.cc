@@ -205,6 +205,61 @@ TEST(Switching, HeadsCatchUpWithWeightsOfEveryType) {
   }
 }
 
+// With holes every level agrees with level 0 over heads that come and go, a truncation inside of a
+// hole, and a prefill behind it; a head that was never off changes nothing, one that was does.
+TEST(Switching, HolesAreNeverSeen) {
+  const auto ids = some_tokens(48, 7);
+  const auto run_with = [&](const ModelOptions& options) {
+    const auto model = Model::create(mini(), options);
+    const auto session = model->new_session(1, 64);
+    const auto set_gates = [&](int first, float gate) {
+      for (int l = 0; l < 8; ++l) {
+        for (int h = first; h < first + 3; ++h) model->heads().set_gate({l, h}, gate);
+      }
+    };
+    std::vector<std::vector<float>> rows;
+    std::vector<float> logits(4096);
+    const auto step = [&](int t) {
+      session->step({&ids[static_cast<size_t>(t)], 1}, logits.data());
+      rows.push_back(logits);
+    };
+    for (int t = 0; t < 40; ++t) {
+      if (t == 6 || t == 14) set_gates(0, t == 6 ? 0 : 1);
+      if (t == 10 || t == 20) set_gates(2, t == 10 ? 0 : 1);
+      step(t);
+    }
+    session->truncate(0, 12);
+    set_gates(0, 0);
+    step(12);
+    set_gates(0, 1);
+    session->prefill(0, std::span(ids).subspan(13, 24), logits.data());
+    rows.push_back(logits);
+    for (int t = 37; t < 40; ++t) step(t);
+    return std::pair(rows, model->heads().status({3, 1}).utilization);
+  };
+  const auto [truth, utilization] = run_with({.level = 0, .kv_return = KvReturn::hole});
+  const auto [fast, fast_utilization] =
+      run_with({.level = 1, .threads = 2, .kv_return = KvReturn::hole});
+  const auto [exact, exact_utilization] = run_with({.level = 1, .threads = 2});
+  float approximation = 0;
+  for (size_t i = 0; i < truth.size(); ++i) {
+    EXPECT_LT(largest_difference(truth[i], fast[i]), 1e-3) << i;
+    const float difference = largest_difference(fast[i], exact[i]);
+    if (i < 14) EXPECT_EQ(difference, 0) << i;
+    approximation = std::max(approximation, difference);
+  }
+  EXPECT_GT(approximation, 0.05F);
+  EXPECT_NEAR(utilization, fast_utilization, 1e-4);
+  for (const WeightType type : {WeightType::bf16, WeightType::int8}) {
+    const KvType kv = type == WeightType::int8 ? KvType::int8 : KvType::bf16;
+    const auto [low, low_utilization] = run_with(
+        {.level = 2, .threads = 2, .weights = type, .kv = kv, .kv_return = KvReturn::hole});
+    for (size_t i = 0; i < truth.size(); ++i) {
+      EXPECT_LT(largest_difference(truth[i], low[i]), 0.5F) << to_string(type) << " " << i;
+    }
+  }
+}
+
 // Random requests between the steps of a running model: a head that may not contribute changes no
 // logit, whatever its weights are; a twin in which those heads are closed by hand shows it.
 TEST(Switching, WithdrawnAndUnconsentingHeadsNeverContributeToARunningModel) {

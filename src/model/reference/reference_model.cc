@@ -58,8 +58,10 @@ class ReferenceSession : public Session {
   void observe(int layer, Observer::Hidden where, int first_new, const std::vector<float>& x) const;
   void attention(const LayerParameters& layer, int layer_index, const HeadHistory& history, int n,
                  int first_new, std::vector<float>& x);
-  void track(const LayerParameters& layer, int layer_index, int n, int first_new,
-             const std::vector<float>& context, const std::vector<float>& entropy);
+  // Whether a head does without a position behind which it stands, because it was off there.
+  bool hidden_from(const HeadHistory& history, int position, int layer, int64_t head) const;
+  void track(const LayerParameters& layer, int layer_index, const HeadHistory& history, int n,
+             int first_new, const std::vector<float>& context, const std::vector<float>& entropy);
   void ffn(const LayerParameters& layer, int layer_index, int n, int first_new,
            std::vector<float>& x);
 
@@ -83,6 +85,7 @@ class ReferenceModel : public Model {
     info_.isa = "scalar";
     info_.kv_cache = false;
     info_.agency = options.agency.value_or(AgencyMode::track);
+    info_.kv_return = options.kv_return;
     if (options.head_means) {
       means_ = std::make_unique<MeanOutputs>(*checkpoint_, *options.head_means);
       info_.head_means = true;
@@ -167,6 +170,11 @@ class ReferenceModel : public Model {
   std::unique_ptr<ReferenceModel> baseline_;
 };
 
+bool ReferenceSession::hidden_from(const HeadHistory& history, int position, int layer,
+                                   int64_t head) const {
+  return model_.info().kv_return == KvReturn::hole && history.factor(position, layer, head) == 0;
+}
+
 ReferenceSession::ReferenceSession(ReferenceModel& model, int max_sequences, int max_length)
     : model_(model), max_length_(max_length), tokens_(max_sequences), history_(max_sequences) {
   if (model.baseline()) {
@@ -211,6 +219,9 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index,
     for (int i = 0; i < n; ++i) {
       plain::linear(k.data(), nullptr, &q[i * hd], i + 1, hd, scores.data());
       for (int j = 0; j <= i; ++j) scores[j] *= config.attention_scale[layer_index];
+      for (int j = 0; j < i; ++j) {
+        if (hidden_from(history, j, layer_index, h)) scores[j] = -1e30F;
+      }
       entropy[i * n_heads + h] = static_cast<float>(plain::softmax(scores.data(), i + 1));
       const float factor = history.factor(i, layer_index, h);
       for (int64_t c = 0; c < hd; ++c) {
@@ -235,7 +246,7 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index,
   }
   mark(Op::attention_output, layer_index);
   if (model_.info().tracking_interval > 0 && n > first_new) {
-    track(layer, layer_index, n, first_new, context, entropy);
+    track(layer, layer_index, history, n, first_new, context, entropy);
   }
   if (observer_ && n > first_new) {
     observer_->on_attention(layer_index, first_new, n - first_new,
@@ -245,7 +256,8 @@ void ReferenceSession::attention(const LayerParameters& layer, int layer_index,
 }
 
 // Utilisation over the new rows, contribution of the last one.
-void ReferenceSession::track(const LayerParameters& layer, int layer_index, int n, int first_new,
+void ReferenceSession::track(const LayerParameters& layer, int layer_index,
+                             const HeadHistory& history, int n, int first_new,
                              const std::vector<float>& context, const std::vector<float>& entropy) {
   const int64_t d = model_.config().d_model, hd = model_.config().head_dim;
   const auto n_heads = static_cast<int64_t>(layer.heads.size());
@@ -254,7 +266,9 @@ void ReferenceSession::track(const LayerParameters& layer, int layer_index, int 
     if (!model_.heads().is_active(id)) continue;
     RunningMean utilization;
     for (int i = std::max(first_new, 1); i < n; ++i) {
-      utilization.add(utilization_of(entropy[i * n_heads + h], i + 1));
+      int visible = i + 1;
+      for (int j = 0; j < i; ++j) visible -= hidden_from(history, j, layer_index, h);
+      if (visible >= 2) utilization.add(utilization_of(entropy[i * n_heads + h], visible));
     }
     const float* c = &context[((n - 1) * n_heads + h) * hd];
     double square = 0;
