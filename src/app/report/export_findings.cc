@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "app/report/noise_text.h"
 #include "app/report/recommend.h"
 #include "app/report/text_table.h"
 #include "base/escape.h"
@@ -85,8 +86,7 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
                         const char* unit) {
   const ResultRun& run = *found.best;
   std::string figures = format_number(run.tokens_per_second, 2) + " tokens/s";
-  if (std::isfinite(run.noise_percent))
-    figures += fmt::format(" \u00b1 {:.1f} %", run.noise_percent);
+  figures += fmt::format(" ({})", noise_text(run.noise_percent));
   if (std::isfinite(run.perplexity)) {
     figures += "; perplexity " + perplexity_text(run.perplexity, run.perplexity_delta_percent);
   } else {
@@ -106,9 +106,8 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
 std::string pick_figures(const RecommendedRun& pick) {
   std::string out = format_number(pick.tokens_per_second, 1) + " tokens/s";
   if (std::isfinite(pick.speedup)) {
-    out += fmt::format(", {:.2f}x the dense original", pick.speedup);
-    if (std::isfinite(pick.noise_percent))
-      out += fmt::format(" \u00b1 {:.1f} %", pick.noise_percent);
+    out += fmt::format(", {:.2f}x the dense original ({})", pick.speedup,
+                       noise_text(pick.noise_percent));
   }
   if (std::isfinite(pick.perplexity)) {
     out += "; perplexity " + perplexity_text(pick.perplexity, pick.perplexity_delta_percent);
@@ -192,14 +191,12 @@ std::vector<std::string> notes(const ResultFile& file) {
   if (member(file.document, "interrupted") == json(true)) {
     out.push_back("The run was interrupted: only what was measured until then is here.");
   }
-  if (std::isfinite(file.aa_percent)) {
-    const double noise = std::fmax(file.aa_percent, file.rows_noise_percent);
-    out.push_back(
-        fmt::format("The dense original, measured twice, differs by {:.1f} % from itself; "
-                    "differences between rows below {:.1f} % mean nothing.",
-                    file.aa_percent, noise));
+  if (!file.from_python) {
+    const auto noise =
+        noise_notes(file.aa_percent, file.rows_noise_percent, member(file.document, "environment"));
+    out.insert(out.end(), noise.begin(), noise.end());
+    return out;
   }
-  if (!file.from_python) return out;
   out.push_back(
       "Written by the Python system: its first-token time is the duration of a whole "
       "generation, its speeds include the prompt, and it measured no quality.");

@@ -92,16 +92,17 @@ class Comparison {
     if (old.prompt != now.prompt) return;
     add({{"section", "throughput_test"}, {"series", now.prompt}, {"key", nullptr}},
         "tokens_per_second", old.tokens_per_second, now.tokens_per_second,
-        std::fmax(before_.aa_percent, now_.aa_percent));
+        std::hypot(before_.rows_noise_percent, now_.rows_noise_percent));
   }
   void add_runs(const char* section, const std::vector<ResultRun>& before,
                 const std::vector<ResultRun>& now) {
     for (const auto& run : now) {
       const ResultRun* old = find_run(before, run.series, run.key);
       if (!old) continue;
-      // fmax passes over an A/A row that was not measured.
-      const double noise = std::fmax(std::hypot(old->noise_percent, run.noise_percent),
-                                     std::fmax(before_.aa_percent, now_.aa_percent));
+      // Single generations have no noise, even if the two of an A/A row were close.
+      const double pair = std::hypot(old->noise_percent, run.noise_percent);
+      const double aa = std::fmax(before_.aa_percent, now_.aa_percent);
+      const double noise = std::isnan(pair) ? pair : std::fmax(pair, aa);
       const json row = {{"section", section}, {"series", run.series}, {"key", run.key}};
       add(row, "tokens_per_second", old->tokens_per_second, run.tokens_per_second, noise);
       add(row, "perplexity", old->perplexity, run.perplexity, kRounding);

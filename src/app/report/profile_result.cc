@@ -161,6 +161,7 @@ double difference_noise_percent(const ProfileResult& result) {
       if (std::isfinite(noise)) intervals.push_back(noise);
     }
   }
+  if (intervals.empty()) return kNaN;
   return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median(intervals));
 }
 

@@ -205,7 +205,8 @@ double pair_noise_percent(const ProfileResult& result, const RunResult& a, const
 // Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
 std::vector<int> outliers(const RunResult& run);
 // What two cells of this result must differ by to differ at all, percent: the A/A difference or the
-// typical interval around the difference of two cells, whichever is larger. NaN without either.
+// typical interval around the difference of two cells, whichever is larger. NaN of cells with less
+// than two generations: two single times that happen to be close say nothing of the others.
 double difference_noise_percent(const ProfileResult& result);
 // |a - b| / mean in percent of the two cells' tokens per second; NaN without both.
 double aa_difference_percent(const ProfileResult& result);

@@ -25,7 +25,7 @@ std::string warning_for(const RunResult& run, double speedup) {
       1 + loss / 100, speedup);
 }
 
-// What the speeds of two runs must differ by to differ at all, percent.
+// What the speeds of two runs must differ by to differ at all, percent; NaN: unknown.
 using Noise = std::function<double(const RunResult& a, const RunResult& b)>;
 
 // The run with the highest score, or the one of best quality among those within its noise.
@@ -64,7 +64,8 @@ std::vector<Pick> recommend(const ProfileResult& result) {
 
   const double aa = aa_difference_percent(result);
   const Noise noise = [&](const RunResult& a, const RunResult& b) {
-    return std::fmax(pair_noise_percent(result, a, b), aa);
+    const double pair = pair_noise_percent(result, a, b);
+    return std::isnan(pair) ? pair : std::fmax(pair, aa);  // the A/A row alone is no measure
   };
   const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
   const auto balance = [](const RunResult& run) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "app/report/export_findings.h"
 #include "app/report/profile_json.h"
 #include "app/report/profile_result.h"
 #include "app/report/profile_tables.h"
@@ -125,6 +126,45 @@ TEST(Recommendation, NeedsQuality) {
     for (auto& [percent, run] : *runs) run.quality.reset();
   }
   EXPECT_TRUE(recommend(result).empty());
+}
+
+// Two single times can be close by chance: no precision follows from it.
+TEST(Noise, IsUnknownOfSingleGenerations) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {1.000}, 0);
+  result.aa_first = result.original[0];
+  result.aa_second = run_of("original", 0, {1.001}, 0);
+  result.optimized[0] = run_of("optimized", 0, {0.999}, 0);
+  EXPECT_TRUE(std::isnan(difference_noise_percent(result)));
+  result.recommendation = recommend(result);
+  ASSERT_EQ(result.recommendation.size(), 3u);
+  for (const Pick& pick : result.recommendation) {
+    EXPECT_TRUE(std::isnan(pick.noise_percent)) << pick.title;
+    EXPECT_EQ(pick.variant, "optimized") << pick.title;  // the faster one: nothing says they tie
+  }
+  const ResultFile file = read_result(to_json(result), "f");
+  std::string exported;
+  for (const auto& note : notes(file)) exported += note;
+  for (const Finding& finding : findings(file)) exported += finding.figures;
+  for (const std::string& text : {console_report(result), summary_markdown(result), exported}) {
+    EXPECT_NE(text.find("--iterations 3 or more"), text.npos) << text;
+    EXPECT_NE(text.find("noise unknown"), text.npos) << text;
+    EXPECT_EQ(text.find("mean nothing"), text.npos) << text;
+    EXPECT_EQ(text.find("\u00b1"), text.npos) << text;
+  }
+}
+
+// The exported report says what summary.md does.
+TEST(Noise, IsSaidInEveryReport) {
+  ProfileResult result = comparison();
+  result.aa_second = run_of("original", 0, {3, 5, 9}, 0);
+  result.environment["conditions"] = {{{"neighbours_cpu_percent", 15.0}}};
+  std::string exported;
+  for (const auto& note : notes(read_result(to_json(result), "f"))) exported += note;
+  for (const std::string& text : {console_report(result), summary_markdown(result), exported}) {
+    EXPECT_NE(text.find("Give more --iterations"), text.npos) << text;
+    EXPECT_NE(text.find("Other programs took 15 % of the cores"), text.npos) << text;
+  }
 }
 
 TEST(TextTable, AlignsAndEscapes) {
