@@ -60,13 +60,15 @@ class XyPainter {
   }
 
   void scales(double top) {
-    std::vector<double> xs, ys;
+    std::vector<double> xs, ys, highs;
     for (const PlotSeries& series : plot_.series) {
       for (const PlotPoint& point : series.points) {
         xs.push_back(point.x);
-        ys.insert(ys.end(), {point.y, point.low, point.high});
+        ys.push_back(point.y);
+        highs.push_back(point.high);
       }
     }
+    ys.push_back(interval_room(ys, highs));
     x_ = make_scale(xs, plot_.x.log, plot_.x.from_zero);
     y_ = make_scale(ys, plot_.y.log, plot_.y.from_zero);
     y_ticks_ = plot_.y.ticks.empty() ? round_ticks(y_, 5) : plot_.y.ticks;
@@ -124,13 +126,11 @@ class XyPainter {
     for (const PlotPoint& point : series.points) {
       if (!drawable(point)) continue;
       spots.push_back(spot(point, dx));
-      if (!std::isfinite(point.low) || !std::isfinite(point.high)) continue;
-      const double x = spots.back().x, top = y_(point.high);
-      const double bottom = y_.log ? y_(std::max(point.low, y_.low)) : y_(point.low);
-      drawing_.line({x, bottom}, {x, top}, {style.ink, 1.2, ""});
-      for (const double y : {bottom, top}) {
-        drawing_.line({x - 4, y}, {x + 4, y}, {style.ink, 1.2, ""});
-      }
+      if (!std::isfinite(point.low)) continue;
+      const double x = spots.back().x;
+      const bool open = !(point.high <= y_.high);
+      drawing_.interval({x, y_(std::max(point.low, y_.low))},
+                        {x, open ? frame_.top : y_(point.high)}, open, {style.ink, 1.2, ""});
     }
     if (series.connected) drawing_.polyline(spots, {style.ink, 2, style.dash});
   }
