@@ -282,7 +282,9 @@ std::string console_report(const ProfileResult& result) {
     out +=
         "Recommendation for this machine (equally fast within the noise: the better quality "
         "wins)\n";
-    for (const auto& pick : result.recommendation) out += fmt::format("  {}\n", describe(pick));
+    for (const auto& pick : result.recommendation) {
+      out += fmt::format("  {}\n    chosen by: {}\n", describe(pick), pick.reason);
+    }
     out += "\n";
   }
   if (result.interrupted) {

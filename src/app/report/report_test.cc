@@ -120,6 +120,27 @@ TEST(Recommendation, NoiseDecidesNothing) {
   }
 }
 
+// Wide noise: quality alone would pick the pruned original, slower than what has agency.
+TEST(Recommendation, NoPickIsFasterThanTheFastest) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {0.7, 1.0, 1.6}, 0);
+  result.original[30] = run_of("original", 30, {0.5, 0.9, 1.2}, 2);
+  result.levels[1] = run_of("optimized", 30, {0.5, 0.95, 1.3}, 2.5);
+  result.levels[2] = run_of("optimized", 30, {0.40, 0.41, 0.60}, 2.2);
+  result.levels[3] = run_of("optimized", 30, {0.39, 0.40, 0.70}, 6);
+  result.levels[3].agency = "off";
+  for (auto& [level, run] : result.levels) run.level = level;
+  const auto picks = recommend(result);
+  ASSERT_EQ(picks.size(), 3u);
+  for (const Pick& pick : picks) {
+    EXPECT_LE(pick.tokens_per_second, picks[0].tokens_per_second) << pick.title;
+  }
+  EXPECT_EQ(picks[0].level, 2);
+  EXPECT_EQ(picks[1].level, 2);
+  EXPECT_NE(picks[0].reason.find("level 3, is 2.5 % ahead, within the noise"), std::string::npos)
+      << picks[0].reason;
+}
+
 TEST(Recommendation, NeedsQuality) {
   ProfileResult result = comparison();
   for (auto* runs : {&result.original, &result.optimized}) {
