@@ -136,7 +136,7 @@ TEST(Findings, SayWhatCannotBeToldApart) {
   const auto found = findings(file);
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].choice, "level 2");
-  EXPECT_TRUE(contains(found[0].reason, "; 1 not distinguishable")) << found[0].reason;
+  EXPECT_TRUE(contains(found[0].reason, "; level 1 not distinguishable")) << found[0].reason;
   EXPECT_TRUE(contains(found[0].figures, "100.00 tokens/s"));
 }
 

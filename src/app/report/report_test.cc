@@ -224,6 +224,22 @@ TEST(Summary, HasItsSectionsAndARepeatableCommand) {
       << text;
 }
 
+// What summary.md recommends, it qualifies as the exported report does.
+TEST(Summary, SaysWhatCannotBeToldApartAndWhatIsNotAdvised) {
+  ProfileResult result = comparison();
+  for (const int level : {2, 3}) {
+    result.levels[level] = run_of("optimized", 30, {0.40, 0.42, 0.38}, level == 2 ? 3 : 20);
+    result.levels[level].level = level;
+  }
+  result.levels[3].generation_times.back() = 0.37;
+  const std::string text = summary_markdown(result);
+  EXPECT_NE(text.find("- **Best Pruning Level**: 70 % of the optimized model: "), text.npos);
+  EXPECT_NE(text.find("not advised as it is: perplexity is 3.8 times"), text.npos) << text;
+  const size_t line = text.find("- **Recommended Optimization Level**: level ");
+  ASSERT_NE(line, text.npos) << text;
+  EXPECT_NE(text.find(" not distinguishable within the noise", line), text.npos) << text;
+}
+
 TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
   RunResult run = run_of("original", 0, {0.1}, 0);
   run.decode_times.clear();
