@@ -119,11 +119,12 @@ std::string levels_note(const ProfileResult& result) {
 
 TextTable throughput_table(const ProfileResult& result) {
   TextTable table{{"Prompt", "Tokens", "Decode tok/s", "Total tok/s", "Noise", "First ms"}, {}};
+  const RunGroup together = throughput_runs(result);
   for (const auto& [prompt, run] : result.throughput) {
     table.rows.push_back(
         {prompt, std::to_string(int64_t{run.tokens_generated.front()} * run.batch_size),
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
-         fmt::format("{} %", format_number(noise_percent(run), 1)),
+         fmt::format("{} %", format_number(moderated_noise_percent(together, run), 1)),
          format_number(median(run.first_token_times) * 1e3, 2)});
   }
   return table;

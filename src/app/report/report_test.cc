@@ -175,6 +175,27 @@ TEST(Noise, IsUnknownOfSingleGenerations) {
   }
 }
 
+// Charts, tables and comparisons read a run's noise from the file; picks and the A/A row compute.
+TEST(Noise, IsTheSameInEveryPlace) {
+  ProfileResult result = comparison();
+  for (RunResult* run : {&result.original[0], &result.original[70], &result.optimized[30],
+                         &result.optimized[70], &*result.aa_second}) {
+    run->generation_times = {1.00, 1.04, 1.11};
+  }
+  result.recommendation = recommend(result);
+  const nlohmann::json document = to_json(result);
+  const auto of = [&](const char* series, const char* key) {
+    return document["pruning_comparison"][series][key]["noise_percent"].get<double>();
+  };
+  EXPECT_NEAR(std::hypot(of("original", "0"), of("original", "30")),
+              pair_noise_percent(result, result.original[0], result.original[30]), 1e-9);
+  EXPECT_GT(of("original", "30"), 0);  // three equal times alone would promise that it has none
+  const auto& aa = document["aa_test"];
+  EXPECT_NEAR(std::hypot(aa["first"]["noise_percent"].get<double>(),
+                         aa["second"]["noise_percent"].get<double>()),
+              aa["interval_percent"].get<double>(), 1e-9);
+}
+
 // The exported report says what summary.md does.
 TEST(Noise, IsSaidInEveryReport) {
   ProfileResult result = comparison();
@@ -245,7 +266,7 @@ TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
   run.decode_times.clear();
   run.quality.reset();
   run.generated_text = "cut \xE2\x82";
-  const auto document = nlohmann::json::parse(to_text(to_json(run)));
+  const auto document = nlohmann::json::parse(to_text(to_json(run, {})));
   EXPECT_TRUE(document["decode_tokens_per_second"].is_null());
   EXPECT_TRUE(document["perplexity"].is_null());
   EXPECT_TRUE(document["noise_percent"].is_null());
