@@ -140,6 +140,25 @@ TEST(CsvExport, GpuMemoryOnlyWhereThereIsAGpu) {
   EXPECT_EQ(line(by_name(profile_csv(file)).at("optimization_levels.csv"), 1), "1,3,,7,");
 }
 
+TEST(CsvExport, MemoryHasARowPerStageThatMovedIt) {
+  nlohmann::json samples;
+  const auto add = [&](const char* stage, double rss) {
+    samples.push_back({{"stage", stage},
+                       {"timestamp", 100.0 + static_cast<double>(samples.size())},
+                       {"rss_mb", rss}});
+  };
+  add("loading", 40);
+  add("loading", 80);
+  for (int i = 0; i < 50; ++i) {
+    add("warming up", 80.1);
+    add("timing", 80.2);
+  }
+  add("quality", 120);
+  const ResultFile file = read_result({{"memory", {{"samples", samples}}}}, "f");
+  EXPECT_EQ(by_name(export_csv(file, "b")).at("b_memory.csv"),
+            "What,Seconds,RSS (MB)\nloading,1,80\nquality,102,120\n");
+}
+
 TEST(CsvExport, HostileTextsComeBackAsTheyWere) {
   for (const auto& file : export_csv(testing::hostile_result(), "b")) {
     const auto rows = parse_csv(file.text);

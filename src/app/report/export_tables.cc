@@ -205,12 +205,32 @@ ReportTable models_table(const ResultFile& file) {
   return table;
 }
 
+// The stages in which memory moved, each where it moved last. The chart and the result file have
+// every sample.
+std::vector<MemorySample> memory_steps(const std::vector<MemorySample>& samples) {
+  const auto still = [](double before, double now) {
+    constexpr double kMoved = 0.01;  // of what it was
+    return std::isnan(now) || std::abs(now - before) <= kMoved * before;
+  };
+  std::vector<MemorySample> steps;
+  for (const MemorySample& sample : samples) {
+    const MemorySample* last = steps.empty() ? nullptr : &steps.back();
+    if (last && still(last->rss_mb, sample.rss_mb) && still(last->gpu_mb, sample.gpu_mb)) continue;
+    if (last && last->series == sample.series) steps.pop_back();
+    steps.push_back(sample);
+  }
+  return steps;
+}
+
 ReportTable memory_table(const ResultFile& file) {
-  ReportTable table{
-      "memory", "Memory", {{"What"}, {"Seconds", 2}, {"RSS (MB)", 1}, {"GPU (MB)", 1}}, {}};
-  for (const MemorySample& sample : file.memory_samples) {
-    table.rows.push_back(
-        {sample.series, cell(sample.seconds), cell(sample.rss_mb), cell(sample.gpu_mb)});
+  ReportTable table{"memory", "Memory", {{"What"}, {"Seconds", 2}, {"RSS (MB)", 1}}, {}};
+  const auto steps = memory_steps(file.memory_samples);
+  const bool gpu = std::any_of(steps.begin(), steps.end(),
+                               [](const auto& step) { return std::isfinite(step.gpu_mb); });
+  if (gpu) table.columns.push_back({"GPU (MB)", 1});
+  for (const MemorySample& step : steps) {
+    table.rows.push_back({step.series, cell(step.seconds), cell(step.rss_mb)});
+    if (gpu) table.rows.back().push_back(cell(step.gpu_mb));
   }
   return table;
 }
