@@ -132,7 +132,7 @@ TextTable throughput_table(const ProfileResult& result) {
 
 TextTable models_table(const ProfileResult& result) {
   TextTable table{{"Model", "Family", "Parameters", "Loading (s)", "Prefill tok/s", "Decode tok/s",
-                   "Total tok/s", "First ms", "MB", "Bits/byte", "Perplexity", "Change"},
+                   "Total tok/s", "First ms", "MB", "Bits/byte", "Perplexity"},
                   {}};
   for (const auto& model : result.models) {
     const RunResult& run = model.inference;
@@ -145,8 +145,8 @@ TextTable models_table(const ProfileResult& result) {
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
          format_number(median(run.first_token_times) * 1e3, 2),
          format_number(static_cast<double>(run.weight_bytes) / 1e6, 1),
-         format_number(q ? q->bits_per_byte : kNaN, 4), format_number(q ? q->perplexity : kNaN, 3),
-         format_change(q ? q->perplexity_delta_percent : kNaN)});
+         format_number(q ? q->bits_per_byte : kNaN, 4),
+         format_number(q ? q->perplexity : kNaN, 3)});
   }
   return table;
 }
