@@ -181,6 +181,18 @@ TEST(Charts, ParetoFrontLeavesOutWhatIsBeaten) {
   EXPECT_EQ(front, (std::vector<std::string>{"original 0 %", "original 30 %", "original 70 %"}));
 }
 
+TEST(Charts, EveryPointOfTheParetoFrontIsNamed) {
+  const Chart chart = quality_speed_chart(full_result(SENTINEL_SOURCE_DIR));
+  const std::string svg = chart.drawing.svg();
+  int front = 0;
+  for (const auto& row : chart.data.rows) {
+    if (std::get<std::string>(row[0]) != "Pareto front") continue;
+    ++front;
+    EXPECT_NE(svg.find(">" + std::get<std::string>(row[1]) + "</text>"), std::string::npos);
+  }
+  EXPECT_EQ(front, 4);
+}
+
 TEST(Charts, ExtremeAndMissingFigures) {
   nlohmann::json runs;
   runs["0"] = {{"tokens_per_second", 1e18}, {"perplexity", 1e-12}, {"first_token_time", 0}};
