@@ -80,7 +80,8 @@ std::optional<LabelPlace> LabelPlacer::place(Spot point, double width) {
   Frame best_box{};
   for (const double gap : {kBeside, 16.0, 28.0, 42.0, 58.0, 76.0}) {
     for (int i = 0; i < kDirections; ++i) {  // from above, to both sides in turn
-      const double angle = kTurn * ((i + 1) / 2) * (i % 2 ? 1 : -1);
+      const int turns = (i + 1) / 2;
+      const double angle = kTurn * (i % 2 ? turns : -turns);
       const double right = std::sin(angle), down = -std::cos(angle);
       const Spot middle{point.x + right * (gap + width / 2), point.y + down * (gap + height / 2)};
       const Frame box{middle.x - width / 2, middle.y - height / 2, middle.x + width / 2,
