@@ -66,6 +66,18 @@ Scale make_scale(const std::vector<double>& values, bool log, bool from_zero) {
   return scale;
 }
 
+double interval_room(const std::vector<double>& values, const std::vector<double>& highs) {
+  constexpr double kRoom = 1.25;  // times the largest value
+  double largest = 0, room = 0;
+  for (const double value : values) {
+    if (std::isfinite(value)) largest = std::max(largest, value);
+  }
+  for (const double high : highs) {
+    if (std::isfinite(high)) room = std::max(room, std::min(high, kRoom * largest));
+  }
+  return std::max(room, largest);
+}
+
 std::vector<double> round_ticks(const Scale& scale, int count) {
   std::vector<double> ticks;
   if (!scale.log) {

@@ -20,6 +20,10 @@ struct Scale {
 // finite, or not positive when `log`.
 Scale make_scale(const std::vector<double>& values, bool log, bool from_zero);
 
+// How far an axis for these values goes so that intervals up to `highs` fit; no further where wide
+// ones would flatten the values.
+double interval_room(const std::vector<double>& values, const std::vector<double>& highs);
+
 // About `count` round values within the scale.
 std::vector<double> round_ticks(const Scale& scale, int count);
 // "0.5", "1,500", "25M"; the same number of decimals for all of a linear axis.

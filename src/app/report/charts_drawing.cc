@@ -119,6 +119,21 @@ void Drawing::line(Spot from, Spot to, const Stroke& stroke) {
                        num(from.y), num(to.x), num(to.y), stroke_of(stroke));
 }
 
+void Drawing::interval(Spot from, Spot to, bool open, const Stroke& stroke) {
+  constexpr double kHalf = 4;
+  const double dx = from.x == to.x ? 0 : to.x > from.x ? kHalf : -kHalf;
+  const double dy = from.y == to.y ? 0 : to.y > from.y ? kHalf : -kHalf;
+  const auto across = [&](Spot at) {  // (dy, dx) is across (dx, dy) where one of them is 0
+    line({at.x - dy, at.y - dx}, {at.x + dy, at.y + dx}, stroke);
+  };
+  line(from, to, stroke);
+  across(from);
+  if (!open) return across(to);
+  for (const double side : {-1.0, 1.0}) {
+    line(to, {to.x - dx + side * dy, to.y - dy + side * dx}, stroke);
+  }
+}
+
 void Drawing::polyline(const std::vector<Spot>& spots, const Stroke& stroke) {
   if (spots.size() < 2) return;
   body_ += fmt::format("<polyline points=\"{}\" fill=\"none\" {} stroke-linejoin=\"round\"/>\n",

@@ -69,6 +69,8 @@ class Drawing {
   double height() const { return height_; }
 
   void line(Spot from, Spot to, const Stroke& stroke);
+  // With a bar across both ends, or an arrow at `to` if it goes on there. Upright or level.
+  void interval(Spot from, Spot to, bool open, const Stroke& stroke);
   void polyline(const std::vector<Spot>& spots, const Stroke& stroke);
   // `hover`: shown by browsers while the pointer rests on the shape.
   void rect(Spot corner, double width, double height, Ink fill, const std::string& hover = "");

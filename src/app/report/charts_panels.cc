@@ -32,12 +32,10 @@ void draw_bar(Drawing& drawing, const Bar& bar, const std::string& text, const S
   drawing.rect({scale.from, top}, std::max(0.0, end - scale.from), kBar, style.ink,
                bar.label + ": " + text);
   double text_from = end;
-  if (std::isfinite(bar.low) && std::isfinite(bar.high)) {
-    const double y = top + kBar / 2, low = scale(bar.low), high = scale(bar.high);
-    drawing.line({low, y}, {high, y}, {Ink::text, 1.2, ""});
-    for (const double x : {low, high}) {
-      drawing.line({x, y - 4}, {x, y + 4}, {Ink::text, 1.2, ""});
-    }
+  if (std::isfinite(bar.low)) {
+    const bool open = !(bar.high <= scale.high);
+    const double y = top + kBar / 2, high = open ? scale.to : scale(bar.high);
+    drawing.interval({scale(bar.low), y}, {high, y}, open, {Ink::text, 1.2, ""});
     text_from = std::max(end, high);
   }
   drawing.text({text_from + 7, top + kBar - 3}, text,
@@ -47,12 +45,14 @@ void draw_bar(Drawing& drawing, const Bar& bar, const std::string& text, const S
 // Returns the lower end.
 double draw_panel(Drawing& drawing, const BarPanel& panel, double label_width, double top) {
   drawing.text({kMargin, top + 12}, panel.title, {Anchor::start, 12, Ink::muted});
-  std::vector<double> values = {0};
+  std::vector<double> values = {0}, highs;
   double text_room = 0;
   for (const Bar& bar : panel.bars) {
-    values.insert(values.end(), {bar.value, bar.high});
+    values.push_back(bar.value);
+    highs.push_back(bar.high);
     text_room = std::max(text_room, text_width(value_text(bar, panel.decimals), 11));
   }
+  values.push_back(interval_room(values, highs));
   values.push_back(panel.reference);
   Scale scale;
   scale.low = 0;

@@ -4,21 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "app/report/charts_axes.h"
+#include "app/report/charts_labels.h"
 #include "app/report/text_table.h"
 
 namespace sentinel {
 namespace {
 
 constexpr double kHeight = 340, kMargin = 12, kLabelSize = 11;
-
-struct Box {
-  double left, top, right, bottom;
-  bool overlaps(const Box& other) const {
-    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
-  }
-};
 
 class XyPainter {
  public:
@@ -29,6 +24,8 @@ class XyPainter {
     const double legend_end = legend(44);
     drawing_.text({kMargin, legend_end + 12}, plot_.y.title, {Anchor::start, 11, Ink::muted});
     scales(legend_end + 22);
+    placer_.emplace(Frame{frame_.left - 4, frame_.top - 8, kChartWidth - 2, frame_.bottom},
+                    kLabelSize);
     axes();
     for (size_t i = 0; i < plot_.series.size(); ++i) lines(plot_.series[i], offset(i));
     for (size_t i = 0; i < plot_.series.size(); ++i) markers(plot_.series[i], offset(i));
@@ -60,13 +57,15 @@ class XyPainter {
   }
 
   void scales(double top) {
-    std::vector<double> xs, ys;
+    std::vector<double> xs, ys, highs;
     for (const PlotSeries& series : plot_.series) {
       for (const PlotPoint& point : series.points) {
         xs.push_back(point.x);
-        ys.insert(ys.end(), {point.y, point.low, point.high});
+        ys.push_back(point.y);
+        highs.push_back(point.high);
       }
     }
+    ys.push_back(interval_room(ys, highs));
     x_ = make_scale(xs, plot_.x.log, plot_.x.from_zero);
     y_ = make_scale(ys, plot_.y.log, plot_.y.from_zero);
     y_ticks_ = plot_.y.ticks.empty() ? round_ticks(y_, 5) : plot_.y.ticks;
@@ -124,15 +123,17 @@ class XyPainter {
     for (const PlotPoint& point : series.points) {
       if (!drawable(point)) continue;
       spots.push_back(spot(point, dx));
-      if (!std::isfinite(point.low) || !std::isfinite(point.high)) continue;
-      const double x = spots.back().x, top = y_(point.high);
-      const double bottom = y_.log ? y_(std::max(point.low, y_.low)) : y_(point.low);
-      drawing_.line({x, bottom}, {x, top}, {style.ink, 1.2, ""});
-      for (const double y : {bottom, top}) {
-        drawing_.line({x - 4, y}, {x + 4, y}, {style.ink, 1.2, ""});
-      }
+      if (!std::isfinite(point.low)) continue;
+      const double x = spots.back().x;
+      const bool open = !(point.high <= y_.high);
+      const Spot low{x, y_(std::max(point.low, y_.low))};
+      const Spot high{x, open ? frame_.top : y_(point.high)};
+      drawing_.interval(low, high, open, {style.ink, 1.2, ""});
+      placer_->add_line(low, high);
     }
-    if (series.connected) drawing_.polyline(spots, {style.ink, 2, style.dash});
+    if (!series.connected) return;
+    drawing_.polyline(spots, {style.ink, 2, style.dash});
+    for (size_t i = 1; i < spots.size(); ++i) placer_->add_line(spots[i - 1], spots[i]);
   }
 
   static std::string hover(const PlotSeries& series, const PlotPoint& point) {
@@ -141,42 +142,25 @@ class XyPainter {
   }
 
   void markers(const PlotSeries& series, double dx) {
-    if (!series.markers) return;
     const SeriesStyle style = series_style(series.style);
     for (const PlotPoint& point : series.points) {
-      if (!drawable(point)) continue;
+      if (!drawable(point) || (!series.markers && point.label.empty())) continue;
       const Spot at = spot(point, dx);
       drawing_.marker(at, style.marker, style.ink, hover(series, point));
-      taken_.push_back({at.x - 5, at.y - 5, at.x + 5, at.y + 5});
+      placer_->add_marker(at);
     }
   }
 
-  // A label goes where it touches no marker and no other label, or is left to the data table.
+  // What finds no room is left to the data table.
   void labels(const PlotSeries& series, double dx) {
     for (const PlotPoint& point : series.points) {
       if (point.label.empty() || !drawable(point)) continue;
       const Spot at = spot(point, dx);
-      const double width = text_width(point.label, kLabelSize);
-      const std::pair<Spot, Anchor> places[] = {
-          {{at.x, at.y - 9}, Anchor::middle},     {{at.x, at.y + 18}, Anchor::middle},
-          {{at.x + 8, at.y + 4}, Anchor::start},  {{at.x - 8, at.y + 4}, Anchor::end},
-          {{at.x + 6, at.y - 9}, Anchor::start},  {{at.x - 6, at.y - 9}, Anchor::end},
-          {{at.x + 6, at.y + 16}, Anchor::start}, {{at.x - 6, at.y + 16}, Anchor::end}};
-      for (const auto& [place, anchor] : places) {
-        const double left = anchor == Anchor::start    ? place.x
-                            : anchor == Anchor::middle ? place.x - width / 2
-                                                       : place.x - width;
-        const Box box{left, place.y - kLabelSize, left + width, place.y + 3};
-        const bool inside = box.left >= frame_.left - 4 && box.right <= kChartWidth - 2 &&
-                            box.top >= frame_.top - 8 && box.bottom <= frame_.bottom;
-        if (!inside || std::any_of(taken_.begin(), taken_.end(),
-                                   [&](const Box& other) { return other.overlaps(box); })) {
-          continue;
-        }
-        drawing_.text(place, point.label, {anchor, kLabelSize, Ink::text, false, 0, true});
-        taken_.push_back(box);
-        break;
-      }
+      const auto place = placer_->place(at, text_width(point.label, kLabelSize));
+      if (!place) continue;
+      if (place->led) drawing_.line(at, place->leader, {Ink::muted, 0.8, ""});
+      drawing_.text(place->text, point.label,
+                    {Anchor::middle, kLabelSize, Ink::text, false, 0, true});
     }
   }
 
@@ -186,7 +170,7 @@ class XyPainter {
   Frame frame_{};
   std::vector<double> y_ticks_;
   std::vector<std::string> y_labels_;
-  std::vector<Box> taken_;
+  std::optional<LabelPlacer> placer_;  // from when the frame is known
 };
 
 int column_decimals(const XyPlot& plot, double PlotPoint::*member) {

@@ -21,9 +21,10 @@ struct Chart {
 
 struct PlotPoint {
   double x, y;
-  double low = kNotMeasured, high = kNotMeasured;  // interval of y
-  std::string label = {};                          // beside the point, where there is room
-  std::string name = {};  // of what was measured: in the table, and while the pointer is on it
+  // Interval of y: none without `low`, open upwards without `high` or where that leaves the frame.
+  double low = kNotMeasured, high = kNotMeasured;
+  std::string label = {};  // beside the point, where there is room
+  std::string name = {};   // of what was measured: in the table, and while the pointer is on it
 };
 struct PlotSeries {
   std::string name;
@@ -48,7 +49,7 @@ Chart draw(const XyPlot& plot);
 struct Bar {
   std::string label;
   double value;
-  double low = kNotMeasured, high = kNotMeasured;  // interval
+  double low = kNotMeasured, high = kNotMeasured;  // interval, as of PlotPoint
   std::string note;                                // behind the value
   int style = 0;
 };

@@ -128,6 +128,39 @@ TEST(Charts, LevelsAreSortedBySpeed) {
   EXPECT_NE(chart.drawing.svg().find("ppl 44.3 (+2.5 %)"), std::string::npos);
 }
 
+// Noise near and above 100 %: the intervals are there, and the values still fill the frame.
+TEST(Charts, WideIntervalsAreDrawnAndFlattenNothing) {
+  const auto charts_with = [](double noise) {
+    nlohmann::json runs;
+    for (const auto& [key, speed] : {std::pair{"0", 100.0}, {"30", 120.0}, {"50", 150.0}}) {
+      runs[key] = {{"tokens_per_second", speed}};
+      if (std::isfinite(noise)) runs[key]["noise_percent"] = noise;
+    }
+    const ResultFile file = read_result(
+        {{"pruning_comparison", {{"original", runs}}}, {"optimization_levels", runs}}, "f");
+    return std::vector<Chart>{pruning_chart(file), levels_chart(file)};
+  };
+  const auto lines = [](const Chart& chart) {
+    const std::string svg = chart.drawing.svg();
+    int count = 0;
+    for (size_t at = 0; (at = svg.find("<line", at)) != svg.npos; ++at) ++count;
+    return count;
+  };
+  const auto none = charts_with(NAN), narrow = charts_with(5);
+  for (const double noise : {94.0, 100.0, 250.0}) {
+    const auto wide = charts_with(noise);
+    for (size_t i = 0; i < wide.size(); ++i) {
+      SCOPED_TRACE(noise);
+      expect_sound(wide[i]);
+      expect_texts_inside(wide[i]);
+      EXPECT_GE(lines(wide[i]), lines(none[i]) + 3 * 4) << wide[i].name;  // with arrows
+      EXPECT_NE(wide[i].drawing.svg(), narrow[i].drawing.svg());
+    }
+    // The axis of speeds up to 150 does not go into the thousands.
+    EXPECT_EQ(wide[0].drawing.svg().find(",000<"), std::string::npos);
+  }
+}
+
 TEST(Charts, ParetoFrontLeavesOutWhatIsBeaten) {
   nlohmann::json runs;
   const auto add = [&](const char* key, double speed, double perplexity) {
@@ -146,6 +179,18 @@ TEST(Charts, ParetoFrontLeavesOutWhatIsBeaten) {
     }
   }
   EXPECT_EQ(front, (std::vector<std::string>{"original 0 %", "original 30 %", "original 70 %"}));
+}
+
+TEST(Charts, EveryPointOfTheParetoFrontIsNamed) {
+  const Chart chart = quality_speed_chart(full_result(SENTINEL_SOURCE_DIR));
+  const std::string svg = chart.drawing.svg();
+  int front = 0;
+  for (const auto& row : chart.data.rows) {
+    if (std::get<std::string>(row[0]) != "Pareto front") continue;
+    ++front;
+    EXPECT_NE(svg.find(">" + std::get<std::string>(row[1]) + "</text>"), std::string::npos);
+  }
+  EXPECT_EQ(front, 4);
 }
 
 TEST(Charts, ExtremeAndMissingFigures) {

@@ -53,8 +53,9 @@ TEST(CsvExport, HeadersOfTheExporter) {
   EXPECT_EQ(line(files.at("run_pruning_comparison.csv"), 0),
             "Model Type,Pruning Level,Tokens per Second,Generation Time (s),First Token Time (s),"
             "Speedup vs Original");
-  EXPECT_EQ(line(files.at("run_optimization_levels.csv"), 0),
-            "Optimization Level,Tokens per Second,First Token Time (s),CPU Memory (MB)");
+  EXPECT_EQ(
+      line(files.at("run_optimization_levels.csv"), 0),
+      "Optimization Level,Tokens per Second,First Token Time (s),CPU Memory (MB),Weights (MB)");
   EXPECT_EQ(line(files.at("run_model_loading.csv"), 0),
             "Model Type,Load Time (s),Parameters,Memory (MB)");
   EXPECT_EQ(line(files.at("run_integration_tests.csv"), 0),
@@ -78,7 +79,7 @@ TEST(CsvExport, HeadersOfTheProfiler) {
   EXPECT_EQ(line(files.at("p_pruning_comparison.csv"), 0),
             "Pruning Level,Model Type,Tokens per Second,Generation Time,First Token Time");
   EXPECT_EQ(line(files.at("p_optimization_levels.csv"), 0),
-            "Optimization Level,Tokens per Second,First Token Time,Memory Usage (MB)");
+            "Optimization Level,Tokens per Second,First Token Time,Memory Usage (MB),Weights (MB)");
   EXPECT_EQ(line(files.at("p_integration_tests.csv"), 0),
             "Configuration,Pruning Level,Tokens per Second,Generation Time,First Token Time");
   EXPECT_EQ(line(files.at("p_throughput_test.csv"), 0), "Prompt,Tokens per Second,Generation Time");
@@ -136,7 +137,26 @@ TEST(CsvExport, GpuMemoryOnlyWhereThereIsAGpu) {
   EXPECT_EQ(by_name(export_csv(file, "b")).at("b_optimization_levels.csv"),
             "Optimization Level,Tokens per Second,First Token Time (s),GPU Memory (MB),"
             "CPU Memory (MB)\n1,3,,7,5\n");
-  EXPECT_EQ(line(by_name(profile_csv(file)).at("optimization_levels.csv"), 1), "1,3,,7");
+  EXPECT_EQ(line(by_name(profile_csv(file)).at("optimization_levels.csv"), 1), "1,3,,7,");
+}
+
+TEST(CsvExport, MemoryHasARowPerStageThatMovedIt) {
+  nlohmann::json samples;
+  const auto add = [&](const char* stage, double rss) {
+    samples.push_back({{"stage", stage},
+                       {"timestamp", 100.0 + static_cast<double>(samples.size())},
+                       {"rss_mb", rss}});
+  };
+  add("loading", 40);
+  add("loading", 80);
+  for (int i = 0; i < 50; ++i) {
+    add("warming up", 80.1);
+    add("timing", 80.2);
+  }
+  add("quality", 120);
+  const ResultFile file = read_result({{"memory", {{"samples", samples}}}}, "f");
+  EXPECT_EQ(by_name(export_csv(file, "b")).at("b_memory.csv"),
+            "What,Seconds,RSS (MB)\nloading,1,80\nquality,102,120\n");
 }
 
 TEST(CsvExport, HostileTextsComeBackAsTheyWere) {

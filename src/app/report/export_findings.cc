@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ctime>
 
+#include "app/report/noise_text.h"
 #include "app/report/recommend.h"
 #include "app/report/text_table.h"
 #include "base/escape.h"
@@ -58,21 +59,15 @@ Fastest fastest(const std::vector<ResultRun>& runs, const std::string& series, d
     if (run.series != series || !(run.tokens_per_second > 0)) continue;
     if (!found.best || run.tokens_per_second > found.best->tokens_per_second) found.best = &run;
   }
-  const auto or_zero = [](double value) { return std::isfinite(value) ? value : 0.0; };
   for (const ResultRun& run : runs) {
     if (!found.best || &run == found.best || run.series != series) continue;
     if (!(run.tokens_per_second > 0)) continue;
     const double behind = 100 * (found.best->tokens_per_second / run.tokens_per_second - 1);
-    const double noise = std::hypot(or_zero(run.noise_percent), or_zero(found.best->noise_percent));
-    if (behind <= std::max(noise, or_zero(aa_percent))) found.equals.push_back(run.key);
+    const double noise = std::hypot(run.noise_percent, found.best->noise_percent);
+    if (std::isnan(noise)) continue;  // `figures` says that it is unknown
+    if (behind <= std::fmax(noise, aa_percent)) found.equals.push_back(run.key);
   }
   return found;
-}
-
-std::string join(const std::vector<int>& values, const char* unit) {
-  std::string out;
-  for (const int value : values) out += fmt::format("{}{}{}", out.empty() ? "" : ", ", value, unit);
-  return out;
 }
 
 std::string perplexity_text(double perplexity, double delta_percent) {
@@ -82,11 +77,10 @@ std::string perplexity_text(double perplexity, double delta_percent) {
 }
 
 Finding fastest_finding(const Fastest& found, const std::string& title, const std::string& choice,
-                        const char* unit) {
+                        const char* key_format) {
   const ResultRun& run = *found.best;
   std::string figures = format_number(run.tokens_per_second, 2) + " tokens/s";
-  if (std::isfinite(run.noise_percent))
-    figures += fmt::format(" \u00b1 {:.1f} %", run.noise_percent);
+  figures += fmt::format(" ({})", noise_text(run.noise_percent));
   if (std::isfinite(run.perplexity)) {
     figures += "; perplexity " + perplexity_text(run.perplexity, run.perplexity_delta_percent);
   } else {
@@ -98,7 +92,11 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
                           1 + run.perplexity_delta_percent / 100);
   }
   if (!found.equals.empty()) {
-    reason += fmt::format("; {} not distinguishable within the noise", join(found.equals, unit));
+    std::string names;
+    for (const int key : found.equals) {
+      names += (names.empty() ? "" : ", ") + fmt::format(fmt::runtime(key_format), key);
+    }
+    reason += fmt::format("; {} not distinguishable within the noise", names);
   }
   return {title, choice, figures, reason};
 }
@@ -106,9 +104,8 @@ Finding fastest_finding(const Fastest& found, const std::string& title, const st
 std::string pick_figures(const RecommendedRun& pick) {
   std::string out = format_number(pick.tokens_per_second, 1) + " tokens/s";
   if (std::isfinite(pick.speedup)) {
-    out += fmt::format(", {:.2f}x the dense original", pick.speedup);
-    if (std::isfinite(pick.noise_percent))
-      out += fmt::format(" \u00b1 {:.1f} %", pick.noise_percent);
+    out += fmt::format(", {:.2f}x the dense original ({})", pick.speedup,
+                       noise_text(pick.noise_percent));
   }
   if (std::isfinite(pick.perplexity)) {
     out += "; perplexity " + perplexity_text(pick.perplexity, pick.perplexity_delta_percent);
@@ -167,6 +164,20 @@ std::vector<std::pair<std::string, std::string>> environment_rows(const ResultFi
   return rows;
 }
 
+std::optional<Finding> best_level(const ResultFile& file) {
+  const Fastest found = fastest(file.levels, "", file.aa_percent);
+  if (!found.best) return std::nullopt;
+  return fastest_finding(found, "Best optimization level", fmt::format("level {}", found.best->key),
+                         "level {}");
+}
+
+std::optional<Finding> best_pruning(const ResultFile& file) {
+  const Fastest found = fastest(file.pruning, "optimized", file.aa_percent);
+  if (!found.best) return std::nullopt;
+  return fastest_finding(found, "Best pruning level",
+                         fmt::format("{} % of the optimized model", found.best->key), "{} %");
+}
+
 std::vector<Finding> findings(const ResultFile& file) {
   std::vector<Finding> out;
   for (const RecommendedRun& pick : file.recommendation) {
@@ -175,14 +186,8 @@ std::vector<Finding> findings(const ResultFile& file) {
          fmt::format("{} at {} % pruning, level {}", pick.variant, pick.pruning_level, pick.level),
          pick_figures(pick), pick.reason});
   }
-  if (const Fastest found = fastest(file.levels, "", file.aa_percent); found.best) {
-    out.push_back(fastest_finding(found, "Best optimization level",
-                                  fmt::format("level {}", found.best->key), ""));
-  }
-  if (const Fastest found = fastest(file.pruning, "optimized", file.aa_percent); found.best) {
-    out.push_back(fastest_finding(found, "Best pruning level",
-                                  fmt::format("{} % of the optimized model", found.best->key),
-                                  " %"));
+  for (const auto& found : {best_level(file), best_pruning(file)}) {
+    if (found) out.push_back(*found);
   }
   return out;
 }
@@ -192,14 +197,12 @@ std::vector<std::string> notes(const ResultFile& file) {
   if (member(file.document, "interrupted") == json(true)) {
     out.push_back("The run was interrupted: only what was measured until then is here.");
   }
-  if (std::isfinite(file.aa_percent)) {
-    const double noise = std::fmax(file.aa_percent, file.rows_noise_percent);
-    out.push_back(
-        fmt::format("The dense original, measured twice, differs by {:.1f} % from itself; "
-                    "differences between rows below {:.1f} % mean nothing.",
-                    file.aa_percent, noise));
+  if (!file.from_python) {
+    const auto noise =
+        noise_notes(file.aa_percent, file.rows_noise_percent, member(file.document, "environment"));
+    out.insert(out.end(), noise.begin(), noise.end());
+    return out;
   }
-  if (!file.from_python) return out;
   out.push_back(
       "Written by the Python system: its first-token time is the duration of a whole "
       "generation, its speeds include the prompt, and it measured no quality.");

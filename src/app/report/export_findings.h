@@ -1,6 +1,7 @@
 // What a report says besides its tables: environment, recommendation, notes, commands.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,8 +19,12 @@ struct Finding {
   std::string figures;  // speed and cost
   std::string reason;
 };
-// The recommendation that the run computed; for files without one, the fastest optimisation level
-// and the fastest pruning level of the optimized model, and which others are as fast within noise.
+// The fastest optimisation level, and the fastest pruning level of the optimized model: which
+// others are as fast within the noise, and whether it is not advised for what it costs. Empty:
+// not measured.
+std::optional<Finding> best_level(const ResultFile& file);
+std::optional<Finding> best_pruning(const ResultFile& file);
+// The recommendation that the run computed, and those two.
 std::vector<Finding> findings(const ResultFile& file);
 
 // What a reader has to know about these figures.

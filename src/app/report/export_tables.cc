@@ -11,6 +11,10 @@ namespace {
 
 using Columns = std::vector<ReportColumn>;
 
+// One process holds the models of all levels: what they need themselves is their weights.
+constexpr const char* kProcessMemory = "Memory of the Whole Process (MB)";
+constexpr const char* kWeights = "Weights (MB)";
+constexpr double kMb = 1e6;
 constexpr double kMiB = 1024.0 * 1024.0;  // what the old tool's "MB" of loading were
 
 std::string capitalized(std::string text) {
@@ -43,9 +47,11 @@ std::vector<RunField> extra_fields() {
   return fields;
 }
 
-void add_extra_columns(ReportTable& table, const std::vector<ResultRun>& runs) {
+// `shown`: a figure that the table has already.
+void add_extra_columns(ReportTable& table, const std::vector<ResultRun>& runs,
+                       double ResultRun::*shown = nullptr) {
   for (const RunField& field : extra_fields()) {
-    if (!any_value(runs, field.member)) continue;
+    if (field.member == shown || !any_value(runs, field.member)) continue;
     table.columns.push_back({field.heading, field.decimals, true});
     for (size_t i = 0; i < runs.size(); ++i) table.rows[i].push_back(cell(runs[i].*field.member));
   }
@@ -87,13 +93,16 @@ ReportTable levels_table(const ResultFile& file) {
       {}};
   const bool gpu = any_value(file.levels, &ResultRun::gpu_memory_mb);
   if (gpu) table.columns.push_back({"GPU Memory (MB)", 1});
-  table.columns.push_back({"CPU Memory (MB)", 1});
+  table.columns.push_back({"CPU Memory (MB)", 1, false, kProcessMemory});
+  const bool weights = any_value(file.levels, &ResultRun::weight_bytes);
+  if (weights) table.columns.push_back({kWeights, 1});
   for (const ResultRun& run : file.levels) {
     table.rows.push_back({cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time)});
     if (gpu) table.rows.back().push_back(cell(run.gpu_memory_mb));
     table.rows.back().push_back(cell(run.cpu_memory_mb));
+    if (weights) table.rows.back().push_back(cell(run.weight_bytes / kMb));
   }
-  add_extra_columns(table, file.levels);
+  add_extra_columns(table, file.levels, &ResultRun::weight_bytes);
   return table;
 }
 
@@ -145,7 +154,9 @@ ReportTable isas_table(const ResultFile& file) {
 ReportTable throughput_table(const ResultFile& file) {
   ReportTable table{"throughput_test",
                     "Throughput Test",
-                    {{"Prompt"}, {"Tokens per Second", 2}, {"Generation Time", 4}},
+                    {{"Prompt"},
+                     {"Tokens per Second", 2},
+                     {"Generation Time", 4, false, "Generation Time (s; OVERALL: s per token)"}},
                     {}};
   for (const PromptSpeed& prompt : file.prompts) {
     table.rows.push_back(
@@ -194,12 +205,32 @@ ReportTable models_table(const ResultFile& file) {
   return table;
 }
 
+// The stages in which memory moved, each where it moved last. The chart and the result file have
+// every sample.
+std::vector<MemorySample> memory_steps(const std::vector<MemorySample>& samples) {
+  const auto still = [](double before, double now) {
+    constexpr double kMoved = 0.01;  // of what it was
+    return std::isnan(now) || std::abs(now - before) <= kMoved * before;
+  };
+  std::vector<MemorySample> steps;
+  for (const MemorySample& sample : samples) {
+    const MemorySample* last = steps.empty() ? nullptr : &steps.back();
+    if (last && still(last->rss_mb, sample.rss_mb) && still(last->gpu_mb, sample.gpu_mb)) continue;
+    if (last && last->series == sample.series) steps.pop_back();
+    steps.push_back(sample);
+  }
+  return steps;
+}
+
 ReportTable memory_table(const ResultFile& file) {
-  ReportTable table{
-      "memory", "Memory", {{"What"}, {"Seconds", 2}, {"RSS (MB)", 1}, {"GPU (MB)", 1}}, {}};
-  for (const MemorySample& sample : file.memory_samples) {
-    table.rows.push_back(
-        {sample.series, cell(sample.seconds), cell(sample.rss_mb), cell(sample.gpu_mb)});
+  ReportTable table{"memory", "Memory", {{"What"}, {"Seconds", 2}, {"RSS (MB)", 1}}, {}};
+  const auto steps = memory_steps(file.memory_samples);
+  const bool gpu = std::any_of(steps.begin(), steps.end(),
+                               [](const auto& step) { return std::isfinite(step.gpu_mb); });
+  if (gpu) table.columns.push_back({"GPU (MB)", 1});
+  for (const MemorySample& step : steps) {
+    table.rows.push_back({step.series, cell(step.seconds), cell(step.rss_mb)});
+    if (gpu) table.rows.back().push_back(cell(step.gpu_mb));
   }
   return table;
 }
@@ -249,12 +280,13 @@ ReportTable profile_levels_table(const ResultFile& file) {
                     {{"Optimization Level", 0},
                      {"Tokens per Second", 2},
                      {"First Token Time", 4},
-                     {"Memory Usage (MB)", 1}},
+                     {"Memory Usage (MB)", 1},
+                     {kWeights, 1}},
                     {}};
   for (const ResultRun& run : file.levels) {
     const double memory = std::isfinite(run.gpu_memory_mb) ? run.gpu_memory_mb : run.cpu_memory_mb;
-    table.rows.push_back(
-        {cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time), cell(memory)});
+    table.rows.push_back({cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time),
+                          cell(memory), cell(run.weight_bytes / kMb)});
   }
   return table;
 }

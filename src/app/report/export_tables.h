@@ -20,6 +20,9 @@ struct ReportColumn {
   std::string heading;
   int decimals = 2;    // of numbers, for people; CSV has all digits
   bool extra = false;  // not a column of the CSV file, whose headings other tools rely on
+  std::string clearer =
+      {};  // heading for people, where the CSV file's is bound and says too little
+  const std::string& shown() const { return clearer.empty() ? heading : clearer; }
 };
 
 struct ReportTable {

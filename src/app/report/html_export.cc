@@ -36,7 +36,7 @@ std::string table_html(const ReportTable& table, const std::string& label) {
       escape_markup(label));
   for (size_t c = 0; c < table.columns.size(); ++c) {
     out += fmt::format("<th scope=\"col\"{}>{}</th>", is_numeric(table, c) ? " class=\"n\"" : "",
-                       escape_markup(table.columns[c].heading));
+                       escape_markup(table.columns[c].shown()));
   }
   out += "</tr></thead>\n<tbody>\n";
   for (const auto& row : table.rows) {

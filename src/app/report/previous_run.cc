@@ -53,6 +53,23 @@ json changed_settings(const json& before, const json& now) {
   return names;
 }
 
+// What figures must have in common for a verdict: keys of a RUN, then of the document.
+constexpr const char* kSetup[] = {"/level", "/weights", "/lm_head",
+                                  "/kv",    "/unet",    "/baseline_integration"};
+constexpr const char* kWork[] = {"/prompt_tokens", "/batch_size", "/avg_tokens_generated",
+                                 "/heads_active",  "/agency",     "/tracking_interval",
+                                 "/kv_cache",      "/threads",    "/isa"};
+constexpr const char* kQuality[] = {"/head_means", "/protect_first", "/heads_pruned",
+                                    "/tokens_scored"};
+constexpr const char* kMachine[] = {"/environment/cpu_model"};
+constexpr const char* kText[] = {"/quality_protocol/text_sha256", "/quality_protocol/window",
+                                 "/args/recover"};
+constexpr const char* kLoading[] = {"/args/optimization_level", "/args/weights", "/args/lm_head",
+                                    "/args/isa", "/args/threads"};
+// Of the Python system, whose runs do not say it.
+constexpr const char* kAsked[] = {"/args/sequence_length", "/args/batch_size",
+                                  "/args/generated_tokens"};
+
 // Percent, of the median of the load times; NaN where the file has none.
 double loading_noise(const ResultFile& file, const std::string& name) {
   std::string key = name == "Baseline" ? "baseline" : name == "Original" ? "original" : "optimized";
@@ -79,11 +96,14 @@ class Comparison {
 
  private:
   void add_loading(const LoadedModel& model) {
+    json differ = json::array();
+    add_differing("", kMachine, differ);
+    if (model.name == "Optimized") add_differing("", kLoading, differ);
     for (const auto& old : before_.loading) {
       if (old.name != model.name) continue;
       add({{"section", "model_loading"}, {"series", model.name}, {"key", nullptr}}, "load_time",
           old.load_time, model.load_time,
-          std::hypot(loading_noise(before_, model.name), loading_noise(now_, model.name)));
+          std::hypot(loading_noise(before_, model.name), loading_noise(now_, model.name)), differ);
     }
   }
   void add_throughput() {
@@ -92,22 +112,52 @@ class Comparison {
     if (old.prompt != now.prompt) return;
     add({{"section", "throughput_test"}, {"series", now.prompt}, {"key", nullptr}},
         "tokens_per_second", old.tokens_per_second, now.tokens_per_second,
-        std::fmax(before_.aa_percent, now_.aa_percent));
+        std::hypot(before_.rows_noise_percent, now_.rows_noise_percent),
+        speed_differs("/throughput_test/prompt_0"));
   }
   void add_runs(const char* section, const std::vector<ResultRun>& before,
                 const std::vector<ResultRun>& now) {
     for (const auto& run : now) {
       const ResultRun* old = find_run(before, run.series, run.key);
       if (!old) continue;
-      // fmax passes over an A/A row that was not measured.
-      const double noise = std::fmax(std::hypot(old->noise_percent, run.noise_percent),
-                                     std::fmax(before_.aa_percent, now_.aa_percent));
+      // Single generations have no noise, even if the two of an A/A row were close.
+      const double pair = std::hypot(old->noise_percent, run.noise_percent);
+      const double aa = std::fmax(before_.aa_percent, now_.aa_percent);
+      const double noise = std::isnan(pair) ? pair : std::fmax(pair, aa);
       const json row = {{"section", section}, {"series", run.series}, {"key", run.key}};
-      add(row, "tokens_per_second", old->tokens_per_second, run.tokens_per_second, noise);
-      add(row, "perplexity", old->perplexity, run.perplexity, kRounding);
+      const std::string path =
+          fmt::format("/{}{}{}/{}", section, run.series.empty() ? "" : "/", run.series, run.key);
+      add(row, "tokens_per_second", old->tokens_per_second, run.tokens_per_second, noise,
+          speed_differs(path));
+      add(row, "perplexity", old->perplexity, run.perplexity, kRounding, quality_differs(path));
     }
   }
-  void add(json row, const char* figure, double before, double now, double noise) {
+  // Adds the last names of the keys below `path` that both files have and that differ.
+  template <size_t N>
+  void add_differing(const std::string& path, const char* const (&keys)[N], json& names) const {
+    for (const char* key : keys) {
+      const json::json_pointer pointer(path + key);
+      if (!before_.document.contains(pointer) || !now_.document.contains(pointer)) continue;
+      if (before_.document[pointer] != now_.document[pointer]) names.push_back(pointer.back());
+    }
+  }
+  json speed_differs(const std::string& run) const {
+    json names = json::array();
+    add_differing(run, kSetup, names);
+    add_differing(run, kWork, names);
+    add_differing("", kMachine, names);
+    if (before_.from_python) add_differing("", kAsked, names);
+    return names;
+  }
+  json quality_differs(const std::string& run) const {
+    json names = json::array();
+    add_differing(run, kSetup, names);
+    add_differing(run, kQuality, names);
+    add_differing("", kText, names);
+    return names;
+  }
+  void add(json row, const char* figure, double before, double now, double noise,
+           const json& differ) {
     if (!(before > 0) || !std::isfinite(now)) return;
     const double change = 100 * (now / before - 1);
     row["figure"] = figure;
@@ -115,7 +165,9 @@ class Comparison {
     row["current"] = now;
     row["change_percent"] = change;
     row["noise_percent"] = number(noise);
-    row["beyond_noise"] = std::isfinite(noise) ? json(std::abs(change) > noise) : json(nullptr);
+    const bool known = std::isfinite(noise) && differ.empty();
+    row["beyond_noise"] = known ? json(std::abs(change) > noise) : json(nullptr);
+    row["not_comparable"] = differ;
     rows_.push_back(std::move(row));
   }
 
@@ -123,6 +175,15 @@ class Comparison {
   const ResultFile& now_;
   json rows_ = json::array();
 };
+
+std::string joined(const json& names) {
+  std::string out;
+  for (const auto& name : names) {
+    if (!out.empty()) out += ", ";
+    out += name.get<std::string>();
+  }
+  return out;
+}
 
 double value_of(const json& row, const char* key) {
   return row[key].is_number() ? row[key].get<double>() : kNotMeasured;
@@ -176,10 +237,7 @@ std::string comparison_heading(const json& comparison) {
   }
   std::string out =
       fmt::format("Compared with {}\n", comparison["previous_file"].get<std::string>());
-  std::string names;
-  for (const auto& name : comparison["settings_changed"]) {
-    names += (names.empty() ? "" : ", ") + name.get<std::string>();
-  }
+  const std::string names = joined(comparison["settings_changed"]);
   if (!names.empty()) out += fmt::format("Other settings than then: {}\n", names);
   return out;
 }
@@ -197,6 +255,9 @@ TextTable comparison_table(const json& comparison) {
                           : change > 0                         ? "higher"
                                                                : "lower";
     if (row["beyond_noise"].is_null()) verdict = "noise unknown";
+    if (!row["not_comparable"].empty()) {
+      verdict = "not comparable: other " + joined(row["not_comparable"]);
+    }
     if (row["beyond_noise"] == json(false)) verdict = "no difference";
     table.rows.push_back({what, row["figure"].get<std::string>(),
                           format_number(value_of(row, "previous"), 3),

@@ -18,8 +18,9 @@ std::optional<std::filesystem::path> find_previous_run(const std::filesystem::pa
 
 // Section comparison_with_previous: {previous_file, previous_timestamp, settings_changed [name],
 // rows [{section, series, key, figure, previous, current, change_percent, noise_percent,
-// beyond_noise}]}. Noise is that of the change: both runs' intervals and their A/A rows; null when
-// it was not measured, and then beyond_noise is null too.
+// beyond_noise, not_comparable [name]}]}. Noise is that of the change: both runs' intervals and
+// their A/A rows; null when it was not measured. Then, and where the two did other work or ran
+// otherwise (not_comparable names how), beyond_noise is null too.
 nlohmann::json compare_with_previous(const std::filesystem::path& previous,
                                      const nlohmann::json& current);
 

@@ -61,9 +61,10 @@ json to_json(const Pick& pick) {
 json aa_test(const ProfileResult& result) {
   const auto& a = *result.aa_first;
   const auto& b = *result.aa_second;
+  const RunGroup together = interleaved_runs(result);
   const auto difference = [](double x, double y) { return number(100 * (y - x) / ((x + y) / 2)); };
-  return {{"first", sentinel::to_json(a)},
-          {"second", sentinel::to_json(b)},
+  return {{"first", sentinel::to_json(a, together)},
+          {"second", sentinel::to_json(b, together)},
           {"interval_percent", number(pair_noise_percent(result, a, b))},
           {"rows_interval_percent", number(difference_noise_percent(result))},
           {"difference_percent",
@@ -86,19 +87,19 @@ json kept_steps(const std::vector<double>& seconds) {
 }
 
 // Of tokens_per_second, null without noise; the fast end has none where noise reaches 100 %.
-json speed_interval(const RunResult& run) {
-  const double speed = tokens_per_second(run), noise = noise_percent(run) / 100;
+json speed_interval(const RunResult& run, double noise_percent) {
+  const double speed = tokens_per_second(run), noise = noise_percent / 100;
   if (!std::isfinite(speed * noise)) return nullptr;
   return {speed / (1 + noise), noise < 1 ? number(speed / (1 - noise)) : json(nullptr)};
 }
 
-void add_timing(json& out, const RunResult& run) {
+void add_timing(json& out, const RunResult& run, double noise) {
   out["generation_times"] = run.generation_times;
   out["avg_generation_time"] = number(mean(run.generation_times));
   out["median_generation_time"] = number(median(run.generation_times));
   out["tokens_per_second"] = number(tokens_per_second(run));
-  out["noise_percent"] = number(noise_percent(run));
-  out["tokens_per_second_interval"] = speed_interval(run);
+  out["noise_percent"] = number(noise);
+  out["tokens_per_second_interval"] = speed_interval(run, noise);
   out["outliers"] = outliers(run);
   out["first_token_time"] = number(median(run.first_token_times));
   out["first_token_times"] = run.first_token_times;
@@ -147,13 +148,15 @@ std::string shortened(const std::string& prompt) {
 }
 
 // `overall` counts the tokens that were emitted in all timed generations, and their time.
-json throughput_section(const std::vector<ThroughputResult>& prompts) {
+json throughput_section(const ProfileResult& result) {
+  const auto& prompts = result.throughput;
+  const RunGroup together = throughput_runs(result);
   json out = json::object();
   int64_t tokens = 0;
   double time = 0;
   for (size_t i = 0; i < prompts.size(); ++i) {
     const RunResult& run = prompts[i].run;
-    json entry = sentinel::to_json(run);
+    json entry = sentinel::to_json(run, together);
     entry["prompt"] = shortened(prompts[i].prompt);
     entry["full_prompt"] = prompts[i].prompt;
     out[fmt::format("prompt_{}", i)] = std::move(entry);
@@ -181,7 +184,7 @@ json models_section(const std::vector<ModelResult>& models) {
     const auto adaptive = static_cast<double>(model.loading.optimized.parameter_count);
     out[model.name] = {{"model_family", model.family},
                        {"loading", loading_section(model.loading)},
-                       {"inference", sentinel::to_json(model.inference)},
+                       {"inference", sentinel::to_json(model.inference, {})},
                        {"total_time", model.total_time},
                        {"parameter_counts",
                         {{"baseline", model.loading.baseline.parameter_count},
@@ -191,15 +194,15 @@ json models_section(const std::vector<ModelResult>& models) {
   return out;
 }
 
-json components_section(const std::map<std::string, RunResult>& components) {
+json components_section(const ProfileResult& result) {
   json out = json::object();
-  for (const auto& [variant, run] : components) {
+  for (const auto& [variant, run] : result.components) {
     json& entry = out[variant] = {{"variant", run.variant},
                                   {"pruning_level", run.pruning_level},
                                   {"level", run.level},
                                   {"agency_stats", run.agency_stats},
                                   {"model_stats", json::object()},
-                                  {"run", sentinel::to_json(run)}};
+                                  {"run", sentinel::to_json(run, interleaved_runs(result))}};
     if (!run.operations) continue;
     entry["model_stats"] = model_stats_json(*run.operations);
     entry.update(operations_json(*run.operations, true));
@@ -208,15 +211,18 @@ json components_section(const std::map<std::string, RunResult>& components) {
 }
 
 template <typename Key>
-json keyed(const std::map<Key, RunResult>& runs) {
+json keyed(const ProfileResult& result, const std::map<Key, RunResult>& runs) {
+  const RunGroup together = interleaved_runs(result);
   json out = json::object();
-  for (const auto& [key, run] : runs) out[fmt::format("{}", key)] = sentinel::to_json(run);
+  for (const auto& [key, run] : runs) {
+    out[fmt::format("{}", key)] = sentinel::to_json(run, together);
+  }
   return out;
 }
 
 json levels_section(const ProfileResult& result) {
   const std::map<int, RunResult>& levels = result.levels;
-  json out = keyed(levels);
+  json out = keyed(result, levels);
   json comparison = json::object();
   for (const auto& [level, run] : levels) {
     json& entry = out[std::to_string(level)];
@@ -237,7 +243,7 @@ json levels_section(const ProfileResult& result) {
 
 }  // namespace
 
-json to_json(const RunResult& run) {
+json to_json(const RunResult& run, const RunGroup& together) {
   // 0 stands for what was not measured.
   const auto measured = [](double value) { return value > 0 ? json(value) : json(nullptr); };
   json out = {{"model_type", run.variant},
@@ -278,7 +284,7 @@ json to_json(const RunResult& run) {
       out["memory_profile"].push_back(snapshot_json(snapshot));
     }
   }
-  add_timing(out, run);
+  add_timing(out, run, moderated_noise_percent(together, run));
   add_quality(out, run.quality);
   if (run.operations) out["model_stats"] = model_stats_json(*run.operations);
   if (run.operations && run.operation_details) {
@@ -306,21 +312,22 @@ json to_json(const ProfileResult& result) {
                                {"removal_order", order}};
   }
   if (!result.original.empty() || !result.optimized.empty()) {
-    out["pruning_comparison"] = {{"original", keyed(result.original)},
-                                 {"optimized", keyed(result.optimized)}};
+    out["pruning_comparison"] = {{"original", keyed(result, result.original)},
+                                 {"optimized", keyed(result, result.optimized)}};
   }
   if (result.aa_first && result.aa_second) out["aa_test"] = aa_test(result);
   if (!result.levels.empty()) out["optimization_levels"] = levels_section(result);
-  if (!result.isas.empty()) out["cpu_specific"] = keyed(result.isas);
-  for (const auto& [name, runs] : result.integration) out["integration_tests"][name] = keyed(runs);
+  if (!result.isas.empty()) out["cpu_specific"] = keyed(result, result.isas);
+  for (const auto& [name, runs] : result.integration)
+    out["integration_tests"][name] = keyed(result, runs);
   if (!result.integration.empty()) {
     out["integration_points"] = {{"fit", result.integration_fit},
                                  {"verdicts", result.integration_verdicts}};
   }
   if (!result.components.empty()) {
-    out["component_breakdown"] = components_section(result.components);
+    out["component_breakdown"] = components_section(result);
   }
-  if (!result.throughput.empty()) out["throughput_test"] = throughput_section(result.throughput);
+  if (!result.throughput.empty()) out["throughput_test"] = throughput_section(result);
   if (!result.models.empty()) out["multi_model_comparison"] = models_section(result.models);
   if (result.memory) out["memory"] = memory_section(*result.memory);
   if (!result.comparison.is_null()) out["comparison_with_previous"] = result.comparison;

@@ -9,7 +9,8 @@
 namespace sentinel {
 
 nlohmann::json to_json(const ProfileResult& result);
-nlohmann::json to_json(const RunResult& run);
+// `together`: the cells that it was timed with, for its noise.
+nlohmann::json to_json(const RunResult& run, const RunGroup& together);
 
 // Indented by 2; invalid UTF-8 replaced, figures that were not measured are null.
 std::string to_text(const nlohmann::json& document);

@@ -53,21 +53,42 @@ double interval_factor(size_t n) {
   return n - 2 < std::size(kFew) ? kFew[n - 2] : 3.642 + 11 / static_cast<double>(n);
 }
 
-// Relative sigma of one of n generations, from the deviations of all cells' generations from their
-// own medians, which makes them smaller by the factor of n values.
-double pooled_sigma(const ProfileResult& result, size_t n) {
+// Relative sigma of one generation, from the deviations of all cells' generations from their own
+// medians, which makes them smaller by the factor of as many values.
+double pooled_sigma(const RunGroup& together) {
   std::vector<double> deviations;
-  const auto add = [&](const RunResult& run) {
-    const double middle = median(run.generation_times);
-    for (const double time : run.generation_times) {
-      deviations.push_back(std::abs(time / middle - 1));
-    }
-  };
-  for (const auto* runs : {&result.original, &result.optimized, &result.levels}) {
-    for (const auto& [key, run] : *runs) add(run);
+  for (const RunResult* run : together) {
+    const auto& times = run->generation_times;
+    if (times.size() < 2) continue;
+    const double middle = median(times), factor = small_sample_factor(times.size());
+    for (const double time : times) deviations.push_back(factor * std::abs(time / middle - 1));
   }
-  if (result.aa_second) add(*result.aa_second);
-  return small_sample_factor(n) * 1.4826 * median(deviations);
+  return 1.4826 * median(deviations);
+}
+
+template <typename Key>
+void append(const std::map<Key, RunResult>& runs, RunGroup& group) {
+  for (const auto& [key, run] : runs) group.push_back(&run);
+}
+
+}  // namespace
+
+RunGroup interleaved_runs(const ProfileResult& result) {
+  RunGroup group;
+  append(result.original, group);
+  append(result.optimized, group);
+  append(result.levels, group);
+  append(result.isas, group);
+  append(result.components, group);
+  for (const auto& [name, runs] : result.integration) append(runs, group);
+  if (result.aa_second) group.push_back(&*result.aa_second);
+  return group;
+}
+
+RunGroup throughput_runs(const ProfileResult& result) {
+  RunGroup group;
+  for (const auto& prompt : result.throughput) group.push_back(&prompt.run);
+  return group;
 }
 
 // As noise_percent. The spread of a few generations says little of one cell; interleaved cells of
@@ -75,19 +96,17 @@ double pooled_sigma(const ProfileResult& result, size_t n) {
 // degrees of freedom as both have (moderated t: Smyth, 2004; the prior's four were set by hand).
 // Times are no normal values, bursts of neighbours last for several generations: widened until the
 // A/A row of 95 in 100 runs of three generations lay inside (tools/aa_check.py, a busy machine).
-double moderated_noise_percent(const ProfileResult& result, const RunResult& run) {
-  if (run.generation_times.size() < 2) return kNaN;
+double moderated_noise_percent(const RunGroup& together, const RunResult& run) {
+  if (run.generation_times.size() < 2 || together.size() < 2) return noise_percent(run);
   constexpr double kPrior = 4, kBursts = 1.35;
   const auto n = static_cast<double>(run.generation_times.size());
-  const double all = pooled_sigma(result, run.generation_times.size());
+  const double all = pooled_sigma(together);
   const double own = robust_sigma(run.generation_times) / median(run.generation_times);
   const double freedom = kPrior + n - 1;
   const double sigma = std::sqrt((kPrior * all * all + (n - 1) * own * own) / freedom);
   const double t = 1.96 + 2.9 / freedom;  // Student's, 97.5 %, within 2 % from 4 degrees on
   return 100 * kBursts * t * 1.2533 * std::fmax(sigma, all) / std::sqrt(n);
 }
-
-}  // namespace
 
 double tokens_per_second(const RunResult& run) {
   return rate(static_cast<double>(median_tokens(run)) * run.batch_size, run.generation_times);
@@ -130,7 +149,8 @@ double noise_percent(const RunResult& run) {
 }
 
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b) {
-  return std::hypot(moderated_noise_percent(result, a), moderated_noise_percent(result, b));
+  const RunGroup together = interleaved_runs(result);
+  return std::hypot(moderated_noise_percent(together, a), moderated_noise_percent(together, b));
 }
 
 std::vector<int> outliers(const RunResult& run) {
@@ -154,13 +174,15 @@ double aa_difference_percent(const ProfileResult& result) {
 }
 
 double difference_noise_percent(const ProfileResult& result) {
+  const RunGroup together = interleaved_runs(result);
   std::vector<double> intervals;
   for (const auto* runs : {&result.original, &result.optimized}) {
     for (const auto& [percent, run] : *runs) {
-      const double noise = moderated_noise_percent(result, run);
+      const double noise = moderated_noise_percent(together, run);
       if (std::isfinite(noise)) intervals.push_back(noise);
     }
   }
+  if (intervals.empty()) return kNaN;
   return std::fmax(aa_difference_percent(result), std::sqrt(2.0) * median(intervals));
 }
 

@@ -196,16 +196,23 @@ inline constexpr const char* kComponents[] = {
     "unet_connection", "lm_head",   "sampling",  "other"};
 // Half-width of an interval around the median of generation_times that holds the true median with
 // about 95 %, in percent of the median: from the median absolute deviation, which outliers do not
-// move, times what few samples need.
+// move, times what few samples need. Of one cell alone; reports have the next.
 double noise_percent(const RunResult& run);
-// Half-width, percent, of the interval around the difference of two cells of this result. The
-// spread of a cell's few generations counts beside the spread that all cells of the result have.
-// NaN where a cell has less than two generations.
+// Cells whose generations were timed in turn.
+using RunGroup = std::vector<const RunResult*>;
+RunGroup interleaved_runs(const ProfileResult& result);  // all but throughput and other models
+RunGroup throughput_runs(const ProfileResult& result);
+// The noise that reports give for a cell: as noise_percent, but the spread of a few generations
+// counts beside the spread that all cells of the group have. NaN for less than two generations.
+double moderated_noise_percent(const RunGroup& together, const RunResult& run);
+// Half-width, percent, of the interval around the difference of two interleaved cells: from the
+// moderated noise of both.
 double pair_noise_percent(const ProfileResult& result, const RunResult& a, const RunResult& b);
 // Generations more than 3.5 (robust) standard deviations off the median; never of fewer than 4.
 std::vector<int> outliers(const RunResult& run);
 // What two cells of this result must differ by to differ at all, percent: the A/A difference or the
-// typical interval around the difference of two cells, whichever is larger. NaN without either.
+// typical interval around the difference of two cells, whichever is larger. NaN of cells with less
+// than two generations: two single times that happen to be close say nothing of the others.
 double difference_noise_percent(const ProfileResult& result);
 // |a - b| / mean in percent of the two cells' tokens per second; NaN without both.
 double aa_difference_percent(const ProfileResult& result);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 
+#include "app/report/noise_text.h"
 #include "app/report/operations_json.h"
 #include "app/report/previous_run.h"
 #include "base/escape.h"
@@ -15,7 +16,6 @@
 namespace sentinel {
 namespace {
 
-constexpr double kNoFigure = 100;  // percent of noise from which on it says nothing
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<std::string> run_cells(const RunResult& run) {
@@ -44,18 +44,6 @@ void add_row(TextTable& table, std::vector<std::string> front, const RunResult& 
 TextTable run_table(std::vector<std::string> front) {
   front.insert(front.end(), kRunColumns.begin(), kRunColumns.end());
   return {std::move(front), {}};
-}
-
-// What other programs took of the cores, at worst; NaN where the system does not tell.
-double neighbours_percent(const ProfileResult& result) {
-  double worst = kNaN;
-  const auto& environment = result.environment;
-  if (!environment.contains("conditions")) return worst;
-  for (const auto& part : environment["conditions"]) {
-    const auto& share = part["neighbours_cpu_percent"];
-    if (share.is_number()) worst = std::fmax(worst, share.get<double>());
-  }
-  return worst;
 }
 
 }  // namespace
@@ -131,11 +119,12 @@ std::string levels_note(const ProfileResult& result) {
 
 TextTable throughput_table(const ProfileResult& result) {
   TextTable table{{"Prompt", "Tokens", "Decode tok/s", "Total tok/s", "Noise", "First ms"}, {}};
+  const RunGroup together = throughput_runs(result);
   for (const auto& [prompt, run] : result.throughput) {
     table.rows.push_back(
         {prompt, std::to_string(int64_t{run.tokens_generated.front()} * run.batch_size),
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
-         fmt::format("{} %", format_number(noise_percent(run), 1)),
+         fmt::format("{} %", format_number(moderated_noise_percent(together, run), 1)),
          format_number(median(run.first_token_times) * 1e3, 2)});
   }
   return table;
@@ -143,7 +132,7 @@ TextTable throughput_table(const ProfileResult& result) {
 
 TextTable models_table(const ProfileResult& result) {
   TextTable table{{"Model", "Family", "Parameters", "Loading (s)", "Prefill tok/s", "Decode tok/s",
-                   "Total tok/s", "First ms", "MB", "Bits/byte", "Perplexity", "Change"},
+                   "Total tok/s", "First ms", "MB", "Bits/byte", "Perplexity"},
                   {}};
   for (const auto& model : result.models) {
     const RunResult& run = model.inference;
@@ -156,8 +145,8 @@ TextTable models_table(const ProfileResult& result) {
          format_number(decode_tokens_per_second(run), 1), format_number(tokens_per_second(run), 1),
          format_number(median(run.first_token_times) * 1e3, 2),
          format_number(static_cast<double>(run.weight_bytes) / 1e6, 1),
-         format_number(q ? q->bits_per_byte : kNaN, 4), format_number(q ? q->perplexity : kNaN, 3),
-         format_change(q ? q->perplexity_delta_percent : kNaN)});
+         format_number(q ? q->bits_per_byte : kNaN, 4),
+         format_number(q ? q->perplexity : kNaN, 3)});
   }
   return table;
 }
@@ -229,23 +218,11 @@ std::string memory_line(const MemoryFigures& memory) {
 }
 
 std::string noise_note(const ProfileResult& result) {
-  constexpr double kBusy = 10;  // percent of the cores
-  const double aa = aa_difference_percent(result), others = neighbours_percent(result);
-  std::string note = "Noise: not measured (the A/A row is missing).";
-  if (std::isfinite(aa)) {
-    note = fmt::format(
-        "Noise: the dense original, measured twice, differs by {:.1f} % from itself; "
-        "differences between rows below {:.1f} % mean nothing.",
-        aa, difference_noise_percent(result));
-    if (difference_noise_percent(result) > kNoFigure) {
-      note += " Give more --iterations, or wait until the machine is quiet.";
-    }
-  }
-  if (others > kBusy) {
-    note += fmt::format(
-        "\nOther programs took {:.0f} % of the cores while timing: on a quiet machine the figures "
-        "are higher and the noise is smaller.",
-        others);
+  std::string note;
+  for (const auto& sentence : noise_notes(aa_difference_percent(result),
+                                          difference_noise_percent(result), result.environment)) {
+    if (!note.empty()) note += '\n';
+    note += sentence;
   }
   return note;
 }
@@ -258,15 +235,11 @@ std::string describe(const Pick& pick) {
                        format_change(pick.quality->perplexity_delta_percent), pick.quality->kl_mean,
                        100 * pick.quality->top1_agreement);
   }
-  const std::string noise = std::isnan(pick.noise_percent) ? "of unknown noise"
-                            : pick.noise_percent > kNoFigure
-                                ? "the noise is larger"
-                                : fmt::format("+-{:.1f} %", pick.noise_percent);
   return fmt::format(
       "{}: {} at {} % pruning, level {}: {} tokens/s, {:.2f}x the dense original "
       "({}); {}{}",
       pick.title, pick.variant, pick.pruning_level, pick.level,
-      format_number(pick.tokens_per_second, 1), pick.speedup, noise, cost,
+      format_number(pick.tokens_per_second, 1), pick.speedup, noise_text(pick.noise_percent), cost,
       pick.warning.empty() ? "" : ". " + pick.warning);
 }
 
@@ -310,7 +283,9 @@ std::string console_report(const ProfileResult& result) {
     out +=
         "Recommendation for this machine (equally fast within the noise: the better quality "
         "wins)\n";
-    for (const auto& pick : result.recommendation) out += fmt::format("  {}\n", describe(pick));
+    for (const auto& pick : result.recommendation) {
+      out += fmt::format("  {}\n    chosen by: {}\n", describe(pick), pick.reason);
+    }
     out += "\n";
   }
   if (result.interrupted) {

@@ -22,9 +22,9 @@ TextTable throughput_table(const ProfileResult& result);
 TextTable models_table(const ProfileResult& result);
 // "packed weights 29.4 MB, ..." without a line end.
 std::string memory_line(const MemoryFigures& memory);
-// "fastest: original at 70 % pruning (level 1): 1,234 tokens/s, 1.50x +- 2 %; costs ..."
+// "fastest: original at 70 % pruning (level 1): 1,234 tokens/s, 1.50x (± 2.0 %); costs ..."
 std::string describe(const Pick& pick);
-// One sentence on the measured noise: what the A/A row says about small differences.
+// What the A/A row says about small differences, and what disturbed the timing.
 std::string noise_note(const ProfileResult& result);
 
 // Everything that the command prints, tables and recommendation.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <functional>
 
+#include "app/report/noise_text.h"
+
 namespace sentinel {
 namespace {
 
@@ -25,13 +27,18 @@ std::string warning_for(const RunResult& run, double speedup) {
       1 + loss / 100, speedup);
 }
 
-// What the speeds of two runs must differ by to differ at all, percent.
+// What the speeds of two runs must differ by to differ at all, percent; NaN: unknown.
 using Noise = std::function<double(const RunResult& a, const RunResult& b)>;
 
-// The run with the highest score, or the one of best quality among those within its noise.
-const RunResult* best(const Runs& runs, const std::function<double(const RunResult&)>& score,
-                      const Noise& noise) {
-  if (runs.empty()) return nullptr;
+using Score = std::function<double(const RunResult& run)>;
+
+struct Choice {
+  const RunResult* top = nullptr;  // of the highest score
+  const RunResult* run = nullptr;  // the one of best quality among those within its noise
+};
+
+Choice best(const Runs& runs, const Score& score, const Noise& noise) {
+  if (runs.empty()) return {};
   const auto by_score = [&](auto* a, auto* b) { return score(*a) < score(*b); };
   const RunResult* top = *std::max_element(runs.begin(), runs.end(), by_score);
   const RunResult* chosen = top;
@@ -41,7 +48,18 @@ const RunResult* best(const Runs& runs, const std::function<double(const RunResu
       chosen = run;
     }
   }
-  return chosen;
+  return {top, chosen};
+}
+
+// Behind the reason of a pick that gave way to another's quality.
+std::string gave_way(const Choice& choice, const Score& score, const Noise& noise) {
+  if (choice.run == choice.top) return "";
+  const RunResult& top = *choice.top;
+  return fmt::format(
+      "; {} at {} % pruning, level {}, is {:.1f} % ahead, within the noise ({}), at {:+.2f} % of "
+      "perplexity",
+      top.variant, top.pruning_level, top.level, 100 * (score(top) / score(*choice.run) - 1),
+      noise_text(noise(top, *choice.run)), top.quality->perplexity_delta_percent);
 }
 
 }  // namespace
@@ -64,23 +82,33 @@ std::vector<Pick> recommend(const ProfileResult& result) {
 
   const double aa = aa_difference_percent(result);
   const Noise noise = [&](const RunResult& a, const RunResult& b) {
-    return std::fmax(pair_noise_percent(result, a, b), aa);
+    const double pair = pair_noise_percent(result, a, b);
+    return std::isnan(pair) ? pair : std::fmax(pair, aa);  // the A/A row alone is no measure
   };
-  const auto speed = [](const RunResult& run) { return tokens_per_second(run); };
-  const auto balance = [](const RunResult& run) {
+  const Score speed = [](const RunResult& run) { return tokens_per_second(run); };
+  const Score balance = [](const RunResult& run) {
     return tokens_per_second(run) / perplexity_ratio(run);
   };
-  const auto pick = [&](const char* title, const char* reason, const RunResult* run) {
-    if (!run) return;
-    picks.push_back({title, run->variant, run->pruning_level, run->level, speed(*run),
-                     speed(*run) / speed(*dense), noise(*run, *dense), run->quality, reason,
-                     warning_for(*run, speed(*run) / speed(*dense))});
+  const Choice with_agency = best(tracked, speed, noise), balanced = best(all, balance, noise);
+  // What gives way for quality must not fall behind another pick: "fastest" is read as it stands.
+  Runs fast = all;
+  std::erase_if(fast, [&](const RunResult* run) {
+    return speed(*run) < speed(*balanced.run) ||
+           (with_agency.run && speed(*run) < speed(*with_agency.run));
+  });
+  const auto pick = [&](const char* title, const std::string& reason, const Choice& choice,
+                        const Score& score) {
+    if (!choice.run) return;
+    const RunResult& run = *choice.run;
+    const double speedup = speed(run) / speed(*dense);
+    picks.push_back({title, run.variant, run.pruning_level, run.level, speed(run), speedup,
+                     noise(run, *dense), run.quality, reason + gave_way(choice, score, noise),
+                     warning_for(run, speedup)});
   };
   pick("fastest", "most tokens per second, prompt included; ties within the noise go to quality",
-       best(all, speed, noise));
-  pick("best with agency", "the fastest that tracks its heads", best(tracked, speed, noise));
-  pick("best balance", "most speed per perplexity: speed-up / perplexity ratio",
-       best(all, balance, noise));
+       best(fast, speed, noise), speed);
+  pick("best with agency", "the fastest that tracks its heads", with_agency, speed);
+  pick("best balance", "most speed per perplexity: speed-up / perplexity ratio", balanced, balance);
   return picks;
 }
 

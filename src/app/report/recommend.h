@@ -14,9 +14,10 @@ inline constexpr double kLargeLossPercent = 10;
 // what it costs in quality; those whose choice could not be measured are left out.
 //
 // Two runs whose speeds differ by no more than their noise (both intervals, and at least the A/A
-// difference) count as equally fast: the one with the better quality is chosen. The best balance is
-// the run with the most speed per perplexity, speed-up / (perplexity / dense perplexity): a step
-// down in quality must buy at least as large a step up in speed.
+// difference) count as equally fast: the one with the better quality is chosen, and the reason
+// names the other. "fastest" is never slower than the other picks. The best balance is the run with
+// the most speed per perplexity, speed-up / (perplexity / dense perplexity): a step down in quality
+// must buy at least as large a step up in speed.
 std::vector<Pick> recommend(const ProfileResult& result);
 
 }  // namespace sentinel

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <random>
 
+#include "app/report/export_findings.h"
 #include "app/report/profile_json.h"
 #include "app/report/profile_result.h"
 #include "app/report/profile_tables.h"
@@ -119,12 +120,93 @@ TEST(Recommendation, NoiseDecidesNothing) {
   }
 }
 
+// Wide noise: quality alone would pick the pruned original, slower than what has agency.
+TEST(Recommendation, NoPickIsFasterThanTheFastest) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {0.7, 1.0, 1.6}, 0);
+  result.original[30] = run_of("original", 30, {0.5, 0.9, 1.2}, 2);
+  result.levels[1] = run_of("optimized", 30, {0.5, 0.95, 1.3}, 2.5);
+  result.levels[2] = run_of("optimized", 30, {0.40, 0.41, 0.60}, 2.2);
+  result.levels[3] = run_of("optimized", 30, {0.39, 0.40, 0.70}, 6);
+  result.levels[3].agency = "off";
+  for (auto& [level, run] : result.levels) run.level = level;
+  const auto picks = recommend(result);
+  ASSERT_EQ(picks.size(), 3u);
+  for (const Pick& pick : picks) {
+    EXPECT_LE(pick.tokens_per_second, picks[0].tokens_per_second) << pick.title;
+  }
+  EXPECT_EQ(picks[0].level, 2);
+  EXPECT_EQ(picks[1].level, 2);
+  EXPECT_NE(picks[0].reason.find("level 3, is 2.5 % ahead, within the noise"), std::string::npos)
+      << picks[0].reason;
+}
+
 TEST(Recommendation, NeedsQuality) {
   ProfileResult result = comparison();
   for (auto* runs : {&result.original, &result.optimized}) {
     for (auto& [percent, run] : *runs) run.quality.reset();
   }
   EXPECT_TRUE(recommend(result).empty());
+}
+
+// Two single times can be close by chance: no precision follows from it.
+TEST(Noise, IsUnknownOfSingleGenerations) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {1.000}, 0);
+  result.aa_first = result.original[0];
+  result.aa_second = run_of("original", 0, {1.001}, 0);
+  result.optimized[0] = run_of("optimized", 0, {0.999}, 0);
+  EXPECT_TRUE(std::isnan(difference_noise_percent(result)));
+  result.recommendation = recommend(result);
+  ASSERT_EQ(result.recommendation.size(), 3u);
+  for (const Pick& pick : result.recommendation) {
+    EXPECT_TRUE(std::isnan(pick.noise_percent)) << pick.title;
+    EXPECT_EQ(pick.variant, "optimized") << pick.title;  // the faster one: nothing says they tie
+  }
+  const ResultFile file = read_result(to_json(result), "f");
+  std::string exported;
+  for (const auto& note : notes(file)) exported += note;
+  for (const Finding& finding : findings(file)) exported += finding.figures;
+  for (const std::string& text : {console_report(result), summary_markdown(result), exported}) {
+    EXPECT_NE(text.find("--iterations 3 or more"), text.npos) << text;
+    EXPECT_NE(text.find("noise unknown"), text.npos) << text;
+    EXPECT_EQ(text.find("mean nothing"), text.npos) << text;
+    EXPECT_EQ(text.find("\u00b1"), text.npos) << text;
+  }
+}
+
+// Charts, tables and comparisons read a run's noise from the file; picks and the A/A row compute.
+TEST(Noise, IsTheSameInEveryPlace) {
+  ProfileResult result = comparison();
+  for (RunResult* run : {&result.original[0], &result.original[70], &result.optimized[30],
+                         &result.optimized[70], &*result.aa_second}) {
+    run->generation_times = {1.00, 1.04, 1.11};
+  }
+  result.recommendation = recommend(result);
+  const nlohmann::json document = to_json(result);
+  const auto of = [&](const char* series, const char* key) {
+    return document["pruning_comparison"][series][key]["noise_percent"].get<double>();
+  };
+  EXPECT_NEAR(std::hypot(of("original", "0"), of("original", "30")),
+              pair_noise_percent(result, result.original[0], result.original[30]), 1e-9);
+  EXPECT_GT(of("original", "30"), 0);  // three equal times alone would promise that it has none
+  const auto& aa = document["aa_test"];
+  EXPECT_NEAR(std::hypot(aa["first"]["noise_percent"].get<double>(),
+                         aa["second"]["noise_percent"].get<double>()),
+              aa["interval_percent"].get<double>(), 1e-9);
+}
+
+// The exported report says what summary.md does.
+TEST(Noise, IsSaidInEveryReport) {
+  ProfileResult result = comparison();
+  result.aa_second = run_of("original", 0, {3, 5, 9}, 0);
+  result.environment["conditions"] = {{{"neighbours_cpu_percent", 15.0}}};
+  std::string exported;
+  for (const auto& note : notes(read_result(to_json(result), "f"))) exported += note;
+  for (const std::string& text : {console_report(result), summary_markdown(result), exported}) {
+    EXPECT_NE(text.find("Give more --iterations"), text.npos) << text;
+    EXPECT_NE(text.find("Other programs took 15 % of the cores"), text.npos) << text;
+  }
 }
 
 TEST(TextTable, AlignsAndEscapes) {
@@ -163,12 +245,28 @@ TEST(Summary, HasItsSectionsAndARepeatableCommand) {
       << text;
 }
 
+// What summary.md recommends, it qualifies as the exported report does.
+TEST(Summary, SaysWhatCannotBeToldApartAndWhatIsNotAdvised) {
+  ProfileResult result = comparison();
+  for (const int level : {2, 3}) {
+    result.levels[level] = run_of("optimized", 30, {0.40, 0.42, 0.38}, level == 2 ? 3 : 20);
+    result.levels[level].level = level;
+  }
+  result.levels[3].generation_times.back() = 0.37;
+  const std::string text = summary_markdown(result);
+  EXPECT_NE(text.find("- **Best Pruning Level**: 70 % of the optimized model: "), text.npos);
+  EXPECT_NE(text.find("not advised as it is: perplexity is 3.8 times"), text.npos) << text;
+  const size_t line = text.find("- **Recommended Optimization Level**: level ");
+  ASSERT_NE(line, text.npos) << text;
+  EXPECT_NE(text.find(" not distinguishable within the noise", line), text.npos) << text;
+}
+
 TEST(ResultJson, WhatWasNotMeasuredIsNullAndBytesAreMadeValid) {
   RunResult run = run_of("original", 0, {0.1}, 0);
   run.decode_times.clear();
   run.quality.reset();
   run.generated_text = "cut \xE2\x82";
-  const auto document = nlohmann::json::parse(to_text(to_json(run)));
+  const auto document = nlohmann::json::parse(to_text(to_json(run, {})));
   EXPECT_TRUE(document["decode_tokens_per_second"].is_null());
   EXPECT_TRUE(document["perplexity"].is_null());
   EXPECT_TRUE(document["noise_percent"].is_null());

@@ -7,6 +7,7 @@
 #include "app/report/profile_result.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/statistics.h"
 
 namespace sentinel {
 namespace {
@@ -334,6 +335,19 @@ std::string without_python_literals(std::string_view text) {
   return out;
 }
 
+// What difference_noise_percent is for a result, also of files that do not have it; of single
+// generations older versions wrote the A/A difference, which says nothing.
+double rows_noise(const Node& root, const ResultFile& file) {
+  std::vector<double> noises;
+  for (const ResultRun& run : file.pruning) {
+    if (std::isfinite(run.noise_percent)) noises.push_back(run.noise_percent);
+  }
+  if (noises.empty()) return kNotMeasured;
+  const double written = root.descend("aa_test/rows_interval_percent").number();
+  if (std::isfinite(written)) return written;
+  return std::fmax(file.aa_percent, std::sqrt(2.0) * median(noises));
+}
+
 bool has_measurements(const ResultFile& file) {
   return !(file.pruning.empty() && file.levels.empty() && file.integration.empty() &&
            file.isas.empty() && file.loading.empty() && file.prompts.empty() &&
@@ -378,7 +392,7 @@ ResultFile read_result(json document, const std::string& name) {
   read_heads(root, file);
   read_roof(root, file);
   file.aa_percent = std::abs(root.descend("aa_test/difference_percent/tokens_per_second").number());
-  file.rows_noise_percent = root.descend("aa_test/rows_interval_percent").number();
+  file.rows_noise_percent = rows_noise(root, file);
   if (!has_measurements(file)) {
     throw bad_input(
         "{}: no measurements in it (pruning_comparison, optimization_levels, "

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
+#include <optional>
 
 #include "app/report/export_findings.h"
 #include "app/report/previous_run.h"
+#include "app/report/profile_json.h"
 #include "app/report/profile_tables.h"
 #include "base/escape.h"
 
@@ -85,27 +85,23 @@ std::string visualization_section(const ProfileResult& result) {
   return out + "\n";
 }
 
-// "- **Best Pruning Level**: 70 %, ...": the fastest of a test, with what it costs.
-std::string fastest_line(const char* title, const char* unit,
-                         const std::map<int, RunResult>& runs) {
-  const auto speed = [](const auto& entry) {  // fmax: what was not timed is slower than all
-    return std::fmax(tokens_per_second(entry.second), 0);
+// The old tool's two lines, with what an exported report says of them.
+std::string fastest_lines(const ProfileResult& result) {
+  if (result.levels.empty() && result.optimized.empty()) return "";
+  const ResultFile file = read_result(to_json(result), result.result_file);
+  std::string out;
+  const auto line = [&](const char* title, const std::optional<Finding>& found) {
+    if (!found) return;
+    out += fmt::format("- **{}**: {}: {}\n  - chosen by: {}\n", title, found->choice,
+                       found->figures, found->reason);
   };
-  const auto slower = [&](const auto& a, const auto& b) { return speed(a) < speed(b); };
-  const auto it = std::max_element(runs.begin(), runs.end(), slower);
-  if (it == runs.end() || speed(*it) == 0) return "";
-  const auto& quality = it->second.quality;
-  return fmt::format(
-      "- **{}**: {}{}, {} tokens/s, perplexity {}\n"
-      "  - chosen by: speed alone; what it costs is not weighed\n",
-      title, it->first, unit, format_number(speed(*it), 1),
-      quality ? format_change(quality->perplexity_delta_percent) : "not measured");
+  line("Best Pruning Level", best_pruning(file));
+  line("Recommended Optimization Level", best_level(file));
+  return out;
 }
 
 std::string recommendation_section(const ProfileResult& result) {
-  std::string out = "## Recommendations\n\n";
-  out += fastest_line("Best Pruning Level", " %", result.optimized);
-  out += fastest_line("Recommended Optimization Level", "", result.levels);
+  std::string out = "## Recommendations\n\n" + fastest_lines(result);
   if (result.recommendation.empty()) {
     return out + "Not enough was measured to weigh speed against quality.\n\n";
   }

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "app/report/noise_text.h"
+
 namespace sentinel {
 namespace {
 
@@ -79,9 +81,10 @@ std::string verdict(const ProfileResult& result, const char* what, bool mix) {
   const double change = 100 * (after / before - 1);
   std::string text = fmt::format(
       "{}: at {} % pruning perplexity {:.3f} -> {:.3f} ({:+.2f} %), {:.2f} times the speed of the "
-      "model without it; ",
+      "model without it ({}); ",
       what, kPointsPruning, before, after, change,
-      tokens_per_second(*with) / tokens_per_second(*without));
+      tokens_per_second(*with) / tokens_per_second(*without),
+      noise_text(pair_noise_percent(result, *with, *without)));
   if (change > -kWorthPercent) return text + "it does not pay: perplexity hardly falls.";
   const std::string better = better_without(result, *with, mix);
   if (better.empty()) return text + "it pays: nothing measured without it is as fast and as good.";
