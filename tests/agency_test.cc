@@ -85,6 +85,9 @@ TEST(AgencyMode, TrackingChangesNothingAndAutoDoes) {
   }
   EXPECT_GT(overloaded, 0);
   EXPECT_EQ(run(greedy({"--agency", "auto", "--overload_threshold", "7"})).exit_code, 2);
+  const Outcome idle = run(greedy({"--recovery_period", "45"}));
+  EXPECT_EQ(idle.exit_code, 2);
+  EXPECT_NE(idle.err.find("belong to --agency auto"), std::string::npos) << idle.err;
 }
 
 TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {

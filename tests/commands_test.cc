@@ -188,6 +188,8 @@ TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
                                "-m",
                                kMini,
                                "--disable_unet",
+                               "--profile_mode",
+                               "component",
                                "--pruning_levels",
                                "0",
                                "--iterations",
@@ -206,6 +208,8 @@ TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
                                folder / "out"});
   EXPECT_EQ(profile.exit_code, 0);
   EXPECT_NE(profile.err.find("--disable_unet has no effect without"), std::string::npos);
+  EXPECT_NE(profile.err.find("--pruning_levels has no effect with --profile_mode component"),
+            std::string::npos);
 }
 
 TEST(Commands, AClosedStderrIsNoFailureAClosedStdoutIs) {

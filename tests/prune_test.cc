@@ -304,10 +304,23 @@ TEST(HeadsCommand, GivesEveryScoreOfEveryHeadAndDrawsThem) {
       EXPECT_LE(u.get<double>(), 1);
     }
   }
+  EXPECT_EQ(result["level"], 1);
+  EXPECT_EQ(result["weights"], "f32");
   const std::string svg = read_all(map);
   EXPECT_TRUE(svg.starts_with("<svg"));
   EXPECT_NE(svg.find("layer 7, head 7"), std::string::npos);
   EXPECT_EQ(run({"heads", "-m", kMini, "--heatmap", folder / "map.pdf"}).exit_code, 2);
+}
+
+TEST(HeadsCommand, RefusesWhatScoresDoNotDependOn) {
+  for (const std::vector<std::string>& option : std::vector<std::vector<std::string>>{
+           {"--level", "2"}, {"--weights", "int8"}, {"--kv", "int8"}, {"--agency", "off"}}) {
+    std::vector<std::string> arguments = {"heads", "-m", kMini};
+    arguments.insert(arguments.end(), option.begin(), option.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << option[0];
+    EXPECT_NE(outcome.err.find("belong to --save_preset"), std::string::npos) << outcome.err;
+  }
 }
 
 TEST(DiffCommand, RefusesModelsOfAnotherShape) {

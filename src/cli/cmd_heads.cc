@@ -11,10 +11,14 @@
 #include "cli/options.h"
 #include "cli/preset_measure.h"
 #include "cli/progress.h"
+#include "cli/result_json.h"
 #include "cli/table.h"
 
 namespace sentinel::cli {
 namespace {
+
+// Scores come from the weights as they are stored, by vector code and threads.
+constexpr int kScoresLevel = 1;
 
 struct Arguments {
   ModelArguments model;
@@ -100,6 +104,12 @@ void check_preset_arguments(const Arguments& a) {
         "--close_heads, --preset, --head_means and --unmeasured belong to --save_preset FILE; "
         "scores are those of open heads");
   }
+  const ModelArguments& m = a.model;
+  if (a.save_preset.empty() && (m.level || m.weights || m.lm_head || m.kv || m.agency)) {
+    throw usage_error(
+        "--level, --weights, --lm_head, --kv and --agency belong to --save_preset FILE; scores are "
+        "computed in f32, whatever they say");
+  }
   if (!a.save_preset.empty() && !a.heatmap.empty()) {
     throw usage_error("--heatmap shows scores, which --save_preset does not compute; run it apart");
   }
@@ -121,6 +131,7 @@ int run_heads(Arguments a, const RunContext& context) {
   if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
   if (!a.save_preset.empty()) return run_save_preset(a, context);
+  a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
   const EvalText text = load_eval_text(a.text, *opened.tokenizer);
   const auto limit = static_cast<size_t>(a.max_windows) *
@@ -136,6 +147,7 @@ int run_heads(Arguments a, const RunContext& context) {
       report_heads(input, [&](const std::string& stage) { progress.update(stage); });
   progress.clear();
   nlohmann::json document = to_json(report);
+  document.update(model_json(opened.model->info()));
   document["text"] = a.text;
   document["text_sha256"] = text.sha256;
   document["model"] = opened.checkpoint->origin();
@@ -151,6 +163,10 @@ int run_heads(Arguments a, const RunContext& context) {
 Runner setup_heads(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   add_model_options(command, a->model);
+  for (const char* name : {"--level", "--weights", "--lm_head", "--kv", "--agency"}) {
+    CLI::Option* option = command.get_option(name);
+    option->description("with --save_preset: " + option->get_description());
+  }
   add_option(command, "text", a->text, "UTF-8 text to measure on (default: texts/calibration.txt)")
       ->type_name("FILE");
   add_option(command, "max_windows", a->max_windows, "of that text, from its start")
