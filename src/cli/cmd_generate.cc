@@ -191,16 +191,13 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
     document["controller"] = sentinel::to_json(steerers.controller->report());
     write_journal(arguments.controller, *steerers.controller);
   }
+  if (steerers.player.pending() > 0) say(steerers.player.not_reached() + "\n");
   // The text did not reach its reader, which is the caller's to say.
   if (result.stop_reason == StopReason::callback) return kExitFailed;
   if (!context.json) {
     print_speed(result, engine, document["seed"]);
     if (engine.baseline) say(verify_text(engine.report));
     if (steerers.controller) say(to_text(steerers.controller->report()));
-    if (steerers.player.pending() > 0) {
-      say(fmt::format("{} changes of the agency script were for tokens that were not reached\n",
-                      steerers.player.pending()));
-    }
     if (arguments.asks_for_heads()) say(to_text(report));
   }
   context.emit(document);
