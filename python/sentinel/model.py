@@ -200,9 +200,16 @@ class AdaptiveModel:
         *,
         window: int = 0,
         max_windows: int = 0,
-        against: Optional[AdaptiveModel] = None,
+        against: Union[AdaptiveModel, BaselineModel, None] = None,
     ) -> EvaluationResult:
-        """Perplexity, bits per byte, and with `against` the divergence from that model."""
+        """Perplexity, bits per byte, and with `against` the divergence from that model.
+
+        A BaselineModel runs at level 1, as that of `sentinel eval --against`.
+        """
+        if isinstance(against, BaselineModel):
+            against = _at_level_1(against, self.info["threads"])
+        if against is not None and not isinstance(against, AdaptiveModel):
+            raise usage_error(f"against: expected a model, got {type(against).__name__}")
         # Two threads that compare the same two models must not take their locks crosswise.
         other = self if against is None else against
         first, second = sorted((self._lock, other._lock), key=id)
@@ -324,6 +331,12 @@ class AdaptiveModel:
             f"<sentinel.AdaptiveModel level {info['optimization_level']}, {info['weights']} weights,"
             f" {info['isa']}, {info['heads_active']} of {info['heads']} heads contribute>"
         )
+
+
+def _at_level_1(baseline: BaselineModel, threads: int) -> AdaptiveModel:
+    options = _core.AdaptiveOptions()
+    options.optimization_level, options.threads = 1, threads
+    return AdaptiveModel(_core.load_adaptive_model(baseline._core, options, None), baseline)
 
 
 _mask = attention_mask  # the parameter of that name hides it

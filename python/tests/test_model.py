@@ -153,6 +153,16 @@ class Quality(unittest.TestCase):
         self.assertGreater(divergence.kl_mean, 0)
         with self.assertRaisesRegex(sentinel.Error, "against"):
             model.evaluate(VALIDATION, against=model)
+        for other in ("a name", 3):
+            with self.assertRaisesRegex(sentinel.Error, "against: expected a model"):
+                model.evaluate(VALIDATION, against=other)
+
+    def test_a_baseline_is_compared_with_as_level_1_computes_it(self):
+        low = load(2)
+        expected = low.evaluate(VALIDATION, max_windows=1, against=load(1)).divergence
+        found = low.evaluate(VALIDATION, max_windows=1, against=low.baseline).divergence
+        self.assertEqual(found.kl_mean, expected.kl_mean)
+        self.assertEqual(found.perplexity_base, expected.perplexity_base)
 
 
 class Heads(unittest.TestCase):
