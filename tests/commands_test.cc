@@ -156,6 +156,32 @@ TEST(Info, TellsOfTheModelTheLevelsAndTheMachine) {
   EXPECT_NE(text.out.find("7498240"), std::string::npos);
 }
 
+TEST(Info, TypesThatLevel0DoesNotHaveAreThoseOfTheOtherLevels) {
+  const json levels = run_json({"info", "--levels", "--weights", "int8", "--kv", "bf16"})["levels"];
+  ASSERT_EQ(levels.size(), 4U);
+  EXPECT_EQ(levels[0]["weights"], "f32");
+  for (int level = 1; level < 4; ++level) EXPECT_EQ(levels[level]["weights"], "int8") << level;
+  const Outcome text = run({"info", "--levels"});
+  EXPECT_NE(text.out.find("agency"), std::string::npos);
+  EXPECT_NE(text.out.find("track, 1 of 8"), std::string::npos);
+}
+
+TEST(Info, TellsWhatTheCheckpointAsksFor) {
+  const TemporaryFolder model;
+  for (const auto& entry : fs::directory_iterator(kMini)) {
+    if (entry.path().filename() == "config.json") continue;
+    fs::create_symlink(entry.path(), model.path() / entry.path().filename());
+  }
+  json config = json::parse(read_all(kMini + "/config.json"));
+  config["sentinel"]["weights"] = {{"2", "bf16"}, {"3", "int6"}};
+  write_all(model / "config.json", config.dump());
+  const std::string name = model.path().string();
+  EXPECT_EQ(run_json({"info", "-m", name})["model"]["weights_of_level"],
+            config["sentinel"]["weights"]);
+  EXPECT_NE(run({"info", "-m", name}).out.find("level 3 holds its layers as int6"),
+            std::string::npos);
+}
+
 TEST(Generate, SpecialTokensAreTextUnlessAskedFor) {
   const Outcome text = run({"generate", "-m", kMini, "-p", "<|endoftext|>", "-n", "1", "--json"});
   EXPECT_GT(text.json()["prompt_tokens"].size(), 1U);
