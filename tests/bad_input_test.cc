@@ -282,6 +282,25 @@ TEST(BadInput, AnOutputIsNoInputAndNoOtherOutput) {
                  "--heatmap writes there too");
 }
 
+TEST(BadInput, TextsTooShortToMeasureOn) {
+  const TemporaryFolder folder;
+  const std::string two = folder / "two", few = "at least 64 are needed; give a longer";
+  write_all(two, sentences(2));
+  expect_refused({"heads", "--text", two}, "usage", few);
+  expect_refused({"prune", "--heads", "10", "--out", folder / "o", "--calibration", two}, "usage",
+                 few);
+  const std::string out = folder / "out";
+  expect_refused({"profile", "--output_dir", out, "--calibration", two}, "usage", few);
+  expect_refused({"profile", "--output_dir", out, "--strategy", "random", "--recover", "bias",
+                  "--calibration", two},
+                 "usage", few);
+  expect_refused({"profile", "--output_dir", out, "--text", two}, "usage", few);
+  EXPECT_FALSE(fs::exists(out));
+  const Outcome eval = run({"eval", "--text", two});
+  EXPECT_EQ(eval.exit_code, 0);
+  EXPECT_NE(eval.err.find("a perplexity of fewer than 64 says next to nothing"), std::string::npos);
+}
+
 TEST(BadInput, NumbersThatAreNone) {
   expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
   expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");

@@ -2,6 +2,7 @@
 
 #include "api/cancel.h"
 #include "api/impl.h"
+#include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -81,6 +82,7 @@ std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& op
   std::vector<int32_t> calibration;
   if (strategy.calibrates && !options.calibration_text.empty()) {
     calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);
+    check_calibration("calibration_text", calibration.size());
     input.model = impl_->model.get();
     input.calibration = calibration;
   }

@@ -126,6 +126,7 @@ int run_eval(Arguments arguments, const RunContext& context) {
   if (result.tokens_scored == 0) {
     throw Error(ErrorKind::interrupted, "interrupted before the first window was scored");
   }
+  warn_of_few(result.tokens_scored);
   nlohmann::json document = to_json(result, text, opened.model->info(), arguments.text);
   document["baseline_integration"] = arguments.points.integration;
   document["unet"] = arguments.points.unet;

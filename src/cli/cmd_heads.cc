@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
+#include "app/prune/calibration.h"
 #include "app/prune/head_report.h"
 #include "app/report/chart_files.h"
 #include "base/error.h"
@@ -69,6 +70,7 @@ int run_save_preset(const Arguments& a, const RunContext& context) {
     options.cancel = context.interrupted;
     const EvalResult result = evaluate(model, text.tokens, options);
     if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    warn_of_few(result.tokens_scored);
     PresetMeasurement measured = preset_measurement(model.info(), result, a.text, text);
     if (model.info().head_means) {
       measured.perplexity_without_head_means =
@@ -134,6 +136,7 @@ int run_heads(Arguments a, const RunContext& context) {
   a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
   const EvalText text = load_eval_text(a.text, *opened.tokenizer);
+  check_calibration(a.text, text.tokens.size());
   const auto limit = static_cast<size_t>(a.max_windows) *
                      static_cast<size_t>(opened.model->config().context_length);
   RankingInput input;

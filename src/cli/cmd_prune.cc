@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/preset_measure.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -150,6 +151,7 @@ int run_command(Arguments a, const RunContext& context) {
   StageProgress line;
   const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { show(now, line); });
   line.clear();
+  warn_of_few(result.tokens_scored);
   if (result.same_text) {
     say("warning: the perplexity was measured on the calibration text itself; give "
         "another one with --text\n");

@@ -37,6 +37,9 @@ struct Divergence {
   double perplexity_base = 0;                  // of the base on the same tokens
 };
 
+// A perplexity of fewer scored tokens says next to nothing.
+inline constexpr int64_t kMinScoredTokens = 64;
+
 struct EvalResult {
   double perplexity = 0;
   double nll_mean = 0;  // nats per scored token
