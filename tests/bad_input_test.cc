@@ -301,6 +301,17 @@ TEST(BadInput, TextsTooShortToMeasureOn) {
   EXPECT_NE(eval.err.find("a perplexity of fewer than 64 says next to nothing"), std::string::npos);
 }
 
+TEST(BadInput, TextsThatAreNoFiles) {
+  expect_refused({"eval", "--text", "-"}, "bad_input", "standard input: it is empty; give a text");
+  expect_refused({"eval", "--text", "/dev/null"}, "bad_input", "as - from standard input");
+  expect_refused({"profile", "--text", "-"}, "usage", "name a file");
+  for (const char* option : {"--text", "--preset"}) {
+    expect_refused({"eval", option, "/no/such/file"}, "bad_input", "name a file that can be read");
+  }
+  expect_refused({"profile", "--custom_prompts", "/no/such"}, "bad_input", "name a file that");
+  expect_refused({"export", "--input_file", "/no/such"}, "bad_input", "name a file that");
+}
+
 TEST(BadInput, NumbersThatAreNone) {
   expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
   expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");

@@ -117,6 +117,28 @@ TEST(Eval, HasTheContractKeysAndFollowsTheReference) {
   EXPECT_EQ(json::parse(read_all(folder / "eval.json")), result);
 }
 
+TEST(Eval, TextsComeFromStandardInputToo) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "text";
+  write_all(text, sentences(8));
+  RunOptions piped;
+  piped.input = sentences(8);
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"eval"}, {"heads", "--seed", "1"}}) {
+    const auto on = [&](const std::string& name) {
+      std::vector<std::string> arguments = command;
+      arguments.insert(arguments.end(), {"--text", name, "--json"});
+      const Outcome outcome = run(arguments, piped);
+      EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+      return outcome.json();
+    };
+    const json file = on(text), input = on("-");
+    EXPECT_EQ(file["text_sha256"], input["text_sha256"]);
+    const char* result = command[0] == "eval" ? "perplexity" : "scores";
+    EXPECT_EQ(file[result], input[result]);
+  }
+}
+
 TEST(Eval, AnInterruptKeepsWhatWasMeasured) {
   const Outcome outcome = run({"eval", "--json"}, {.interrupt_after_s = 1.5});
   EXPECT_EQ(outcome.exit_code, 130) << outcome.err;

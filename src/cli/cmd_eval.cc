@@ -106,7 +106,8 @@ int run_eval(Arguments arguments, const RunContext& context) {
   }
   apply_points(arguments.points, arguments.model.model, model_choice);
   const OpenedModel opened = open_model(arguments.model, arguments.agency, &model_choice);
-  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special);
+  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special,
+                                       context.interrupted);
   EvalOptions options = arguments.eval;
   options.tokenizer = opened.tokenizer.get();
   options.cancel = context.interrupted;
@@ -153,7 +154,8 @@ int run_eval(Arguments arguments, const RunContext& context) {
 Runner setup_eval(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   add_model_options(command, a->model);
-  add_option(command, "text", a->text, "UTF-8 text to score (default: the bundled validation text)")
+  add_option(command, "text", a->text,
+             "UTF-8 text to score; - for standard input (default: the bundled validation text)")
       ->type_name("FILE");
   CLI::Option* against =
       add_option(command, "against", a->against, "base model: also KL divergence and agreement")

@@ -1,11 +1,7 @@
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -44,28 +40,9 @@ struct Arguments {
   }
 };
 
-// All of standard input. Ctrl-C is heard while it waits: poll() is not restarted.
-std::string read_stdin(const std::atomic<bool>* interrupted) {
-  constexpr size_t kMost = size_t{64} << 20;
-  std::string text;
-  std::array<char, 65536> part;
-  while (text.size() <= kMost) {
-    pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    poll(&in, 1, 200);
-    throw_if_set(interrupted);
-    if (in.revents == 0) continue;
-    const ssize_t n = read(STDIN_FILENO, part.data(), part.size());
-    if (n < 0) throw bad_input("standard input: cannot read: {}", std::strerror(errno));
-    if (n == 0) return text;
-    text.append(part.data(), static_cast<size_t>(n));
-  }
-  throw bad_input("standard input: more than {} bytes; give a shorter prompt", kMost);
-}
-
 std::string prompt_text(const Arguments& arguments, const std::atomic<bool>* interrupted) {
   if (arguments.prompt) return *arguments.prompt;
-  if (arguments.prompt_file == "-") return read_stdin(interrupted);
-  if (!arguments.prompt_file.empty()) return read_file(arguments.prompt_file);
+  if (!arguments.prompt_file.empty()) return read_text(arguments.prompt_file, interrupted);
   throw usage_error("give a prompt with --prompt TEXT or --prompt_file FILE (\"-\" for stdin)");
 }
 
@@ -210,7 +187,7 @@ int run_generate(Arguments arguments, const RunContext& context) {
   const std::string prompt = prompt_text(arguments, context.interrupted);
   // Bad options fail before the model is loaded.
   Sampler(arguments.generate.sampling, 1);
-  read_controller(arguments.controller);
+  read_controller(arguments.controller, context.interrupted);
   if (wants_verify(arguments.verify) && arguments.controller.asked()) {
     throw usage_error(
         "--controller steers the model that writes; with --baseline_integration verify that is "

@@ -64,7 +64,7 @@ int run_save_preset(const Arguments& a, const RunContext& context) {
   Model& model = *opened.model;
   Preset preset = preset_of(model.heads(), a.preset_name);
   if (!a.unmeasured) {
-    const EvalText text = load_eval_text(a.text, *opened.tokenizer);
+    const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
     EvalOptions options;
     options.max_windows = a.max_windows;
     options.cancel = context.interrupted;
@@ -135,8 +135,8 @@ int run_heads(Arguments a, const RunContext& context) {
   if (!a.save_preset.empty()) return run_save_preset(a, context);
   a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
-  const EvalText text = load_eval_text(a.text, *opened.tokenizer);
-  check_calibration(a.text, text.tokens.size());
+  const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
+  check_calibration(text_name(a.text), text.tokens.size());
   const auto limit = static_cast<size_t>(a.max_windows) *
                      static_cast<size_t>(opened.model->config().context_length);
   RankingInput input;
@@ -170,7 +170,8 @@ Runner setup_heads(CLI::App& command) {
     CLI::Option* option = command.get_option(name);
     option->description("with --save_preset: " + option->get_description());
   }
-  add_option(command, "text", a->text, "UTF-8 text to measure on (default: texts/calibration.txt)")
+  add_option(command, "text", a->text,
+             "UTF-8 text to measure on; - for standard input (default: texts/calibration.txt)")
       ->type_name("FILE");
   add_option(command, "max_windows", a->max_windows, "of that text, from its start")
       ->type_name("N")

@@ -199,7 +199,7 @@ void add_method(CLI::App& command, Arguments& a) {
              "as in the plan, else off)")
       ->type_name("on|off");
   add_option(command, "calibration", a.calibration,
-             "text to calibrate on (default: texts/calibration.txt)")
+             "text to calibrate on; - for standard input (default: texts/calibration.txt)")
       ->type_name("FILE");
   add_option(command, "calibration_tokens", p.calibration_tokens, "at most, from its start")
       ->capture_default_str();
@@ -238,7 +238,8 @@ Runner setup_prune(CLI::App& command) {
   add_flag(command, "fit_integration", a->run.fit_integration,
            "also fit skips and baseline mixing, for --unet and --baseline_integration mix");
   add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");
-  add_option(command, "text", a->text, "text to measure quality on (default: texts/validation.txt)")
+  add_option(command, "text", a->text,
+             "text to measure quality on; - for standard input (default: texts/validation.txt)")
       ->type_name("FILE");
   add_option(command, "max_eval_windows", a->run.max_eval_windows, "of that text; 0: all")
       ->capture_default_str();

@@ -47,8 +47,8 @@ class PruneRun {
   PruneRun(const PruneRunOptions& options, const PruneCallback& progress)
       : o_(options), progress_(progress), tokenizer_(Tokenizer::load(o_.checkpoint->folder())) {
     check_options();
-    calibration_ = load_eval_text(o_.calibration, *tokenizer_);
-    text_ = load_eval_text(o_.text, *tokenizer_);
+    calibration_ = load_eval_text(o_.calibration, *tokenizer_, false, o_.cancel);
+    text_ = load_eval_text(o_.text, *tokenizer_, false, o_.cancel);
     prune_ = o_.prune;
     prune_.threads = o_.model.threads;
     prune_.isa = o_.model.isa;
