@@ -312,6 +312,20 @@ TEST(BadInput, TextsThatAreNoFiles) {
   expect_refused({"export", "--input_file", "/no/such"}, "bad_input", "name a file that");
 }
 
+TEST(BadInput, SaysWhatToDoAboutJsonAndNumbers) {
+  BrokenModel model;
+  json config = json::parse(model.original("config.json"));
+  config["n_head"] = 7;
+  model.replace("config.json", config.dump());
+  expect_bad_model(model, "is not a multiple of n_head 7; download the model again");
+  model.replace("config.json", "{");
+  expect_bad_model(model, "correct the file or get it again");
+  model.replace("config.json", std::string(100, '['));
+  expect_bad_model(model, "JSON is nested too deeply; correct the file");
+  expect_refused({"bench", "-p", "0", "-n", "0"}, "usage",
+                 "n_prompt and n_gen are 0: nothing to do; give one above 0");
+}
+
 TEST(BadInput, NumbersThatAreNone) {
   expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
   expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");

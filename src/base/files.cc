@@ -85,21 +85,23 @@ std::string text_name(const fs::path& path) {
 }
 
 json parse_json(std::string_view text, const std::string& name) {
+  constexpr const char* kAdvice = "correct the file or get it again";
   std::vector<std::set<std::string>> keys;
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > 64) throw bad_input("{}: JSON is nested too deeply", name);
+    if (depth > 64) throw bad_input("{}: JSON is nested too deeply; {}", name, kAdvice);
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key &&
         !keys.back().insert(value.get_ref<const std::string&>()).second) {
-      throw bad_input("{}: key \"{}\" stands twice", name, printable(value.get<std::string>()));
+      throw bad_input("{}: key \"{}\" stands twice; {}", name, printable(value.get<std::string>()),
+                      kAdvice);
     }
     return true;
   };
   try {
     return json::parse(text.begin(), text.end(), check);
   } catch (const json::exception& e) {
-    throw bad_input("{}: not valid JSON ({})", name, printable(e.what(), 160));
+    throw bad_input("{}: not valid JSON ({}); {}", name, printable(e.what(), 160), kAdvice);
   }
 }
 
