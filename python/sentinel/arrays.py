@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, List, Mapping, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import Error
-
-
-def usage_error(message: str) -> Error:
-    error = Error(message)
-    error.kind = "usage"
-    return error
-
-
-def path_bytes(path: Any, what: str) -> bytes:
-    """As the system has it: a file's name need not be valid UTF-8."""
-    try:
-        return os.fsencode(path)
-    except TypeError:
-        raise usage_error(f"{what}: expected a path, got {type(path).__name__}") from None
+from .arguments import usage_error
 
 
 def token_ids(ids: Any, dimensions: Tuple[int, ...]) -> NDArray[np.int32]:
@@ -31,6 +16,8 @@ def token_ids(ids: Any, dimensions: Tuple[int, ...]) -> NDArray[np.int32]:
         array = np.asarray(ids)
     except ValueError as error:
         raise usage_error(f"ids: not a rectangular array of integers: {error}") from None
+    if array.ndim == 0:
+        raise usage_error(f"ids: expected a sequence of token ids, got {type(ids).__name__}")
     if array.ndim not in dimensions:
         expected = " or ".join(str(n) for n in dimensions)
         raise usage_error(f"ids: {array.ndim} dimensions given, expected {expected}")

@@ -255,6 +255,36 @@ class Loading(unittest.TestCase):
             self.assertEqual(caught.exception.kind, kind)
             self.assertIn(text, str(caught.exception))
 
+    def test_wrong_types_are_named_without_signatures(self):
+        model = load(1)
+        for call, text in (
+            (lambda: load(1, kv=None), "kv: None has the wrong type"),
+            (lambda: load(1, agency="auto", recovery_period="soon"), "recovery_period: 'soon'"),
+            (lambda: model.set_gate(0, 0, "x"), "gate='x'"),
+            (lambda: model.set_head_state(0, "1", "active"), "head_idx='1'"),
+            (lambda: model.head_status(None, 0), "layer_idx=None"),
+            (lambda: model.generate("x", max_new_tokens="5"), "max_new_tokens: '5'"),
+            (lambda: model.generate("x", stop=[3]), "stop: [3]"),
+            (lambda: model.generate(b"abc"), "prompt: expected a text or token ids, got bytes"),
+            (lambda: model.generate(None), "prompt: expected a text or token ids, got NoneType"),
+            (lambda: model.generate(7), "ids: expected a sequence of token ids, got int"),
+            (lambda: model.set_controller("speed", interval="x"), "interval: 'x'"),
+            (lambda: model.evaluate(VALIDATION, window=1.5), "window=1.5"),
+            (lambda: model.perplexity(None), "text=None"),
+            (lambda: model.prune("half"), "percent='half'"),
+            (lambda: model.save_pretrained("x", dtype=3), "dtype=3"),
+            (lambda: model.baseline.encode(3), "text=3"),
+            (lambda: model.baseline.n_heads("0"), "layer: '0'"),
+            (lambda: model.baseline.prune("10"), "heads='10'"),
+        ):
+            with self.assertRaises(sentinel.Error, msg=text) as caught:
+                call()
+            self.assertEqual(caught.exception.kind, "usage")
+            self.assertIn(text, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+        with self.assertRaises(TypeError):  # the callback's own
+            model.generate("x", 2, on_token=lambda token, text: text + token)
+
     def test_bundled(self):
         self.assertTrue(os.path.isdir(sentinel.bundled_model()))
         self.assertTrue(os.path.isfile(sentinel.bundled_text("validation")))
