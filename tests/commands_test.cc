@@ -58,6 +58,11 @@ TEST(Generate, GreedyTextIsThePublishedModelsAtLevels0And1) {
   }
 }
 
+TEST(Generate, ASpeedThatWasNotMeasuredIsNoZero) {
+  const Outcome outcome = run({"generate", "-p", "Once", "-n", "1"});
+  EXPECT_NE(outcome.err.find("decode -;"), std::string::npos) << outcome.err;
+}
+
 TEST(Generate, StdoutHoldsTheTextAlone) {
   const json prompt = reference()["prompts"][0];
   const std::string text = prompt["text"], continuation = prompt["continuation"];

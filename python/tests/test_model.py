@@ -102,6 +102,10 @@ class Text(unittest.TestCase):
         self.assertEqual(len(end), 1)
         self.assertGreater(len(model.baseline.encode("<|endoftext|>")), 1)
 
+    def test_a_speed_that_was_not_measured_is_no_zero(self):
+        timings = load(1).generate("Once", 1).timings
+        self.assertTrue(repr(timings).endswith("tokens/s, decode ->"), repr(timings))
+
     def test_stopping(self):
         model = load(1)
         prompt = REFERENCE["prompts"][0]["text"]

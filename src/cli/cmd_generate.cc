@@ -92,15 +92,21 @@ Engine open_engine(const Arguments& arguments) {
   return engine;
 }
 
+// One new token takes no decode step: then there is nothing to say.
+std::string speed_text(double tokens_per_second) {
+  return tokens_per_second > 0 ? fmt::format("{:.0f} tokens/s", tokens_per_second) : "-";
+}
+
 void print_speed(const Generation& result, const Engine& engine, uint64_t seed) {
   const GenerateTimings& timings = result.timings;
   const ModelInfo& info = engine.info();
   say(fmt::format(
-      "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {:.0f} tokens/s, "
-      "decode {:.0f} tokens/s; level {}, {} threads, {}, {}; seed {}\n",
+      "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {}, decode {}; level {}, {} "
+      "threads, {}, {}; seed {}\n",
       result.tokens.size(), to_string(result.stop_reason), engine.load_ms, timings.first_token_ms,
-      timings.prefill_tokens_per_second(), timings.decode_tokens_per_second(), info.level,
-      info.threads, info.isa, to_string(info.weights), seed));
+      speed_text(timings.prefill_tokens_per_second()),
+      speed_text(timings.decode_tokens_per_second()), info.level, info.threads, info.isa,
+      to_string(info.weights), seed));
 }
 
 Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,
