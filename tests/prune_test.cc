@@ -312,6 +312,15 @@ TEST(HeadsCommand, GivesEveryScoreOfEveryHeadAndDrawsThem) {
   EXPECT_EQ(run({"heads", "-m", kMini, "--heatmap", folder / "map.pdf"}).exit_code, 2);
 }
 
+TEST(HeadsCommand, NoLimitOfWindowsIsTheWholeText) {
+  const TemporaryFolder folder;
+  write_all(folder / "text", sentences(40));
+  const Outcome all = run({"heads", "--text", folder / "text", "--max_windows", "0", "--json"});
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_GT(all.json()["tokens"].get<int>(), 512);  // one window
+  EXPECT_EQ(run({"heads", "--max_windows", "-1"}).exit_code, 2);
+}
+
 TEST(HeadsCommand, RefusesWhatScoresDoNotDependOn) {
   for (const std::vector<std::string>& option : std::vector<std::vector<std::string>>{
            {"--level", "2"}, {"--weights", "int8"}, {"--kv", "int8"}, {"--agency", "off"}}) {

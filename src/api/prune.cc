@@ -38,6 +38,9 @@ std::string calibration_text(const PruningOptions& options) {
 
 BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options) {
   const BaselineModel::Impl& impl = model.impl();
+  if (options.heads == 0 && options.ffn == 0 && options.save_stats.empty()) {
+    throw usage_error("heads and ffn are 0: nothing to remove; give a percentage of one");
+  }
   PruneOptions engine;
   engine.heads = options.heads;
   engine.ffn = options.ffn;

@@ -166,7 +166,8 @@ Runner setup_eval(CLI::App& command) {
       ->needs(against);
   add_option(command, "window", a->eval.window, "tokens per window (default: the model's context)")
       ->type_name("N");
-  add_option(command, "max_windows", a->eval.max_windows, "stop after N windows (default: all)")
+  add_option(command, "max_windows", a->eval.max_windows,
+             "stop after N windows; 0: all (default: all)")
       ->type_name("N");
   add_flag(command, "parse_special", a->parse_special,
            "the text of a special token, such as <|endoftext|>, is that token");

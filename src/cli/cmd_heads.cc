@@ -130,15 +130,19 @@ int run_heads(Arguments a, const RunContext& context) {
   }
   check_output_file(a.heatmap, "--heatmap");
   check_output_file(a.save_preset, "--save_preset");
-  if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
+  if (a.max_windows < 0) {
+    throw usage_error("--max_windows: {} is negative; give 0 for all", a.max_windows);
+  }
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
   if (!a.save_preset.empty()) return run_save_preset(a, context);
   a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
   const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
   check_calibration(text_name(a.text), text.tokens.size());
-  const auto limit = static_cast<size_t>(a.max_windows) *
-                     static_cast<size_t>(opened.model->config().context_length);
+  const auto limit = a.max_windows > 0
+                         ? static_cast<size_t>(a.max_windows) *
+                               static_cast<size_t>(opened.model->config().context_length)
+                         : text.tokens.size();
   RankingInput input;
   input.checkpoint = opened.checkpoint;
   input.model = opened.model.get();
@@ -173,7 +177,7 @@ Runner setup_heads(CLI::App& command) {
   add_option(command, "text", a->text,
              "UTF-8 text to measure on; - for standard input (default: texts/calibration.txt)")
       ->type_name("FILE");
-  add_option(command, "max_windows", a->max_windows, "of that text, from its start")
+  add_option(command, "max_windows", a->max_windows, "of that text, from its start; 0: all")
       ->type_name("N")
       ->capture_default_str();
   add_option(command, "seed", a->seed, "of the score random")->capture_default_str();
