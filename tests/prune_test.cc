@@ -214,6 +214,16 @@ TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
   refuses({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"}, "longer");
   refuses({"--heads", "10", "--out", out, "--calibration", folder / "missing.txt"}, "missing.txt");
   refuses({"--out", out, "--plan", folder / "plan.json"}, "another model");
+  for (const std::vector<std::string>& option :
+       std::vector<std::vector<std::string>>{{"--heads", "20"},
+                                             {"--ffn", "90"},
+                                             {"--strategy", "obs"},
+                                             {"--ffn_strategy", "obs"},
+                                             {"--seed", "1"},
+                                             {"--round_to", "16"}}) {
+    refuses({"--out", out, "--plan", folder / "plan.json", option[0], option[1]},
+            option[0] + ": --plan says what is removed");
+  }
   refuses({"--heads", "10", "--out", out, "--stats", folder / "nowhere"}, "nowhere");
   refuses({"--heads", "10", "--target_params", "5", "--out", out}, "target");
   const Outcome exists = run(prune({"--heads", "10", "--out", folder.path().string()}));

@@ -224,6 +224,16 @@ void refuse_no_change(const CLI::App& command) {
       "--target_speedup, --max_perplexity_increase) or a --plan");
 }
 
+// What goes, and in which order, is the plan's to say.
+void refuse_beside_plan(const CLI::App& command) {
+  if (command.count("--plan") == 0) return;
+  for (const char* option :
+       {"--heads", "--ffn", "--strategy", "--ffn_strategy", "--round_to", "--seed"}) {
+    if (command.count(option) == 0) continue;
+    throw usage_error("{}: --plan says what is removed; leave one of them out", option);
+  }
+}
+
 }  // namespace
 
 Runner setup_prune(CLI::App& command) {
@@ -246,6 +256,7 @@ Runner setup_prune(CLI::App& command) {
   add_flag(command, "no_bench", a->no_bench, "do not measure speed");
   return [a, &command](const RunContext& context) {
     refuse_no_change(command);
+    refuse_beside_plan(command);
     return run_command(*a, context);
   };
 }
