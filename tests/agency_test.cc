@@ -46,6 +46,16 @@ TEST(AgencyScriptOption, SwitchesHeadsBetweenTokensAndReportsIt) {
   EXPECT_EQ(result["agency_report"]["step"], 40);
 }
 
+TEST(AgencyScriptOption, ChangesBehindTheEndAreNamed) {
+  TemporaryFolder folder;
+  write_all(folder / "s", "200 0 3 withdrawn\n2 0 4 withdrawn\n300 0 3 active\n");
+  const std::vector<std::string> arguments = {"generate",        "-p",         "x",     "-n", "4",
+                                              "--agency_script", folder / "s", "--json"};
+  const Outcome outcome = run(arguments);
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.err, "agency_script line 1: token 200 was never reached (and 1 more)\n");
+}
+
 TEST(AgencyScriptOption, BadScriptsAreUsageErrors) {
   TemporaryFolder folder;
   const auto fails = [&](const std::string& text, const std::string& hint,
@@ -58,6 +68,8 @@ TEST(AgencyScriptOption, BadScriptsAreUsageErrors) {
     EXPECT_NE(outcome.err.find(hint), std::string::npos) << outcome.err;
   };
   fails("1 2 3 asleep\n", "line 1");
+  fails("", "no change in it");
+  fails("# 1 2 3 active\n", "no change in it");
   fails("1 0 0 active\n1 8 0 active\n", "line 2");
   fails("2 0 0 withdrawn\n4 0 0 active\n", "removed from memory", {"--level", "3"});
   EXPECT_EQ(run(greedy({"--agency_script", folder / "none"})).exit_code, 2);
@@ -85,6 +97,9 @@ TEST(AgencyMode, TrackingChangesNothingAndAutoDoes) {
   }
   EXPECT_GT(overloaded, 0);
   EXPECT_EQ(run(greedy({"--agency", "auto", "--overload_threshold", "7"})).exit_code, 2);
+  const Outcome idle = run(greedy({"--recovery_period", "45"}));
+  EXPECT_EQ(idle.exit_code, 2);
+  EXPECT_NE(idle.err.find("belong to --agency auto"), std::string::npos) << idle.err;
 }
 
 TEST(AgencyScriptOption, HeadsMayReturnWithAHole) {

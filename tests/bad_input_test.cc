@@ -282,6 +282,50 @@ TEST(BadInput, AnOutputIsNoInputAndNoOtherOutput) {
                  "--heatmap writes there too");
 }
 
+TEST(BadInput, TextsTooShortToMeasureOn) {
+  const TemporaryFolder folder;
+  const std::string two = folder / "two", few = "at least 64 are needed; give a longer";
+  write_all(two, sentences(2));
+  expect_refused({"heads", "--text", two}, "usage", few);
+  expect_refused({"prune", "--heads", "10", "--out", folder / "o", "--calibration", two}, "usage",
+                 few);
+  const std::string out = folder / "out";
+  expect_refused({"profile", "--output_dir", out, "--calibration", two}, "usage", few);
+  expect_refused({"profile", "--output_dir", out, "--strategy", "random", "--recover", "bias",
+                  "--calibration", two},
+                 "usage", few);
+  expect_refused({"profile", "--output_dir", out, "--text", two}, "usage", few);
+  EXPECT_FALSE(fs::exists(out));
+  const Outcome eval = run({"eval", "--text", two});
+  EXPECT_EQ(eval.exit_code, 0);
+  EXPECT_NE(eval.err.find("a perplexity of fewer than 64 says next to nothing"), std::string::npos);
+}
+
+TEST(BadInput, TextsThatAreNoFiles) {
+  expect_refused({"eval", "--text", "-"}, "bad_input", "standard input: it is empty; give a text");
+  expect_refused({"eval", "--text", "/dev/null"}, "bad_input", "as - from standard input");
+  expect_refused({"profile", "--text", "-"}, "usage", "name a file");
+  for (const char* option : {"--text", "--preset"}) {
+    expect_refused({"eval", option, "/no/such/file"}, "bad_input", "name a file that can be read");
+  }
+  expect_refused({"profile", "--custom_prompts", "/no/such"}, "bad_input", "name a file that");
+  expect_refused({"export", "--input_file", "/no/such"}, "bad_input", "name a file that");
+}
+
+TEST(BadInput, SaysWhatToDoAboutJsonAndNumbers) {
+  BrokenModel model;
+  json config = json::parse(model.original("config.json"));
+  config["n_head"] = 7;
+  model.replace("config.json", config.dump());
+  expect_bad_model(model, "is not a multiple of n_head 7; download the model again");
+  model.replace("config.json", "{");
+  expect_bad_model(model, "correct the file or get it again");
+  model.replace("config.json", std::string(100, '['));
+  expect_bad_model(model, "JSON is nested too deeply; correct the file");
+  expect_refused({"bench", "-p", "0", "-n", "0"}, "usage",
+                 "n_prompt and n_gen are 0: nothing to do; give one above 0");
+}
+
 TEST(BadInput, NumbersThatAreNone) {
   expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
   expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");

@@ -58,6 +58,11 @@ TEST(Generate, GreedyTextIsThePublishedModelsAtLevels0And1) {
   }
 }
 
+TEST(Generate, ASpeedThatWasNotMeasuredIsNoZero) {
+  const Outcome outcome = run({"generate", "-p", "Once", "-n", "1"});
+  EXPECT_NE(outcome.err.find("decode -;"), std::string::npos) << outcome.err;
+}
+
 TEST(Generate, StdoutHoldsTheTextAlone) {
   const json prompt = reference()["prompts"][0];
   const std::string text = prompt["text"], continuation = prompt["continuation"];
@@ -117,6 +122,28 @@ TEST(Eval, HasTheContractKeysAndFollowsTheReference) {
   EXPECT_EQ(json::parse(read_all(folder / "eval.json")), result);
 }
 
+TEST(Eval, TextsComeFromStandardInputToo) {
+  const TemporaryFolder folder;
+  const std::string text = folder / "text";
+  write_all(text, sentences(8));
+  RunOptions piped;
+  piped.input = sentences(8);
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"eval"}, {"heads", "--seed", "1"}}) {
+    const auto on = [&](const std::string& name) {
+      std::vector<std::string> arguments = command;
+      arguments.insert(arguments.end(), {"--text", name, "--json"});
+      const Outcome outcome = run(arguments, piped);
+      EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+      return outcome.json();
+    };
+    const json file = on(text), input = on("-");
+    EXPECT_EQ(file["text_sha256"], input["text_sha256"]);
+    const char* result = command[0] == "eval" ? "perplexity" : "scores";
+    EXPECT_EQ(file[result], input[result]);
+  }
+}
+
 TEST(Eval, AnInterruptKeepsWhatWasMeasured) {
   const Outcome outcome = run({"eval", "--json"}, {.interrupt_after_s = 1.5});
   EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
@@ -156,6 +183,32 @@ TEST(Info, TellsOfTheModelTheLevelsAndTheMachine) {
   EXPECT_NE(text.out.find("7498240"), std::string::npos);
 }
 
+TEST(Info, TypesThatLevel0DoesNotHaveAreThoseOfTheOtherLevels) {
+  const json levels = run_json({"info", "--levels", "--weights", "int8", "--kv", "bf16"})["levels"];
+  ASSERT_EQ(levels.size(), 4U);
+  EXPECT_EQ(levels[0]["weights"], "f32");
+  for (int level = 1; level < 4; ++level) EXPECT_EQ(levels[level]["weights"], "int8") << level;
+  const Outcome text = run({"info", "--levels"});
+  EXPECT_NE(text.out.find("agency"), std::string::npos);
+  EXPECT_NE(text.out.find("track, 1 of 8"), std::string::npos);
+}
+
+TEST(Info, TellsWhatTheCheckpointAsksFor) {
+  const TemporaryFolder model;
+  for (const auto& entry : fs::directory_iterator(kMini)) {
+    if (entry.path().filename() == "config.json") continue;
+    fs::create_symlink(entry.path(), model.path() / entry.path().filename());
+  }
+  json config = json::parse(read_all(kMini + "/config.json"));
+  config["sentinel"]["weights"] = {{"2", "bf16"}, {"3", "int6"}};
+  write_all(model / "config.json", config.dump());
+  const std::string name = model.path().string();
+  EXPECT_EQ(run_json({"info", "-m", name})["model"]["weights_of_level"],
+            config["sentinel"]["weights"]);
+  EXPECT_NE(run({"info", "-m", name}).out.find("level 3 holds its layers as int6"),
+            std::string::npos);
+}
+
 TEST(Generate, SpecialTokensAreTextUnlessAskedFor) {
   const Outcome text = run({"generate", "-m", kMini, "-p", "<|endoftext|>", "-n", "1", "--json"});
   EXPECT_GT(text.json()["prompt_tokens"].size(), 1U);
@@ -188,6 +241,8 @@ TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
                                "-m",
                                kMini,
                                "--disable_unet",
+                               "--profile_mode",
+                               "component",
                                "--pruning_levels",
                                "0",
                                "--iterations",
@@ -206,6 +261,8 @@ TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
                                folder / "out"});
   EXPECT_EQ(profile.exit_code, 0);
   EXPECT_NE(profile.err.find("--disable_unet has no effect without"), std::string::npos);
+  EXPECT_NE(profile.err.find("--pruning_levels has no effect with --profile_mode component"),
+            std::string::npos);
 }
 
 TEST(Commands, AClosedStderrIsNoFailureAClosedStdoutIs) {

@@ -135,7 +135,7 @@ TEST_F(ProfileFlags, WhatIsPruned) {
 
 TEST_F(ProfileFlags, Texts) {
   const TemporaryFolder texts;
-  write_all(texts / "short", "The old man sat by the fire and said nothing for a long time, and");
+  write_all(texts / "short", sentences(6));
   expect_change({"--text", texts / "short"}, "/quality_protocol/text_sha256");
   write_all(texts / "prompts", "A king\n");
   expect_change({"--custom_prompts", texts / "prompts"}, "/prompts/0/text", "A king");

@@ -60,7 +60,7 @@ TEST(Profile, PrintsTablesRecommendationAndWhereTheReportIs) {
 TEST(Profile, LevelAndPromptsComeFromTheirSources) {
   const TemporaryFolder folder;
   write_all(folder / "prompts", "The king said\nOnce\n");
-  write_all(folder / "text", "The old man sat by the fire and said nothing for a long time.");
+  write_all(folder / "text", sentences(6));
   RunOptions options;
   options.environment["OPTIMIZATION_LEVEL"] = "0";
   const Outcome outcome =

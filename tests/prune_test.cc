@@ -214,8 +214,20 @@ TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
   refuses({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"}, "longer");
   refuses({"--heads", "10", "--out", out, "--calibration", folder / "missing.txt"}, "missing.txt");
   refuses({"--out", out, "--plan", folder / "plan.json"}, "another model");
+  for (const std::vector<std::string>& option :
+       std::vector<std::vector<std::string>>{{"--heads", "20"},
+                                             {"--ffn", "90"},
+                                             {"--strategy", "obs"},
+                                             {"--ffn_strategy", "obs"},
+                                             {"--seed", "1"},
+                                             {"--round_to", "16"}}) {
+    refuses({"--out", out, "--plan", folder / "plan.json", option[0], option[1]},
+            option[0] + ": --plan says what is removed");
+  }
   refuses({"--heads", "10", "--out", out, "--stats", folder / "nowhere"}, "nowhere");
   refuses({"--heads", "10", "--target_params", "5", "--out", out}, "target");
+  refuses({"--target_params", "7498240", "--out", out}, "has 7498240 parameters as it is");
+  refuses({"--target_speedup", "1", "--out", out}, "that fast as it is");
   const Outcome exists = run(prune({"--heads", "10", "--out", folder.path().string()}));
   EXPECT_EQ(exists.exit_code, 2);
   EXPECT_NE(exists.err.find("exists"), std::string::npos) << exists.err;
@@ -304,10 +316,32 @@ TEST(HeadsCommand, GivesEveryScoreOfEveryHeadAndDrawsThem) {
       EXPECT_LE(u.get<double>(), 1);
     }
   }
+  EXPECT_EQ(result["level"], 1);
+  EXPECT_EQ(result["weights"], "f32");
   const std::string svg = read_all(map);
   EXPECT_TRUE(svg.starts_with("<svg"));
   EXPECT_NE(svg.find("layer 7, head 7"), std::string::npos);
   EXPECT_EQ(run({"heads", "-m", kMini, "--heatmap", folder / "map.pdf"}).exit_code, 2);
+}
+
+TEST(HeadsCommand, NoLimitOfWindowsIsTheWholeText) {
+  const TemporaryFolder folder;
+  write_all(folder / "text", sentences(40));
+  const Outcome all = run({"heads", "--text", folder / "text", "--max_windows", "0", "--json"});
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  EXPECT_GT(all.json()["tokens"].get<int>(), 512);  // one window
+  EXPECT_EQ(run({"heads", "--max_windows", "-1"}).exit_code, 2);
+}
+
+TEST(HeadsCommand, RefusesWhatScoresDoNotDependOn) {
+  for (const std::vector<std::string>& option : std::vector<std::vector<std::string>>{
+           {"--level", "2"}, {"--weights", "int8"}, {"--kv", "int8"}, {"--agency", "off"}}) {
+    std::vector<std::string> arguments = {"heads", "-m", kMini};
+    arguments.insert(arguments.end(), option.begin(), option.end());
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << option[0];
+    EXPECT_NE(outcome.err.find("belong to --save_preset"), std::string::npos) << outcome.err;
+  }
 }
 
 TEST(DiffCommand, RefusesModelsOfAnotherShape) {

@@ -56,6 +56,15 @@ inline void write_all(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+// Some 15 tokens by sentinel-mini's tokenizer, so many times.
+inline std::string sentences(int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    text += "The old man sat by the fire and said nothing for a long time.\n";
+  }
+  return text;
+}
+
 struct RunOptions {
   std::map<std::string, std::string> environment;  // on top of the present one
   std::string input;                               // standard input

@@ -100,7 +100,8 @@ struct PruningOptions {
   std::function<void(const std::string& stage, int64_t done, int64_t total)> on_progress = {};
 };
 // A smaller model in memory: heads and neurons removed for good, the others refitted so that the
-// outputs change least. Takes minutes for large models. Error (usage, interrupted).
+// outputs change least. Takes minutes for large models. Error (usage, interrupted); also where
+// neither an amount nor save_stats is given.
 SENTINEL_API BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options);
 
 // Logits of every position.

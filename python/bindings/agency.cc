@@ -160,7 +160,8 @@ void add_agency(AdaptiveClass& model) {
         return to_dict(m.head_status(layer, head));
       },
       py::arg("layer"), py::arg("head"));
-  model.def("set_controller", &AdaptiveModel::set_controller, py::arg("options"));
+  model.def("set_controller", &AdaptiveModel::set_controller, py::arg("options"),
+            py::call_guard<GilReleased>());
   model.def("clear_controller", &AdaptiveModel::clear_controller);
   model.def("controller_report", &controller_report);
   model.def("set_timing", &AdaptiveModel::set_timing, py::arg("on"));

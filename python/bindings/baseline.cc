@@ -83,7 +83,12 @@ void bind_baseline(py::module_& module) {
       .def(
           "decode",
           [](const BaselineModel& model, const std::vector<int32_t>& ids) {
-            return to_str(model.decode(ids));
+            std::string text;
+            {
+              const GilReleased release;
+              text = model.decode(ids);
+            }
+            return to_str(text);
           },
           py::arg("ids"))
       .def("prune", &prune, py::arg("heads"), py::arg("ffn"), py::arg("strategy"),

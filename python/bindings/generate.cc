@@ -68,6 +68,16 @@ GenerationResult generate(AdaptiveModel& model, const py::object& prompt,
   return run();
 }
 
+py::object timings_text(const GenerationTimings& t) {
+  // One new token takes no decode step: 0 stands for what was not measured.
+  const auto speed = [](double measured) {
+    return measured > 0 ? py::str(py::str("{:.0f} tokens/s").format(measured)) : py::str("-");
+  };
+  return py::str("<GenerationTimings first token {:.2f} ms, prefill {}, decode {}>")
+      .format(t.first_token_ms, speed(t.prefill_tokens_per_second),
+              speed(t.decode_tokens_per_second));
+}
+
 }  // namespace
 
 void bind_generate(py::module_& module) {
@@ -89,12 +99,7 @@ void bind_generate(py::module_& module) {
       .def_readonly("step_ns", &GenerationTimings::step_ns)
       .def_readonly("prefill_tokens_per_second", &GenerationTimings::prefill_tokens_per_second)
       .def_readonly("decode_tokens_per_second", &GenerationTimings::decode_tokens_per_second)
-      .def("__repr__", [](const GenerationTimings& t) {
-        return py::str(
-                   "<GenerationTimings first token {:.2f} ms, prefill {:.0f} tokens/s, decode "
-                   "{:.0f} tokens/s>")
-            .format(t.first_token_ms, t.prefill_tokens_per_second, t.decode_tokens_per_second);
-      });
+      .def("__repr__", &timings_text);
   py::class_<VerificationDrafter>(module, "VerificationDrafter")
       .def_readonly("name", &VerificationDrafter::name)
       .def_readonly("rounds", &VerificationDrafter::rounds)

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, List, Mapping, Tuple
+import sys
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._core import Error
-
-
-def usage_error(message: str) -> Error:
-    error = Error(message)
-    error.kind = "usage"
-    return error
-
-
-def path_bytes(path: Any, what: str) -> bytes:
-    """As the system has it: a file's name need not be valid UTF-8."""
-    try:
-        return os.fsencode(path)
-    except TypeError:
-        raise usage_error(f"{what}: expected a path, got {type(path).__name__}") from None
+from .arguments import usage_error
 
 
 def token_ids(ids: Any, dimensions: Tuple[int, ...]) -> NDArray[np.int32]:
@@ -31,6 +17,8 @@ def token_ids(ids: Any, dimensions: Tuple[int, ...]) -> NDArray[np.int32]:
         array = np.asarray(ids)
     except ValueError as error:
         raise usage_error(f"ids: not a rectangular array of integers: {error}") from None
+    if array.ndim == 0:
+        raise usage_error(f"ids: expected a sequence of token ids, got {type(ids).__name__}")
     if array.ndim not in dimensions:
         expected = " or ".join(str(n) for n in dimensions)
         raise usage_error(f"ids: {array.ndim} dimensions given, expected {expected}")
@@ -54,24 +42,45 @@ def _to_numpy(tensor: Any) -> Any:
     """A tensor of torch (detached, on the CPU) or anything that numpy understands."""
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu()
-        if str(tensor.dtype) == "torch.bfloat16":  # numpy has no such type
-            tensor = tensor.float()
+        if _is_torch_bfloat16(tensor):  # numpy has no such type: its bits
+            tensor = tensor.contiguous().view(sys.modules["torch"].int16)
         return tensor.numpy()
     return np.asarray(tensor)
 
 
+def _is_torch_bfloat16(tensor: Any) -> bool:
+    return str(getattr(tensor, "dtype", "")) == "torch.bfloat16"
+
+
+def _place(tensor: Any, array: NDArray[Any]) -> Tuple[Any, ...]:
+    """Equal for tied tensors, while all of them live."""
+    pointer = tensor.data_ptr() if hasattr(tensor, "data_ptr") else array.ctypes.data
+    return pointer, array.shape, array.strides, array.dtype.str
+
+
 def state_tensors(state_dict: Mapping[str, Any]) -> List[Tuple[str, str, Any]]:
-    """(name, type, C-contiguous array) of each; without copies unless the type must change."""
-    names = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+    """(name, type, C-contiguous array) of each; without copies unless type or layout must change,
+    and then one for tensors that are tied."""
     tensors = []
+    sources = []  # alive, so that a place is that of one tensor
+    seen: Dict[Tuple[Any, ...], Tuple[str, Any]] = {}
     for name, tensor in state_dict.items():
         array = _to_numpy(tensor)
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
-        dtype = names.get(array.dtype.name, array.dtype.name)
-        if dtype == "BF16":  # the type of the package ml_dtypes
-            array = array.view(np.uint16)
-        if dtype in ("F32", "F16") and not array.dtype.isnative:
-            array = array.astype(array.dtype.newbyteorder("="))
-        tensors.append((str(name), dtype, np.ascontiguousarray(array)))
+        sources.append((tensor, array))
+        place = _place(tensor, array)
+        if place not in seen:
+            seen[place] = _readable(array, _is_torch_bfloat16(tensor))
+        tensors.append((str(name), *seen[place]))
     return tensors
+
+
+def _readable(array: Any, bfloat16_bits: bool) -> Tuple[str, Any]:
+    names = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+    if array.dtype == np.float64:
+        array = array.astype(np.float32)
+    dtype = "BF16" if bfloat16_bits else names.get(array.dtype.name, array.dtype.name)
+    if dtype == "BF16":
+        array = array.view(np.uint16)  # of the package ml_dtypes, or torch's bits
+    if dtype in ("F32", "F16") and not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return dtype, np.ascontiguousarray(array)

@@ -7,7 +7,8 @@ import tempfile
 from typing import Any, Mapping, Optional
 
 from . import _core
-from .arrays import path_bytes, state_tensors, usage_error
+from .arguments import path_bytes, set_all, usage_error
+from .arrays import state_tensors
 from .model import AdaptiveModel, BaselineModel
 
 
@@ -99,21 +100,24 @@ def load_adaptive_model(
     options = _core.AdaptiveOptions()
     options.optimization_level = _integer("optimization_level", optimization_level)
     options.threads = _integer("threads", threads) or 0
-    options.isa, options.weights, options.lm_head = isa, weights, lm_head
-    options.kv, options.agency, options.protect_first = kv, agency, protect_first
-    options.kv_return = kv_return
-    options.baseline_integration, options.unet = baseline_integration, unet
-    options.head_means = path_bytes(head_means, "head_means")
-    options.draft_weights, options.draft_ngrams = draft_weights, draft_ngrams
     options.draft_length = _integer("draft_length", draft_length) or 0
+    options.head_means = path_bytes(head_means, "head_means")
+    set_all(
+        options,
+        isa=isa, weights=weights, lm_head=lm_head, kv=kv, agency=agency, unet=unet,
+        kv_return=kv_return, protect_first=protect_first, baseline_integration=baseline_integration,
+        draft_weights=draft_weights, draft_ngrams=draft_ngrams,
+    )
     dense = None
     if isinstance(integration_baseline, BaselineModel):
         dense = integration_baseline._core
     else:
         options.integration_baseline = path_bytes(integration_baseline, "integration_baseline")
-    options.agency_options.overload_threshold = overload_threshold
-    options.agency_options.alignment_threshold = alignment_threshold
-    options.agency_options.recovery_period = recovery_period
+    set_all(
+        options.agency_options,
+        overload_threshold=overload_threshold, alignment_threshold=alignment_threshold,
+        recovery_period=recovery_period,
+    )
     return AdaptiveModel(_core.load_adaptive_model(baseline._core, options, dense), baseline)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 from . import _core
 from ._core import BenchmarkProgress, BenchmarkResult, ProfilingProgress, ProfilingResult
-from .arrays import path_bytes, usage_error
+from .arguments import path_bytes, set_all, usage_error
 from .loading import load_baseline_model
 from .model import AdaptiveModel, BaselineModel
 
@@ -80,7 +80,7 @@ def profile(
     for name in ("custom_prompts", "text", "calibration", "output_dir"):
         arguments[name] = path_bytes(arguments[name], name)
     options = _core.ProfilingOptions()
-    _set_all(options, arguments)
+    set_all(options, **arguments)
     return _core.profile(options, on_progress)
 
 
@@ -129,7 +129,7 @@ def benchmark(
         arguments[name] = _numbers(name, arguments[name])
     arguments["agency"] = _names(agency)
     options = _core.BenchmarkOptions()
-    _set_all(options, arguments)
+    set_all(options, **arguments)
     if not isinstance(model, BaselineModel):
         model = load_baseline_model(_core.bundled_model() if model is None else model)
     return _core.benchmark(model._core, options, on_progress)
@@ -165,13 +165,3 @@ def _names(value: Union[str, Sequence[str]]) -> List[str]:
     if isinstance(value, str):
         return [name.strip() for name in value.split(",")] if value else []
     return [os.fsdecode(name) for name in value]
-
-
-def _set_all(options: object, arguments: Dict[str, Any]) -> None:
-    for name, value in arguments.items():
-        try:
-            setattr(options, name, value)
-        except TypeError:
-            raise usage_error(
-                f"{name}: {value!r} has the wrong type or is out of range"
-            ) from None

@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _core
 from ._core import EvaluationResult, GenerationResult
-from .arrays import attention_mask, path_bytes, token_ids, usage_error
+from .arguments import checked, path_bytes, set_all, usage_error
+from .arrays import attention_mask, token_ids
 
 OnToken = Callable[[int, str], Optional[bool]]
 
@@ -32,7 +33,8 @@ class BaselineModel:
 
     def n_heads(self, layer: int) -> int:
         """Heads present in the layer."""
-        return self._core.n_heads(layer)
+        with checked(layer=layer):
+            return self._core.n_heads(layer)
 
     @property
     def d_model(self) -> int:
@@ -66,7 +68,8 @@ class BaselineModel:
 
     def encode(self, text: str, parse_special: bool = False) -> NDArray[np.int32]:
         """Token ids. `parse_special`: "<|endoftext|>" is that token, as in transformers."""
-        return self._core.encode(text, parse_special)
+        with checked(text=text, parse_special=parse_special):
+            return self._core.encode(text, parse_special)
 
     def decode(self, ids: Any) -> str:
         return self._core.decode(token_ids(ids, (1,)).tolist())
@@ -92,16 +95,20 @@ class BaselineModel:
         ridge of a refit; 0.01 makes weights that bear 4 bits. `save_stats`: a folder to make for the
         calibration statistics.
         """
-        return BaselineModel(
-            self._core.prune(
+        with checked(
+            heads=heads, ffn=ffn, strategy=strategy, recover=recover, min_ridge=min_ridge,
+            calibration_text=calibration_text, round_to=round_to, seed=seed, threads=threads,
+        ):
+            core = self._core.prune(
                 heads, ffn, strategy, recover, min_ridge, calibration_text, round_to, seed,
                 threads, path_bytes(save_stats, "save_stats"),
             )
-        )
+        return BaselineModel(core)
 
     def save_pretrained(self, folder: Any, *, dtype: str = "", padded: bool = False) -> None:
         """Writes a folder that load_baseline_model() opens; options as AdaptiveModel's."""
-        self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)
+        with checked(dtype=dtype, padded=padded):
+            self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)
 
     def __repr__(self) -> str:
         return f"<sentinel.BaselineModel {self.origin}, {self.parameter_count} parameters>"
@@ -158,17 +165,17 @@ class AdaptiveModel:
         called with every token and the text that has become safe to show (whole characters, so it
         may be empty); return False to stop. KeyboardInterrupt stops at the next token.
         """
+        if prompt is None or isinstance(prompt, (bytes, bytearray)):
+            raise usage_error(f"prompt: expected a text or token ids, got {type(prompt).__name__}")
         options = _core.GenerationOptions()
-        try:
-            options.max_new_tokens = max_new_tokens
-            options.temperature, options.top_k, options.top_p = temperature, top_k, top_p
-            options.repetition_penalty, options.seed = repetition_penalty, seed
-            options.stop = [stop] if isinstance(stop, str) else list(stop or ())
-            options.ignore_eos = ignore_eos
-        except TypeError:
-            raise usage_error("generate: an option has the wrong type or is out of range") from None
+        set_all(
+            options,
+            max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, top_p=top_p,
+            repetition_penalty=repetition_penalty, seed=seed, ignore_eos=ignore_eos,
+            stop=[stop] if isinstance(stop, str) else stop or (),
+        )
         text_or_ids = prompt if isinstance(prompt, str) else token_ids(prompt, (1,))
-        with self._lock:
+        with self._lock, checked(on_token=on_token):
             return self._core.generate(text_or_ids, options, on_token)
 
     def forward(self, ids: Any, attention_mask: Any = None) -> NDArray[np.float32]:
@@ -200,13 +207,20 @@ class AdaptiveModel:
         *,
         window: int = 0,
         max_windows: int = 0,
-        against: Optional[AdaptiveModel] = None,
+        against: Union[AdaptiveModel, BaselineModel, None] = None,
     ) -> EvaluationResult:
-        """Perplexity, bits per byte, and with `against` the divergence from that model."""
+        """Perplexity, bits per byte, and with `against` the divergence from that model.
+
+        A BaselineModel runs at level 1, as that of `sentinel eval --against`.
+        """
+        if isinstance(against, BaselineModel):
+            against = _at_level_1(against, self.info["threads"])
+        if against is not None and not isinstance(against, AdaptiveModel):
+            raise usage_error(f"against: expected a model, got {type(against).__name__}")
         # Two threads that compare the same two models must not take their locks crosswise.
         other = self if against is None else against
         first, second = sorted((self._lock, other._lock), key=id)
-        with first, second:
+        with first, second, checked(text=text, window=window, max_windows=max_windows):
             core = None if against is None else against._core
             return self._core.evaluate(text, window, max_windows, core)
 
@@ -215,23 +229,25 @@ class AdaptiveModel:
     ) -> bool:
         """`state`: active, overloaded, misaligned or withdrawn. False: refused, because it would
         open a head without consent; the refusal is in the report."""
-        with self._lock:
+        with self._lock, checked(
+            layer_idx=layer_idx, head_idx=head_idx, state=state, consent=consent
+        ):
             return self._core.set_head_state(layer_idx, head_idx, state, consent)
 
     def set_gate(self, layer_idx: int, head_idx: int, gate: float) -> bool:
         """`gate` in [0, 1]. False: refused, as above."""
-        with self._lock:
+        with self._lock, checked(layer_idx=layer_idx, head_idx=head_idx, gate=gate):
             return self._core.set_gate(layer_idx, head_idx, gate)
 
     def set_consent(self, layer_idx: int, head_idx: int, consent: bool) -> None:
         if not isinstance(consent, (bool, np.bool_)):  # None would withdraw it
             raise usage_error(f"consent: expected True or False, got {type(consent).__name__}")
-        with self._lock:
+        with self._lock, checked(layer_idx=layer_idx, head_idx=head_idx):
             self._core.set_consent(layer_idx, head_idx, bool(consent))
 
     def head_status(self, layer_idx: int, head_idx: int) -> Dict[str, Any]:
         """state, gate, consent, utilization, alignment_score, last_signal, removed."""
-        with self._lock:
+        with self._lock, checked(layer_idx=layer_idx, head_idx=head_idx):
             return self._core.head_status(layer_idx, head_idx)
 
     def set_controller(
@@ -256,14 +272,12 @@ class AdaptiveModel:
         Withdrawn heads and heads without consent are never touched.
         """
         options = _core.ControllerOptions()
-        try:
-            options.goal, options.text = goal, text
-            options.tokens_per_second = tokens_per_second
-            options.max_perplexity_increase = max_perplexity_increase
-            options.max_windows, options.interval = max_windows, interval
-            options.margin, options.max_heads_closed = margin, max_heads_closed
-        except TypeError:
-            raise usage_error("set_controller: an argument has the wrong type") from None
+        set_all(
+            options,
+            goal=goal, text=text, tokens_per_second=tokens_per_second,
+            max_perplexity_increase=max_perplexity_increase, max_windows=max_windows,
+            interval=interval, margin=margin, max_heads_closed=max_heads_closed,
+        )
         with self._lock:
             self._core.set_controller(options)
 
@@ -279,7 +293,7 @@ class AdaptiveModel:
 
     def set_timing(self, on: bool) -> None:
         """Whether generate() times operations for `performance_stats` of the agency report."""
-        with self._lock:
+        with self._lock, checked(on=on):
             self._core.set_timing(on)
 
     def get_agency_report(self) -> Dict[str, Any]:
@@ -306,7 +320,9 @@ class AdaptiveModel:
         """Closes floor(heads * percent / 100) heads, those that the strategy (as ``sentinel
         profile --strategy``; all but random and magnitude need a calibration text) ranks lowest;
         returns them as (layer, head)."""
-        with self._lock:
+        with self._lock, checked(
+            percent=percent, strategy=strategy, calibration_text=calibration_text, seed=seed
+        ):
             return self._core.prune(percent, strategy, calibration_text, seed)
 
     def save_pretrained(self, folder: Any, *, dtype: str = "", padded: bool = False) -> None:
@@ -315,7 +331,7 @@ class AdaptiveModel:
         Closed heads are left out; `padded` keeps the shape of the unpruned model, with zeros, so
         that every GPT-2 reader opens it. `dtype`: f32, f16, bf16, or as the model is stored.
         """
-        with self._lock:
+        with self._lock, checked(dtype=dtype, padded=padded):
             self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)
 
     def __repr__(self) -> str:
@@ -324,6 +340,12 @@ class AdaptiveModel:
             f"<sentinel.AdaptiveModel level {info['optimization_level']}, {info['weights']} weights,"
             f" {info['isa']}, {info['heads_active']} of {info['heads']} heads contribute>"
         )
+
+
+def _at_level_1(baseline: BaselineModel, threads: int) -> AdaptiveModel:
+    options = _core.AdaptiveOptions()
+    options.optimization_level, options.threads = 1, threads
+    return AdaptiveModel(_core.load_adaptive_model(baseline._core, options, None), baseline)
 
 
 _mask = attention_mask  # the parameter of that name hides it

@@ -162,6 +162,8 @@ class Verify(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             stats = os.path.join(folder, "stats")
             dense = sentinel.load_baseline_model(MINI)
+            with self.assertRaisesRegex(sentinel.Error, "nothing to remove"):
+                dense.prune(strategy="magnitude", recover="none")
             dense.prune(heads=10, strategy="output", recover="none", save_stats=stats,
                         calibration_text=VALIDATION[:20000])
             with_means = load(1, head_means=stats)

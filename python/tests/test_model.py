@@ -102,6 +102,10 @@ class Text(unittest.TestCase):
         self.assertEqual(len(end), 1)
         self.assertGreater(len(model.baseline.encode("<|endoftext|>")), 1)
 
+    def test_a_speed_that_was_not_measured_is_no_zero(self):
+        timings = load(1).generate("Once", 1).timings
+        self.assertTrue(repr(timings).endswith("tokens/s, decode ->"), repr(timings))
+
     def test_stopping(self):
         model = load(1)
         prompt = REFERENCE["prompts"][0]["text"]
@@ -153,6 +157,16 @@ class Quality(unittest.TestCase):
         self.assertGreater(divergence.kl_mean, 0)
         with self.assertRaisesRegex(sentinel.Error, "against"):
             model.evaluate(VALIDATION, against=model)
+        for other in ("a name", 3):
+            with self.assertRaisesRegex(sentinel.Error, "against: expected a model"):
+                model.evaluate(VALIDATION, against=other)
+
+    def test_a_baseline_is_compared_with_as_level_1_computes_it(self):
+        low = load(2)
+        expected = low.evaluate(VALIDATION, max_windows=1, against=load(1)).divergence
+        found = low.evaluate(VALIDATION, max_windows=1, against=low.baseline).divergence
+        self.assertEqual(found.kl_mean, expected.kl_mean)
+        self.assertEqual(found.perplexity_base, expected.perplexity_base)
 
 
 class Heads(unittest.TestCase):
@@ -244,6 +258,36 @@ class Loading(unittest.TestCase):
                 call()
             self.assertEqual(caught.exception.kind, kind)
             self.assertIn(text, str(caught.exception))
+
+    def test_wrong_types_are_named_without_signatures(self):
+        model = load(1)
+        for call, text in (
+            (lambda: load(1, kv=None), "kv: None has the wrong type"),
+            (lambda: load(1, agency="auto", recovery_period="soon"), "recovery_period: 'soon'"),
+            (lambda: model.set_gate(0, 0, "x"), "gate='x'"),
+            (lambda: model.set_head_state(0, "1", "active"), "head_idx='1'"),
+            (lambda: model.head_status(None, 0), "layer_idx=None"),
+            (lambda: model.generate("x", max_new_tokens="5"), "max_new_tokens: '5'"),
+            (lambda: model.generate("x", stop=[3]), "stop: [3]"),
+            (lambda: model.generate(b"abc"), "prompt: expected a text or token ids, got bytes"),
+            (lambda: model.generate(None), "prompt: expected a text or token ids, got NoneType"),
+            (lambda: model.generate(7), "ids: expected a sequence of token ids, got int"),
+            (lambda: model.set_controller("speed", interval="x"), "interval: 'x'"),
+            (lambda: model.evaluate(VALIDATION, window=1.5), "window=1.5"),
+            (lambda: model.perplexity(None), "text=None"),
+            (lambda: model.prune("half"), "percent='half'"),
+            (lambda: model.save_pretrained("x", dtype=3), "dtype=3"),
+            (lambda: model.baseline.encode(3), "text=3"),
+            (lambda: model.baseline.n_heads("0"), "layer: '0'"),
+            (lambda: model.baseline.prune("10"), "heads='10'"),
+        ):
+            with self.assertRaises(sentinel.Error, msg=text) as caught:
+                call()
+            self.assertEqual(caught.exception.kind, "usage")
+            self.assertIn(text, str(caught.exception))
+            self.assertNotIn("\n", str(caught.exception))
+        with self.assertRaises(TypeError):  # the callback's own
+            model.generate("x", 2, on_token=lambda token, text: text + token)
 
     def test_bundled(self):
         self.assertTrue(os.path.isdir(sentinel.bundled_model()))

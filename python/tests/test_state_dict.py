@@ -1,12 +1,16 @@
 """Models from memory: numpy arrays, tensors, objects that look like GPT2LMHeadModel."""
 
 import json
+import sys
 import unittest
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 from common import MINI, REFERENCE, load, read_safetensors
 
 import sentinel
+from sentinel.arrays import state_tensors
 
 CONFIG = json.loads((MINI / "config.json").read_text("utf-8"))
 IDS = REFERENCE["prompts"][0]["ids"]
@@ -29,6 +33,25 @@ class Tensor:
 
     def numpy(self):
         return self.array
+
+
+class Bfloat16(Tensor):
+    """As torch has it: numpy gets its bits from a view, and from no conversion."""
+
+    dtype = "torch.bfloat16"
+
+    def __init__(self, array):
+        self.bits = (np.ascontiguousarray(array, np.float32).view(np.uint32) >> 16).astype(np.int16)
+
+    def contiguous(self):
+        return self
+
+    def view(self, dtype):
+        assert dtype == "torch.int16"
+        return Tensor(self.bits)
+
+    def data_ptr(self):
+        return self.bits.ctypes.data
 
 
 class Config:
@@ -79,6 +102,27 @@ class StateDict(unittest.TestCase):
             state = {name: change(array) for name, array in STATE.items()}
             baseline = sentinel.load_baseline_model(state_dict=state, config=CONFIG)
             np.testing.assert_array_equal(logits_of(baseline), self.expected)
+
+    def test_bfloat16_is_taken_as_it_is(self):
+        state = {name: Bfloat16(array) for name, array in STATE.items()}
+        state["lm_head.weight"] = state["transformer.wte.weight"]
+        with mock.patch.dict(sys.modules, torch=SimpleNamespace(int16="torch.int16")):
+            tensors = {name: (dtype, array) for name, dtype, array in state_tensors(state)}
+            baseline = sentinel.load_baseline_model(state_dict=state, config=CONFIG)
+        for name, (dtype, array) in tensors.items():
+            self.assertEqual(dtype, "BF16")
+            self.assertTrue(np.shares_memory(array, state[name].bits))
+        difference = np.abs(logits_of(baseline) - self.expected).max()
+        self.assertGreater(difference, 0)
+        self.assertLess(difference, 0.5)
+
+    def test_tied_tensors_are_converted_once(self):
+        wide = STATE["transformer.wte.weight"].astype(np.float64)
+        tensors = state_tensors({"a": wide, "b": wide[:], "c": wide[:8], "d": wide.copy()})
+        arrays = {name: array for name, _, array in tensors}
+        self.assertIs(arrays["a"], arrays["b"])
+        self.assertEqual(arrays["c"].shape[0], 8)
+        self.assertFalse(np.shares_memory(arrays["a"], arrays["d"]))
 
     def test_arrays_outlive_the_callers_names(self):
         state = {name: array.copy() for name, array in STATE.items()}

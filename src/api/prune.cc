@@ -2,6 +2,7 @@
 
 #include "api/cancel.h"
 #include "api/impl.h"
+#include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -37,6 +38,9 @@ std::string calibration_text(const PruningOptions& options) {
 
 BaselineModel prune_model(const BaselineModel& model, const PruningOptions& options) {
   const BaselineModel::Impl& impl = model.impl();
+  if (options.heads == 0 && options.ffn == 0 && options.save_stats.empty()) {
+    throw usage_error("heads and ffn are 0: nothing to remove; give a percentage of one");
+  }
   PruneOptions engine;
   engine.heads = options.heads;
   engine.ffn = options.ffn;
@@ -81,6 +85,7 @@ std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& op
   std::vector<int32_t> calibration;
   if (strategy.calibrates && !options.calibration_text.empty()) {
     calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);
+    check_calibration("calibration_text", calibration.size());
     input.model = impl_->model.get();
     input.calibration = calibration;
   }

@@ -3,9 +3,11 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -24,15 +26,20 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
     const int why = errno;
     const bool ours = why == EMFILE || why == ENFILE || why == ENOMEM || why == EIO;
     throw Error(ours ? ErrorKind::runtime : ErrorKind::bad_input,
-                fmt::format("{}: cannot open: {}", path.string(), std::strerror(why)));
+                fmt::format("{}: cannot open: {}; name a file that can be read", path.string(),
+                            std::strerror(why)));
   }
   struct stat info {};
   const bool regular = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   const auto size = static_cast<size_t>(info.st_size);
   if (!regular || size > max_bytes) {
     close(fd);
-    if (!regular) throw bad_input("{}: not a regular file", path.string());
-    throw bad_input("{}: {} bytes is more than the limit of {}", path.string(), size, max_bytes);
+    if (!regular) {
+      throw bad_input("{}: not a regular file; name one (a text may come as - from standard input)",
+                      path.string());
+    }
+    throw bad_input("{}: {} bytes is more than the limit of {}; give a smaller file", path.string(),
+                    size, max_bytes);
   }
   std::string bytes(size, '\0');
   size_t done = 0;
@@ -47,22 +54,54 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
   return bytes;
 }
 
+namespace {
+
+// poll() is not restarted behind a signal, so that Ctrl-C is heard while it waits.
+std::string read_stdin(const std::atomic<bool>* cancel) {
+  constexpr size_t kMost = size_t{1} << 28;
+  std::string text;
+  std::array<char, 65536> part;
+  while (text.size() <= kMost) {
+    pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+    poll(&in, 1, 200);
+    throw_if_set(cancel);
+    if (in.revents == 0) continue;
+    const ssize_t n = read(STDIN_FILENO, part.data(), part.size());
+    if (n < 0) throw bad_input("standard input: cannot read: {}", std::strerror(errno));
+    if (n == 0) return text;
+    text.append(part.data(), static_cast<size_t>(n));
+  }
+  throw bad_input("standard input: more than {} bytes; give a shorter text", kMost);
+}
+
+}  // namespace
+
+std::string read_text(const fs::path& path, const std::atomic<bool>* cancel) {
+  return path == "-" ? read_stdin(cancel) : read_file(path);
+}
+
+std::string text_name(const fs::path& path) {
+  return path == "-" ? "standard input" : path.string();
+}
+
 json parse_json(std::string_view text, const std::string& name) {
+  constexpr const char* kAdvice = "correct the file or get it again";
   std::vector<std::set<std::string>> keys;
   const auto check = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > 64) throw bad_input("{}: JSON is nested too deeply", name);
+    if (depth > 64) throw bad_input("{}: JSON is nested too deeply; {}", name, kAdvice);
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key &&
         !keys.back().insert(value.get_ref<const std::string&>()).second) {
-      throw bad_input("{}: key \"{}\" stands twice", name, printable(value.get<std::string>()));
+      throw bad_input("{}: key \"{}\" stands twice; {}", name, printable(value.get<std::string>()),
+                      kAdvice);
     }
     return true;
   };
   try {
     return json::parse(text.begin(), text.end(), check);
   } catch (const json::exception& e) {
-    throw bad_input("{}: not valid JSON ({})", name, printable(e.what(), 160));
+    throw bad_input("{}: not valid JSON ({}); {}", name, printable(e.what(), 160), kAdvice);
   }
 }
 

@@ -1,6 +1,7 @@
 // Whole-file reading with limits, and writing that leaves a whole file or none.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -10,6 +11,12 @@ namespace sentinel {
 
 // The file's bytes. Error (bad_input) if it is missing, not regular, or larger than `max_bytes`.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 30);
+
+// A text that the user names: a file, or "-" for all of standard input, where `cancel` is heard.
+// Error as read_file(); (interrupted).
+std::string read_text(const std::filesystem::path& path, const std::atomic<bool>* cancel = nullptr);
+// How messages call it.
+std::string text_name(const std::filesystem::path& path);
 
 // Parses JSON of nesting depth <= 64; `name` stands in front of error messages (bad_input).
 // Numbers out of range, trailing bytes, duplicate keys of one object and invalid UTF-8 are errors.

@@ -48,11 +48,25 @@ void move_closed(Preset& preset, const ModelConfig& config, std::vector<HeadId>&
   });
 }
 
+void check_thresholds(const AgencyOptions& t, const ModelOptions& options) {
+  const AgencyOptions plain;
+  if (options.agency == AgencyMode::automatic ||
+      (t.overload_threshold == plain.overload_threshold &&
+       t.alignment_threshold == plain.alignment_threshold &&
+       t.recovery_period == plain.recovery_period)) {
+    return;
+  }
+  throw usage_error(
+      "--overload_threshold, --alignment_threshold and --recovery_period belong to --agency auto; "
+      "give that too");
+}
+
 }  // namespace
 
 OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
                        const ModelOptions* given) {
   ModelOptions options = given ? *given : model_options(model);
+  check_thresholds(agency.thresholds, options);
   const auto closed = parse_heads(agency.close_heads);
   std::optional<Preset> preset;
   if (!agency.preset.empty()) preset = load_preset(agency.preset);

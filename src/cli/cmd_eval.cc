@@ -106,7 +106,8 @@ int run_eval(Arguments arguments, const RunContext& context) {
   }
   apply_points(arguments.points, arguments.model.model, model_choice);
   const OpenedModel opened = open_model(arguments.model, arguments.agency, &model_choice);
-  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special);
+  const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special,
+                                       context.interrupted);
   EvalOptions options = arguments.eval;
   options.tokenizer = opened.tokenizer.get();
   options.cancel = context.interrupted;
@@ -126,6 +127,7 @@ int run_eval(Arguments arguments, const RunContext& context) {
   if (result.tokens_scored == 0) {
     throw Error(ErrorKind::interrupted, "interrupted before the first window was scored");
   }
+  warn_of_few(result.tokens_scored);
   nlohmann::json document = to_json(result, text, opened.model->info(), arguments.text);
   document["baseline_integration"] = arguments.points.integration;
   document["unet"] = arguments.points.unet;
@@ -152,7 +154,8 @@ int run_eval(Arguments arguments, const RunContext& context) {
 Runner setup_eval(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   add_model_options(command, a->model);
-  add_option(command, "text", a->text, "UTF-8 text to score (default: the bundled validation text)")
+  add_option(command, "text", a->text,
+             "UTF-8 text to score; - for standard input (default: the bundled validation text)")
       ->type_name("FILE");
   CLI::Option* against =
       add_option(command, "against", a->against, "base model: also KL divergence and agreement")
@@ -163,7 +166,8 @@ Runner setup_eval(CLI::App& command) {
       ->needs(against);
   add_option(command, "window", a->eval.window, "tokens per window (default: the model's context)")
       ->type_name("N");
-  add_option(command, "max_windows", a->eval.max_windows, "stop after N windows (default: all)")
+  add_option(command, "max_windows", a->eval.max_windows,
+             "stop after N windows; 0: all (default: all)")
       ->type_name("N");
   add_flag(command, "parse_special", a->parse_special,
            "the text of a special token, such as <|endoftext|>, is that token");

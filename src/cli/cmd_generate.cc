@@ -1,11 +1,7 @@
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -44,28 +40,9 @@ struct Arguments {
   }
 };
 
-// All of standard input. Ctrl-C is heard while it waits: poll() is not restarted.
-std::string read_stdin(const std::atomic<bool>* interrupted) {
-  constexpr size_t kMost = size_t{64} << 20;
-  std::string text;
-  std::array<char, 65536> part;
-  while (text.size() <= kMost) {
-    pollfd in{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
-    poll(&in, 1, 200);
-    throw_if_set(interrupted);
-    if (in.revents == 0) continue;
-    const ssize_t n = read(STDIN_FILENO, part.data(), part.size());
-    if (n < 0) throw bad_input("standard input: cannot read: {}", std::strerror(errno));
-    if (n == 0) return text;
-    text.append(part.data(), static_cast<size_t>(n));
-  }
-  throw bad_input("standard input: more than {} bytes; give a shorter prompt", kMost);
-}
-
 std::string prompt_text(const Arguments& arguments, const std::atomic<bool>* interrupted) {
   if (arguments.prompt) return *arguments.prompt;
-  if (arguments.prompt_file == "-") return read_stdin(interrupted);
-  if (!arguments.prompt_file.empty()) return read_file(arguments.prompt_file);
+  if (!arguments.prompt_file.empty()) return read_text(arguments.prompt_file, interrupted);
   throw usage_error("give a prompt with --prompt TEXT or --prompt_file FILE (\"-\" for stdin)");
 }
 
@@ -115,15 +92,21 @@ Engine open_engine(const Arguments& arguments) {
   return engine;
 }
 
+// One new token takes no decode step: then there is nothing to say.
+std::string speed_text(double tokens_per_second) {
+  return tokens_per_second > 0 ? fmt::format("{:.0f} tokens/s", tokens_per_second) : "-";
+}
+
 void print_speed(const Generation& result, const Engine& engine, uint64_t seed) {
   const GenerateTimings& timings = result.timings;
   const ModelInfo& info = engine.info();
   say(fmt::format(
-      "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {:.0f} tokens/s, "
-      "decode {:.0f} tokens/s; level {}, {} threads, {}, {}; seed {}\n",
+      "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {}, decode {}; level {}, {} "
+      "threads, {}, {}; seed {}\n",
       result.tokens.size(), to_string(result.stop_reason), engine.load_ms, timings.first_token_ms,
-      timings.prefill_tokens_per_second(), timings.decode_tokens_per_second(), info.level,
-      info.threads, info.isa, to_string(info.weights), seed));
+      speed_text(timings.prefill_tokens_per_second()),
+      speed_text(timings.decode_tokens_per_second()), info.level, info.threads, info.isa,
+      to_string(info.weights), seed));
 }
 
 Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,
@@ -191,16 +174,13 @@ int report_run(const Generation& result, const Engine& engine, const Arguments& 
     document["controller"] = sentinel::to_json(steerers.controller->report());
     write_journal(arguments.controller, *steerers.controller);
   }
+  if (steerers.player.pending() > 0) say(steerers.player.not_reached() + "\n");
   // The text did not reach its reader, which is the caller's to say.
   if (result.stop_reason == StopReason::callback) return kExitFailed;
   if (!context.json) {
     print_speed(result, engine, document["seed"]);
     if (engine.baseline) say(verify_text(engine.report));
     if (steerers.controller) say(to_text(steerers.controller->report()));
-    if (steerers.player.pending() > 0) {
-      say(fmt::format("{} changes of the agency script were for tokens that were not reached\n",
-                      steerers.player.pending()));
-    }
     if (arguments.asks_for_heads()) say(to_text(report));
   }
   context.emit(document);
@@ -213,7 +193,7 @@ int run_generate(Arguments arguments, const RunContext& context) {
   const std::string prompt = prompt_text(arguments, context.interrupted);
   // Bad options fail before the model is loaded.
   Sampler(arguments.generate.sampling, 1);
-  read_controller(arguments.controller);
+  read_controller(arguments.controller, context.interrupted);
   if (wants_verify(arguments.verify) && arguments.controller.asked()) {
     throw usage_error(
         "--controller steers the model that writes; with --baseline_integration verify that is "

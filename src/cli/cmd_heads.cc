@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
+#include "app/prune/calibration.h"
 #include "app/prune/head_report.h"
 #include "app/report/chart_files.h"
 #include "base/error.h"
@@ -11,10 +12,14 @@
 #include "cli/options.h"
 #include "cli/preset_measure.h"
 #include "cli/progress.h"
+#include "cli/result_json.h"
 #include "cli/table.h"
 
 namespace sentinel::cli {
 namespace {
+
+// Scores come from the weights as they are stored, by vector code and threads.
+constexpr int kScoresLevel = 1;
 
 struct Arguments {
   ModelArguments model;
@@ -59,12 +64,13 @@ int run_save_preset(const Arguments& a, const RunContext& context) {
   Model& model = *opened.model;
   Preset preset = preset_of(model.heads(), a.preset_name);
   if (!a.unmeasured) {
-    const EvalText text = load_eval_text(a.text, *opened.tokenizer);
+    const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
     EvalOptions options;
     options.max_windows = a.max_windows;
     options.cancel = context.interrupted;
     const EvalResult result = evaluate(model, text.tokens, options);
     if (result.interrupted) throw Error(ErrorKind::interrupted, "interrupted");
+    warn_of_few(result.tokens_scored);
     PresetMeasurement measured = preset_measurement(model.info(), result, a.text, text);
     if (model.info().head_means) {
       measured.perplexity_without_head_means =
@@ -100,6 +106,12 @@ void check_preset_arguments(const Arguments& a) {
         "--close_heads, --preset, --head_means and --unmeasured belong to --save_preset FILE; "
         "scores are those of open heads");
   }
+  const ModelArguments& m = a.model;
+  if (a.save_preset.empty() && (m.level || m.weights || m.lm_head || m.kv || m.agency)) {
+    throw usage_error(
+        "--level, --weights, --lm_head, --kv and --agency belong to --save_preset FILE; scores are "
+        "computed in f32, whatever they say");
+  }
   if (!a.save_preset.empty() && !a.heatmap.empty()) {
     throw usage_error("--heatmap shows scores, which --save_preset does not compute; run it apart");
   }
@@ -118,13 +130,19 @@ int run_heads(Arguments a, const RunContext& context) {
   }
   check_output_file(a.heatmap, "--heatmap");
   check_output_file(a.save_preset, "--save_preset");
-  if (a.max_windows < 1) throw usage_error("--max_windows {}: give 1 or more", a.max_windows);
+  if (a.max_windows < 0) {
+    throw usage_error("--max_windows: {} is negative; give 0 for all", a.max_windows);
+  }
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
   if (!a.save_preset.empty()) return run_save_preset(a, context);
+  a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
-  const EvalText text = load_eval_text(a.text, *opened.tokenizer);
-  const auto limit = static_cast<size_t>(a.max_windows) *
-                     static_cast<size_t>(opened.model->config().context_length);
+  const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
+  check_calibration(text_name(a.text), text.tokens.size());
+  const auto limit = a.max_windows > 0
+                         ? static_cast<size_t>(a.max_windows) *
+                               static_cast<size_t>(opened.model->config().context_length)
+                         : text.tokens.size();
   RankingInput input;
   input.checkpoint = opened.checkpoint;
   input.model = opened.model.get();
@@ -136,6 +154,7 @@ int run_heads(Arguments a, const RunContext& context) {
       report_heads(input, [&](const std::string& stage) { progress.update(stage); });
   progress.clear();
   nlohmann::json document = to_json(report);
+  document.update(model_json(opened.model->info()));
   document["text"] = a.text;
   document["text_sha256"] = text.sha256;
   document["model"] = opened.checkpoint->origin();
@@ -151,9 +170,14 @@ int run_heads(Arguments a, const RunContext& context) {
 Runner setup_heads(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   add_model_options(command, a->model);
-  add_option(command, "text", a->text, "UTF-8 text to measure on (default: texts/calibration.txt)")
+  for (const char* name : {"--level", "--weights", "--lm_head", "--kv", "--agency"}) {
+    CLI::Option* option = command.get_option(name);
+    option->description("with --save_preset: " + option->get_description());
+  }
+  add_option(command, "text", a->text,
+             "UTF-8 text to measure on; - for standard input (default: texts/calibration.txt)")
       ->type_name("FILE");
-  add_option(command, "max_windows", a->max_windows, "of that text, from its start")
+  add_option(command, "max_windows", a->max_windows, "of that text, from its start; 0: all")
       ->type_name("N")
       ->capture_default_str();
   add_option(command, "seed", a->seed, "of the score random")->capture_default_str();

@@ -31,6 +31,17 @@ const char* name_of(Activation activation) {
   return "unknown";
 }
 
+// What the checkpoint itself asks for, by level; prune writes it where a level's own type costs too
+// much.
+nlohmann::json weights_of_level(const ModelConfig& config) {
+  nlohmann::json types = nlohmann::json::object();
+  for (size_t level = 0; level < config.weights_of_level.size(); ++level) {
+    const auto& type = config.weights_of_level[level];
+    if (type) types[std::to_string(level)] = to_string(*type);
+  }
+  return types;
+}
+
 nlohmann::json checkpoint_json(const Checkpoint& checkpoint, const CheckpointSummary& summary) {
   const ModelConfig& config = checkpoint.config();
   nlohmann::json tensors = nlohmann::json::array();
@@ -58,6 +69,7 @@ nlohmann::json checkpoint_json(const Checkpoint& checkpoint, const CheckpointSum
           {"tied_lm_head", config.tied_lm_head},
           {"heads_per_layer", summary.heads_per_layer},
           {"ffn_per_layer", summary.ffn_per_layer},
+          {"weights_of_level", weights_of_level(config)},
           {"tensors", tensors}};
 }
 
@@ -79,6 +91,10 @@ void print_checkpoint(const Checkpoint& checkpoint, const CheckpointSummary& sum
              name_of(c.activation), c.tied_lm_head ? "tied" : "separate");
   fmt::print("  heads per layer: {}\n", per_layer(summary.heads_per_layer));
   fmt::print("  ffn neurons per layer: {}\n", per_layer(summary.ffn_per_layer));
+  const nlohmann::json types = weights_of_level(c);
+  for (const auto& [level, type] : types.items()) {
+    fmt::print("  level {} holds its layers as {}\n", level, type.get<std::string>());
+  }
   for (const auto& [dtype, bytes] : summary.bytes_by_dtype) {
     fmt::print("  stored as {}: {:.2f} MB\n", dtype, bytes / 1e6);
   }
@@ -109,13 +125,20 @@ nlohmann::json levels_json(const std::vector<LevelSummary>& levels) {
   return rows;
 }
 
+std::string agency_name(const ModelInfo& info) {
+  const std::string mode = to_string(info.agency);
+  return info.tracking_interval > 1 ? fmt::format("{}, 1 of {}", mode, info.tracking_interval)
+                                    : mode;
+}
+
 void print_levels(const std::vector<LevelSummary>& levels) {
   std::vector<std::vector<std::string>> rows = {{"level", "name", "meant for", "threads", "isa",
-                                                 "weights", "lm_head", "kv cache", "promise"}};
+                                                 "weights", "lm_head", "kv cache", "agency",
+                                                 "promise"}};
   for (const LevelSummary& l : levels) {
     rows.push_back({std::to_string(l.level), l.name, l.purpose, std::to_string(l.info.threads),
                     l.info.isa, to_string(l.info.weights), to_string(l.info.lm_head),
-                    kv_cache_name(l.info), l.promise});
+                    kv_cache_name(l.info), agency_name(l.info), l.promise});
   }
   fmt::print("{}", format_table(rows));
 }

@@ -7,7 +7,9 @@
 
 #include "app/report/profile_json.h"
 #include "app/report/profile_tables.h"
+#include "app/sweep/operation_profile.h"
 #include "app/sweep/profile_run.h"
+#include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -127,7 +129,7 @@ void check_alone(const CLI::App& command) {
 }
 
 // Old command lines give them all; so this is a remark, no error.
-void remark_idle(const CLI::App& command) {
+void remark_idle(const CLI::App& command, const ProfileOptions& options) {
   struct Pair {
     const char *option, *test;
   };
@@ -138,6 +140,12 @@ void remark_idle(const CLI::App& command) {
   for (const auto& [option, test] : kPairs) {
     if (command.count(option) == 0 || command.count(test) > 0) continue;
     say(fmt::format("{} has no effect without {}\n", option, test));
+  }
+  if (command.count("--pruning_levels") > 0 && !tests_pruning(options)) {
+    const bool components = options.profile_mode == "component";
+    say(fmt::format(
+        "--pruning_levels has no effect with --profile_mode {}, which leaves out {} %\n",
+        options.profile_mode, components ? kComponentPruning : kThroughputPruning));
   }
 }
 
@@ -168,7 +176,7 @@ Runner setup_profile(CLI::App& command) {
       ->type_name("FOLDER");
   return [arguments, &command](const RunContext& context) {
     if (!arguments->resume.empty()) check_alone(command);
-    remark_idle(command);
+    remark_idle(command, arguments->options);
     return run_command(context, *arguments);
   };
 }

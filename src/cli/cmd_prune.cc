@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/preset_measure.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 
@@ -150,6 +151,7 @@ int run_command(Arguments a, const RunContext& context) {
   StageProgress line;
   const PruneRunResult result = run_prune(o, [&](const PruneProgress& now) { show(now, line); });
   line.clear();
+  warn_of_few(result.tokens_scored);
   if (result.same_text) {
     say("warning: the perplexity was measured on the calibration text itself; give "
         "another one with --text\n");
@@ -197,7 +199,7 @@ void add_method(CLI::App& command, Arguments& a) {
              "as in the plan, else off)")
       ->type_name("on|off");
   add_option(command, "calibration", a.calibration,
-             "text to calibrate on (default: texts/calibration.txt)")
+             "text to calibrate on; - for standard input (default: texts/calibration.txt)")
       ->type_name("FILE");
   add_option(command, "calibration_tokens", p.calibration_tokens, "at most, from its start")
       ->capture_default_str();
@@ -222,6 +224,16 @@ void refuse_no_change(const CLI::App& command) {
       "--target_speedup, --max_perplexity_increase) or a --plan");
 }
 
+// What goes, and in which order, is the plan's to say.
+void refuse_beside_plan(const CLI::App& command) {
+  if (command.count("--plan") == 0) return;
+  for (const char* option :
+       {"--heads", "--ffn", "--strategy", "--ffn_strategy", "--round_to", "--seed"}) {
+    if (command.count(option) == 0) continue;
+    throw usage_error("{}: --plan says what is removed; leave one of them out", option);
+  }
+}
+
 }  // namespace
 
 Runner setup_prune(CLI::App& command) {
@@ -236,13 +248,15 @@ Runner setup_prune(CLI::App& command) {
   add_flag(command, "fit_integration", a->run.fit_integration,
            "also fit skips and baseline mixing, for --unet and --baseline_integration mix");
   add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");
-  add_option(command, "text", a->text, "text to measure quality on (default: texts/validation.txt)")
+  add_option(command, "text", a->text,
+             "text to measure quality on; - for standard input (default: texts/validation.txt)")
       ->type_name("FILE");
   add_option(command, "max_eval_windows", a->run.max_eval_windows, "of that text; 0: all")
       ->capture_default_str();
   add_flag(command, "no_bench", a->no_bench, "do not measure speed");
   return [a, &command](const RunContext& context) {
     refuse_no_change(command);
+    refuse_beside_plan(command);
     return run_command(*a, context);
   };
 }

@@ -7,12 +7,6 @@
 #include "base/files.h"
 
 namespace sentinel::cli {
-namespace {
-
-constexpr size_t kMaxText = size_t{1} << 28;
-
-}  // namespace
-
 bool ControllerArguments::asked() const {
   const ControllerOptions plain;
   return !controller.goal.empty() || controller.tokens_per_second ||
@@ -34,7 +28,7 @@ void add_controller_options(CLI::App& command, ControllerArguments& a) {
              "controller: percent that its moves may cost on --controller_text")
       ->type_name("Q");
   add_option(command, "controller_text", a.text_file,
-             "controller: UTF-8 text that is scored before the first token")
+             "controller: UTF-8 text that is scored before the first token; - for standard input")
       ->type_name("FILE");
   add_option(command, "controller_windows", c.max_windows,
              "controller: windows of that text; 0: all")
@@ -57,12 +51,12 @@ void add_controller_options(CLI::App& command, ControllerArguments& a) {
       ->type_name("FILE");
 }
 
-void read_controller(ControllerArguments& a) {
+void read_controller(ControllerArguments& a, const std::atomic<bool>* cancel) {
   if (!a.asked()) return;
   if (!a.text_file.empty()) {
-    a.controller.text = read_file(a.text_file, kMaxText);
+    a.controller.text = read_text(a.text_file, cancel);
     if (a.controller.text.empty()) {
-      throw bad_input("{}: the file is empty; give a text to score", printable(a.text_file));
+      throw bad_input("{}: it is empty; give a text to score", text_name(a.text_file));
     }
   }
   const Controller checks(a.controller);

@@ -16,7 +16,7 @@ struct ControllerArguments {
 };
 void add_controller_options(CLI::App& command, ControllerArguments& arguments);
 // Reads the text and checks everything that needs no model. Error (usage, bad_input).
-void read_controller(ControllerArguments& arguments);
+void read_controller(ControllerArguments& arguments, const std::atomic<bool>* cancel);
 // Null unless asked for.
 std::unique_ptr<Steering> open_controller(const ControllerArguments& arguments,
                                           const OpenedModel& opened);

@@ -1,10 +1,13 @@
 #include "cli/preset_measure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "app/profile/generation_timer.h"
 #include "base/error.h"
 #include "base/statistics.h"
+#include "cli/progress.h"
 
 namespace sentinel::cli {
 namespace {
@@ -12,6 +15,14 @@ namespace {
 constexpr int kPromptTokens = 32, kNewTokens = 128, kLeastContext = 8;
 
 }  // namespace
+
+void warn_of_few(int64_t tokens_scored) {
+  if (tokens_scored >= kMinScoredTokens) return;
+  say(
+      fmt::format("warning: {} tokens were scored; a perplexity of fewer than {} says next to "
+                  "nothing, give a longer text\n",
+                  tokens_scored, kMinScoredTokens));
+}
 
 PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& result,
                                      const std::string& text_name, const EvalText& text) {

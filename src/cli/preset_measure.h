@@ -1,4 +1,5 @@
-// What a saved preset says of itself, for the commands that save one.
+// What a saved preset says of itself, for the commands that save one, and a warning for all that
+// score a text.
 #pragma once
 
 #include <optional>
@@ -8,6 +9,9 @@
 #include "cli/agency_arguments.h"
 
 namespace sentinel::cli {
+
+// On standard error, where so few tokens were scored that the perplexity says next to nothing.
+void warn_of_few(int64_t tokens_scored);
 
 PresetMeasurement preset_measurement(const ModelInfo& info, const EvalResult& result,
                                      const std::string& text_name, const EvalText& text);

@@ -43,15 +43,15 @@ void check_numbers(const std::vector<int>& values, const char* name, int low, in
 
 void check(const BenchOptions& o) {
   constexpr int kMost = 1'000'000;
-  check_numbers(o.prompts, "prompt", 0, kMost);
+  check_numbers(o.prompts, "n_prompt", 0, kMost);
   check_numbers(o.generations, "n_gen", 0, kMost);
-  check_numbers(o.depths, "depth", 0, kMost);
+  check_numbers(o.depths, "n_depth", 0, kMost);
   check_numbers(o.batches, "batch", 1, 4096);
   check_numbers(o.threads, "threads", 1, 1024);
   check_numbers(o.heads_closed, "heads_closed", 0, 100);
   check_numbers(o.heads_removed, "heads_removed", 0, 100);
   const std::pair<bool, const char*> empty[] = {
-      {o.depths.empty(), "depth"},
+      {o.depths.empty(), "n_depth"},
       {o.batches.empty(), "batch"},
       {o.heads_closed.empty() && o.heads_removed.empty(), "heads_closed"}};
   for (const auto& [missing, name] : empty) {
@@ -102,7 +102,7 @@ std::vector<BenchRow> list_tests(const BenchOptions& options, int context) {
       }
     }
   }
-  if (tests.empty()) throw usage_error("bench: nothing to do; give a prompt or n_gen above 0");
+  if (tests.empty()) throw usage_error("n_prompt and n_gen are 0: nothing to do; give one above 0");
   return tests;
 }
 

@@ -147,12 +147,12 @@ Windows eval_windows(const ModelConfig& config, std::span<const int32_t> tokens,
 }
 
 EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer,
-                        bool parse_special) {
-  const std::string text = read_file(path);
-  if (text.empty()) throw bad_input("{}: the file is empty; give a text to score", path.string());
+                        bool parse_special, const std::atomic<bool>* cancel) {
+  const std::string text = read_text(path, cancel);
+  if (text.empty()) throw bad_input("{}: it is empty; give a text to score", text_name(path));
   EvalText scored{tokenizer.encode(text, parse_special), sha256_hex(text)};
   if (scored.tokens.size() < 2) {
-    throw bad_input("{}: one token is too few to score; give a longer text", path.string());
+    throw bad_input("{}: one token is too few to score; give a longer text", text_name(path));
   }
   return scored;
 }

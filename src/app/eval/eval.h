@@ -37,6 +37,9 @@ struct Divergence {
   double perplexity_base = 0;                  // of the base on the same tokens
 };
 
+// A perplexity of fewer scored tokens says next to nothing.
+inline constexpr int64_t kMinScoredTokens = 64;
+
 struct EvalResult {
   double perplexity = 0;
   double nll_mean = 0;  // nats per scored token
@@ -83,9 +86,10 @@ struct EvalText {
   std::vector<int32_t> tokens;  // of the whole text at once, no special tokens added
   std::string sha256;           // of the file's bytes
 };
-// Error (bad_input): the file is missing or empty. With parse_special as Tokenizer::encode().
+// As read_text() reads it. Error (bad_input): it is missing or empty; (interrupted). With
+// parse_special as Tokenizer::encode().
 EvalText load_eval_text(const std::filesystem::path& path, const Tokenizer& tokenizer,
-                        bool parse_special = false);
+                        bool parse_special = false, const std::atomic<bool>* cancel = nullptr);
 
 // Perplexity of `model` as it is now (head gates included) on the tokens. With `base`, which must
 // have been made from the same tokens, window and max_windows, also the divergence.

@@ -126,7 +126,10 @@ std::vector<ScriptEntry> parse_script(std::string_view text, const std::string& 
 }
 
 std::vector<ScriptEntry> read_script(const std::filesystem::path& path) {
-  return parse_script(read_file(path, kMaxScript), printable(path.string()));
+  const std::string name = printable(path.string());
+  auto entries = parse_script(read_file(path, kMaxScript), name);
+  if (entries.empty()) throw bad_input("{}: no change in it; {}", name, kSyntax);
+  return entries;
 }
 
 ScriptPlayer::ScriptPlayer(std::vector<ScriptEntry> entries, HeadTable& heads)
@@ -154,6 +157,14 @@ void ScriptPlayer::play(int token) {
     }
     events_.push_back({entry, accepted, (now_s() - start) * 1e6});
   }
+}
+
+std::string ScriptPlayer::not_reached() const {
+  if (pending() == 0) return "";
+  const ScriptEntry& first = entries_[events_.size()];
+  const std::string more = pending() > 1 ? fmt::format(" (and {} more)", pending() - 1) : "";
+  return fmt::format("agency_script line {}: token {} was never reached{}", first.line, first.token,
+                     more);
 }
 
 std::string to_string(const ScriptEntry& entry) {

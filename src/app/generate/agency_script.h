@@ -35,7 +35,7 @@ struct ScriptEvent {
 // Lines "TOKEN LAYER HEAD CHANGE", parts set apart by blanks or commas; CHANGE is a state (active,
 // overloaded, misaligned, withdrawn), "gate G" with G in 0..1, or "consent on|off". Empty lines and
 // what follows # mean nothing. Sorted by token, equal tokens in the file's order.
-// Error (bad_input) naming file and line.
+// Error (bad_input) naming file and line; read_script: also for a file without a change.
 std::vector<ScriptEntry> parse_script(std::string_view text, const std::string& name);
 std::vector<ScriptEntry> read_script(const std::filesystem::path& path);
 
@@ -49,6 +49,8 @@ class ScriptPlayer {
   void play(int token);
   const std::vector<ScriptEvent>& events() const { return events_; }
   size_t pending() const { return entries_.size() - events_.size(); }
+  // Names the first change that was not made and counts the others; empty: all were.
+  std::string not_reached() const;
 
  private:
   std::vector<ScriptEntry> entries_;

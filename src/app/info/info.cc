@@ -60,6 +60,11 @@ std::vector<LevelSummary> summarise_levels(const std::shared_ptr<const Checkpoin
   for (int level = 0; level < 4; ++level) {
     ModelOptions at_level = options;
     at_level.level = level;
+    if (level == 0) {  // computes in f32 alone, and refuses others
+      at_level.weights.reset();
+      at_level.lm_head.reset();
+      at_level.kv.reset();
+    }
     const LevelText& text = kLevels[level];
     levels.push_back({level, text.name, text.purpose, text.promise,
                       Model::create(checkpoint, at_level)->info()});

@@ -26,7 +26,7 @@ struct LevelSummary {
   std::string promise;
   ModelInfo info;  // read back from a model made at this level
 };
-// Makes the model at every level and reads back what runs.
+// Makes the model at every level and reads back what runs. Number types are those of levels 1 to 3.
 std::vector<LevelSummary> summarise_levels(const std::shared_ptr<const Checkpoint>& checkpoint,
                                            const ModelOptions& options);
 

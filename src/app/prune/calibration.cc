@@ -152,6 +152,12 @@ std::string model_fingerprint(const Checkpoint& checkpoint) {
   return sha256_hex(text);
 }
 
+void check_calibration(const std::string& name, size_t tokens) {
+  if (tokens >= kMinCalibrationTokens) return;
+  throw usage_error("{}: the text has {} tokens, at least {} are needed; give a longer one",
+                    printable(name), tokens, kMinCalibrationTokens);
+}
+
 CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
                                const TokenWindows& windows, const StatsOptions& options,
                                SublayerRunner& runner, const StatsProgress& progress) {

@@ -43,6 +43,11 @@ struct CalibrationStats {
   std::vector<LayerStats> layers;
 };
 
+// Of a text that heads are ranked or weights refitted on: what fewer tokens say is chance.
+inline constexpr size_t kMinCalibrationTokens = 64;
+// Error (usage) that names the text where it has fewer.
+void check_calibration(const std::string& name, size_t tokens);
+
 using StatsProgress = std::function<void(int done, int total)>;
 
 struct StatsOptions {

@@ -47,12 +47,7 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
   }
   find_ranking_strategy(options.strategy);
   if (!options.ffn_strategy.empty()) parse_ffn_strategy(options.ffn_strategy);
-  const auto window = static_cast<size_t>(options.window ? options.window : config.context_length);
-  if (tokens < 2 * window && tokens < 4 * kMinWindow) {
-    throw usage_error(
-        "calibration: the text has {} tokens, at least {} are needed; give a longer one", tokens,
-        4 * kMinWindow);
-  }
+  check_calibration("calibration", tokens);
 }
 
 // One window in eight, at least one, measures; the others fit.

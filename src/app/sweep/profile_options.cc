@@ -126,6 +126,16 @@ void check_options(const ProfileOptions& options) {
         "throughput or all",
         printable(options.profile_mode));
   }
+  for (const auto& [flag, path] : {std::pair{"text", options.text},
+                                   {"calibration", options.calibration},
+                                   {"custom_prompts", options.custom_prompts}}) {
+    if (path == "-") {
+      throw usage_error(
+          "--{} -: a profile reads it more than once, also when it is resumed; name "
+          "a file",
+          flag);
+    }
+  }
   model_of(options);
   if (options.multi_model_comparison) parse_compare_models(options.compare_models);
   parse_pruning_levels(options.pruning_levels);

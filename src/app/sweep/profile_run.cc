@@ -5,6 +5,7 @@
 #include <set>
 
 #include "app/machine/machine.h"
+#include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "app/report/previous_run.h"
 #include "app/report/profile_json.h"
@@ -226,6 +227,7 @@ void ProfileRun::fit_points() {
                                  ? bundled_file("texts/calibration.txt").string()
                                  : options_.calibration;
     const EvalText text = load_eval_text(path, *inputs_.tokenizer);
+    check_calibration(path, text.tokens.size());
     IntegrationFitOptions fit_options;
     fit_options.max_tokens = kPointsTokens;
     fit_options.cancel = cancel_;

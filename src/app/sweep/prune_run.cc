@@ -47,8 +47,8 @@ class PruneRun {
   PruneRun(const PruneRunOptions& options, const PruneCallback& progress)
       : o_(options), progress_(progress), tokenizer_(Tokenizer::load(o_.checkpoint->folder())) {
     check_options();
-    calibration_ = load_eval_text(o_.calibration, *tokenizer_);
-    text_ = load_eval_text(o_.text, *tokenizer_);
+    calibration_ = load_eval_text(o_.calibration, *tokenizer_, false, o_.cancel);
+    text_ = load_eval_text(o_.text, *tokenizer_, false, o_.cancel);
     prune_ = o_.prune;
     prune_.threads = o_.model.threads;
     prune_.isa = o_.model.isa;
@@ -169,6 +169,7 @@ class PruneRun {
         return (!o_.target_params || parameters <= *o_.target_params) &&
                (!o_.target_speedup || speedup(parameters) >= *o_.target_speedup);
       };
+      check_not_met_yet();
       check_reachable(speedup);
     }
     return [this](const EditableModel& model, double loss, double dense_loss) {
@@ -180,6 +181,18 @@ class PruneRun {
       target_met_ |= met;
       return met ? Verdict::stop : Verdict::go_on;
     };
+  }
+
+  // The search asks behind each step: it would remove a head from a model that meets the target.
+  void check_not_met_yet() const {
+    const int64_t parameters = o_.checkpoint->parameter_count();
+    if (!target_met_by_(parameters)) return;
+    if (!o_.target_params) {
+      throw usage_error("--target_speedup {}: the model is that fast as it is; ask for more",
+                        *o_.target_speedup);
+    }
+    throw usage_error("--target_params {}: the model has {} parameters as it is; ask for fewer",
+                      *o_.target_params, parameters);
   }
 
   // A target beyond a model without heads and neurons is refused before the search.

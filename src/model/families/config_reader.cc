@@ -34,7 +34,7 @@ int ConfigReader::integer(const char* key, int64_t low, int64_t high,
                           std::optional<int> fallback) const {
   const json* value = find(key);
   if (!value && fallback) return *fallback;
-  if (!value) throw bad_input("{}: key \"{}\" is missing", where_, key);
+  if (!value) throw bad_input("{}: key \"{}\" is missing; download the model again", where_, key);
   const auto number = checked_integer(*value, low, high);
   if (!number) {
     throw bad_input("{}: \"{}\" is {}, expected a whole number from {} to {}", where_, key,

@@ -215,8 +215,8 @@ ModelConfig parse_config(const json& json_config, const std::string& where) {
   config.d_model = reader.integer("n_embd", 1, kMaxWidth);
   config.n_heads = reader.integer("n_head", 1, kMaxHeads);
   if (config.d_model % config.n_heads != 0) {
-    throw bad_input("{}: n_embd {} is not a multiple of n_head {}", where, config.d_model,
-                    config.n_heads);
+    throw bad_input("{}: n_embd {} is not a multiple of n_head {}; download the model again", where,
+                    config.d_model, config.n_heads);
   }
   config.head_dim = config.d_model / config.n_heads;
   config.vocab_size = reader.integer("vocab_size", 1, kMaxVocab);

@@ -117,13 +117,16 @@ class Handler {
       return &parent.back();
     }
     const auto [item, is_new] = parent.emplace(key_, std::move(value));
-    if (!is_new) throw bad_input("{}: key \"{}\" stands twice", name_, printable(key_));
+    if (!is_new)
+      throw bad_input("{}: key \"{}\" stands twice; download the file again", name_,
+                      printable(key_));
     return &*item;
   }
 
   void open(json container, bool is_bulk, Mode bulk_mode) {
     constexpr size_t kMaxDepth = 64;
-    if (nodes_.size() >= kMaxDepth) throw bad_input("{}: JSON is nested too deeply", name_);
+    if (nodes_.size() >= kMaxDepth)
+      throw bad_input("{}: JSON is nested too deeply; download the file again", name_);
     const bool in_array = !nodes_.empty() && nodes_.back().value->is_array();
     json* value = put(std::move(container));
     if (is_bulk) {
