@@ -111,6 +111,9 @@ TEST(AgencyScriptOption, HeadsMayReturnWithAHole) {
   EXPECT_EQ(exact["kv_return"], "exact");
   EXPECT_EQ(hole["kv_return"], "hole");
   for (int i = 0; i < 20; ++i) EXPECT_EQ(exact["tokens"][i], hole["tokens"][i]);
+  const Outcome shown =
+      run(greedy({"--agency_script", folder / "script.txt", "--kv_return", "hole"}));
+  EXPECT_NE(shown.err.find("kv_return hole (an approximation)"), std::string::npos) << shown.err;
   EXPECT_EQ(run(greedy({"--kv_return", "none"})).exit_code, 2);
   EXPECT_EQ(run(greedy({"--kv_return", "hole", "--level", "3"})).exit_code, 2);
 }
@@ -132,6 +135,16 @@ TEST(PresetOption, EvalSavesWhatItMeasuredAndGenerateUsesIt) {
   EXPECT_EQ(run_json(greedy({"--preset", folder / "p.json", "--level",
                              "3"}))["agency_report"]["layer_reports"]["0"]["heads"][1]["removed"],
             true);
+  // A preset keeps what it says of heads that level 3 removes.
+  write_all(
+      folder / "no.json",
+      R"({"format": "sentinel preset 1", "name": "no", "heads_per_layer": [8, 8, 8, 8, 8, 8, 8, 8], "heads": [
+                {"layer": 0, "head": 1, "state": "active", "gate": 0.25, "consent": false}]})");
+  const json no = run_json(greedy({"--preset", folder / "no.json", "--level", "3"}));
+  const json head = no["agency_report"]["layer_reports"]["0"]["heads"][1];
+  EXPECT_EQ(head["consent"], false);
+  EXPECT_EQ(head["gate"], 0.25);
+  EXPECT_EQ(head["removed"], true);
   // Closed by both, and not in memory whoever closed them.
   const json both =
       run_json(greedy({"--preset", folder / "p.json", "--close_heads", "0:1,3:3", "--level", "3"}));

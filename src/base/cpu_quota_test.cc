@@ -1,8 +1,10 @@
 #include "base/cpu_quota.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <string>
 
 namespace sentinel {
 namespace {
@@ -17,7 +19,8 @@ class CpuQuotaTest : public ::testing::Test {
     fs::create_directories((root_ / file).parent_path());
     std::ofstream(root_ / file) << text;
   }
-  const fs::path root_ = fs::path(::testing::TempDir()) / "sentinel_cpu_quota";
+  const fs::path root_ =
+      fs::path(::testing::TempDir()) / ("sentinel_cpu_quota_" + std::to_string(getpid()));
 };
 
 TEST_F(CpuQuotaTest, TheLeastOfAGroupAndThoseAboveItCounts) {

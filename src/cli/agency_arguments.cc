@@ -36,16 +36,16 @@ void add_threshold_options(CLI::App& command, AgencyArguments& a) {
 
 namespace {
 
-// Takes the heads that are closed, by the preset or already, out of it.
-void move_closed(Preset& preset, const ModelConfig& config, std::vector<HeadId>& closed) {
+// For good: the heads that the preset closes join `closed`, and it no longer opens those there.
+void join_closed(Preset& preset, const ModelConfig& config, std::vector<HeadId>& closed) {
   HeadTable table(config);
-  apply_preset(preset, table);
-  std::erase_if(preset.heads, [&](const PresetHead& head) {
-    const bool there = std::ranges::find(closed, head.id) != closed.end();
-    if (!there && table.is_active(head.id)) return false;
-    if (!there) closed.push_back(head.id);
-    return true;
-  });
+  apply_preset(preset, table);  // an error if it is of another model
+  const auto is_closed = [&](HeadId id) { return std::ranges::find(closed, id) != closed.end(); };
+  std::erase_if(preset.heads,
+                [&](const PresetHead& head) { return is_closed(head.id) && !closes(head); });
+  for (const PresetHead& head : preset.heads) {
+    if (closes(head) && !is_closed(head.id)) closed.push_back(head.id);
+  }
 }
 
 void check_thresholds(const AgencyOptions& t, const ModelOptions& options) {
@@ -81,7 +81,7 @@ OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agenc
   const bool final = level_preset(options.level).closing_is_final;
   if (final) {  // never packed
     options.removed_heads = closed;
-    if (preset) move_closed(*preset, opened.checkpoint->config(), options.removed_heads);
+    if (preset) join_closed(*preset, opened.checkpoint->config(), options.removed_heads);
   }
   opened.model = Model::create(opened.checkpoint, options);
   if (preset) apply_preset(*preset, opened.model->heads());

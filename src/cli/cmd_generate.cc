@@ -102,11 +102,12 @@ void print_speed(const Generation& result, const Engine& engine, uint64_t seed) 
   const ModelInfo& info = engine.info();
   say(fmt::format(
       "{} tokens ({}); load {:.0f} ms, first token {:.1f} ms, prefill {}, decode {}; level {}, {} "
-      "threads, {}, {}; seed {}\n",
+      "threads, {}, {}{}; seed {}\n",
       result.tokens.size(), to_string(result.stop_reason), engine.load_ms, timings.first_token_ms,
       speed_text(timings.prefill_tokens_per_second()),
       speed_text(timings.decode_tokens_per_second()), info.level, info.threads, info.isa,
-      to_string(info.weights), seed));
+      to_string(info.weights),
+      info.kv_return == KvReturn::hole ? ", kv_return hole (an approximation)" : "", seed));
 }
 
 Generation run_engine(Engine& engine, const Arguments& arguments, const std::string& prompt,

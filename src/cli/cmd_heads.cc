@@ -108,9 +108,9 @@ void check_preset_arguments(const Arguments& a) {
   }
   const ModelArguments& m = a.model;
   if (a.save_preset.empty() && (m.level || m.weights || m.lm_head || m.kv || m.agency)) {
-    throw usage_error(
-        "--level, --weights, --lm_head, --kv and --agency belong to --save_preset FILE; scores are "
-        "computed in f32, whatever they say");
+    say("sentinel heads: scores are computed in f32 at level 1: --level, --weights, --lm_head, "
+        "--kv "
+        "and --agency have no effect without --save_preset\n");
   }
   if (!a.save_preset.empty() && !a.heatmap.empty()) {
     throw usage_error("--heatmap shows scores, which --save_preset does not compute; run it apart");
@@ -138,7 +138,10 @@ int run_heads(Arguments a, const RunContext& context) {
   a.model.level = kScoresLevel;  // not the environment's, either
   const OpenedModel opened = open_model(a.model);
   const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
-  check_calibration(text_name(a.text), text.tokens.size());
+  if (text.tokens.size() < kMinCalibrationTokens) {
+    say(fmt::format("sentinel heads: {} tokens: scores of fewer than {} say next to nothing\n",
+                    text.tokens.size(), kMinCalibrationTokens));
+  }
   const auto limit = a.max_windows > 0
                          ? static_cast<size_t>(a.max_windows) *
                                static_cast<size_t>(opened.model->config().context_length)

@@ -8,10 +8,6 @@ namespace sentinel {
 void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspace,
               const AttentionTask& task, int thread) {
   const int sequence = task.group.sequence, slot = task.head.slot;
-  if (context.leaves_holes) {
-    cache.leave_hole(sequence, task.layer, slot, task.group.first_position);
-    return;
-  }
   const float* inputs = cache.inputs(sequence, task.layer);
   const KernelTable& kernels =
       context.catch_up_kernels ? *context.catch_up_kernels : context.kernels;

@@ -12,8 +12,7 @@ struct AttentionTask {
   int begin, end;  // rows of the group
 };
 
-// Brings this head's cache up to date before `group`: computes what it missed while it was off, or
-// leaves a hole.
+// Brings this head's cache up to date before `group`: computes what it missed while it was off.
 void catch_up(const DecoderContext& context, KvCache& cache, Workspace& workspace,
               const AttentionTask& task, int thread);
 

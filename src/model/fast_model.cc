@@ -50,6 +50,7 @@ class FastSession : public Session {
   void forward(bool window, std::span<const RowGroup> groups, const int32_t* tokens,
                WantedRows wanted = WantedRows::all);
   void refresh_plan();
+  void leave_holes(std::span<const RowGroup> groups);
   bool tracks_now() const;
   bool first_is_apart(int sequence) const { return first_ && lengths_[sequence] == 0; }
   void forward_first(int sequence, int32_t token);
@@ -123,7 +124,7 @@ class FastModel : public Model {
   }
   int64_t bytes_per_token(int context) const override {
     Plan plan;
-    build_plan(weights_, heads_, plan);
+    build_plan(weights_, heads_, plan, nullptr, leaves_holes());
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
     const int64_t baseline = baseline_ ? baseline_->bytes_per_token(context) -
@@ -138,7 +139,7 @@ class FastModel : public Model {
   }
   OpBytes operation_bytes(int context) const override {
     Plan plan;
-    build_plan(weights_, heads_, plan);
+    build_plan(weights_, heads_, plan, nullptr, leaves_holes());
     OpBytes bytes = operation_weight_bytes(weights_, plan);
     int64_t active = 0;
     for (const auto& layer : plan.layers) active += static_cast<int64_t>(layer.heads.size());
@@ -153,29 +154,15 @@ class FastModel : public Model {
     return bytes;
   }
   double flops_per_token(int context) const override {
-    double macs = double(config().vocab_size) * config().d_model;
-    for (int l = 0; l < config().n_layers; ++l) {
-      int active = 0;
-      for (int h = 0; h < heads_.n_heads(l); ++h) active += heads_.is_active({l, h});
-      macs += 4.0 * active * config().head_dim * config().d_model +
-              2.0 * active * config().head_dim * context +
-              2.0 * config().layers[l].ffn_dim * config().d_model;
-    }
-    if (baseline_) {
-      macs +=
-          baseline_->flops_per_token(context) / 2 - double(config().vocab_size) * config().d_model;
-    }
-    return 2 * macs;
+    const double own = token_flops(config(), heads_, context);
+    if (!baseline_) return own;
+    return own + baseline_->flops_per_token(context) - lm_head_flops(config());
   }
+  // What follows the last layer's attention is computed for one token, too.
   double prefill_flops(int context, int tokens) const override {
-    const int last = config().n_layers - 1;
-    int active = 0;
-    for (int h = 0; h < heads_.n_heads(last); ++h) active += heads_.is_active({last, h});
-    const double skipped =
-        integration_ ? 0
-                     : double(config().d_model) *
-                           (active * config().head_dim + 2.0 * config().layers[last].ffn_dim);
-    return Model::prefill_flops(context, tokens) - 2 * skipped * (tokens - 1);
+    const double all = Model::prefill_flops(context, tokens);
+    if (integration_) return all;
+    return all - (tokens - 1) * output_flops(config(), heads_, config().n_layers - 1);
   }
 
   // Heads that were closed for good give their memory back.
@@ -206,9 +193,9 @@ class FastModel : public Model {
 
  private:
   DecoderContext context_with(const KernelTable& kernels, const KernelTable* catch_up) const {
-    return {config(), *checkpoint_, weights_, kernels,
-            pool_,    nullptr,      catch_up, info_.kv_return == KvReturn::hole};
+    return {config(), *checkpoint_, weights_, kernels, pool_, nullptr, catch_up, leaves_holes()};
   }
+  bool leaves_holes() const { return info_.kv_return == KvReturn::hole; }
 
   void set_agency(std::optional<AgencyMode> asked) {
     info_.tracking_interval = tracking_interval(info_.level, asked);
@@ -304,9 +291,9 @@ void FastSession::make_points() {
 void FastSession::refresh_plan() {
   if (plan_.version == model_.heads().version()) return;
   model_.release_removed_heads();
-  build_plan(model_.context().weights, model_.heads(), plan_, model_.means());
-  for (LayerPlan& layer : plan_.layers) {
-    layer.keeps_inputs = layer.keeps_inputs && model_.info().kv_return == KvReturn::exact;
+  const DecoderContext context = model_.context();
+  build_plan(context.weights, model_.heads(), plan_, model_.means(), context.leaves_holes);
+  for (const LayerPlan& layer : plan_.layers) {
     if (layer.keeps_inputs) cache_.prepare_inputs();
   }
 }
@@ -319,10 +306,22 @@ void FastSession::forward(bool window, std::span<const RowGroup> groups, const i
   const bool tracking = tracks_now();
   workspace_.norms = tracking ? model_.norms() : nullptr;
   if (observer_ || points_.set) wanted = WantedRows::all;
+  if (model_.context().leaves_holes) leave_holes(groups);
   decoder(window).forward(plan_, cache_, workspace_, groups, tokens, observer_, wanted);
   for (const RowGroup& group : groups) lengths_[group.sequence] += group.rows;
   if (tracking) track(groups);
   model_.heads().advance_step();
+}
+
+// Of heads that were off: they go on from here.
+void FastSession::leave_holes(std::span<const RowGroup> groups) {
+  for (const RowGroup& group : groups) {
+    for (size_t l = 0; l < plan_.layers.size(); ++l) {
+      for (const PlannedHead& head : plan_.layers[l].heads) {
+        cache_.leave_hole(group.sequence, static_cast<int>(l), head.slot, group.first_position);
+      }
+    }
+  }
 }
 
 // The baseline goes first over the same rows: its layers' outputs are mixed in.

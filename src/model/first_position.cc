@@ -40,7 +40,7 @@ void FirstPosition::refresh_plan(const HeadTable& heads, KvCache& cache) {
       if (!heads.status({l, h}).consent) open.set_consent({l, h}, false);
     }
   }
-  build_plan(own_.weights, open, plan_);
+  build_plan(own_.weights, open, plan_, nullptr, own_.leaves_holes);
   plan_.version = heads.version();
   for (const LayerPlan& layer : plan_.layers) {
     if (layer.keeps_inputs) cache.prepare_inputs();

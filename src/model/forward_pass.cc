@@ -93,13 +93,16 @@ void ForwardPass::mark(Op op) {
   if (c_.trace) c_.trace->end(0, op, layer_);
 }
 
+// From memory where the lm_head is tied, so that a step faults in no pages of a file either.
 void ForwardPass::embed() {
   const int64_t d = c_.config.d_model;
   const std::vector<float>& positions = c_.weights.position_embedding;
+  const bool tied = c_.config.tied_lm_head;
+  for (int64_t row = 0; row < rows_ && !tied; ++row) read_token(row);  // may throw: not in the pool
   for (const RowGroup& group : groups_) {
     for_rows(group.first_row, group.rows, [&](int64_t row) {
       float* x = w_.x + row * w_.x_stride;
-      embed_token(tokens_[row], x);
+      if (tied) unpack_output(c_.weights.lm_head, tokens_[row], d, x);
       if (positions.empty()) return;
       const int64_t position = group.first_position + row - group.first_row;
       const float* from = positions.data() + position * d;
@@ -108,15 +111,14 @@ void ForwardPass::embed() {
   }
 }
 
-// From memory where the lm_head is tied, so that a step neither calls the system nor faults in
-// pages of a file.
-void ForwardPass::embed_token(int32_t token, float* x) const {
-  if (c_.config.tied_lm_head) {
-    unpack_output(c_.weights.lm_head, token, c_.config.d_model, x);
-  } else if (few_rows()) {
-    load_row(c_.checkpoint.view().token_embedding, token, x);
+// A prompt's rows are read from the file; a decode step makes no system calls.
+void ForwardPass::read_token(int64_t row) {
+  const MatrixView& embedding = c_.checkpoint.view().token_embedding;
+  float* x = w_.x + row * w_.x_stride;
+  if (few_rows()) {
+    load_row(embedding, tokens_[row], x);
   } else {
-    c_.checkpoint.read_row(c_.checkpoint.view().token_embedding, token, x);
+    c_.checkpoint.read_row(embedding, tokens_[row], x);
   }
 }
 

@@ -45,7 +45,7 @@ class ForwardPass {
   void set_rows(int64_t rows);
   void drop_unwanted_rows(int l);
   void embed();
-  void embed_token(int32_t token, float* x) const;
+  void read_token(int64_t row);
   void enter(int l);
   void attention(int l);
   void integrate(int l);

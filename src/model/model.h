@@ -14,6 +14,7 @@
 #include "model/agency/head_means.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
+#include "model/flops.h"
 #include "model/integration/weights.h"
 #include "model/op_trace.h"
 
@@ -179,11 +180,11 @@ class Model {
   // Multiply-add operations x 2 of the layers and lm_head for one token that sees `context`
   // positions, with the heads as they are now.
   virtual double flops_per_token(int context) const = 0;
-  // The same of a prefill whose tokens see `context` positions on average: lm_head, and behind the
-  // last layer's attention all else, is computed for the last one alone.
+  // The same of a prefill whose tokens see `context` positions on average; of the last one alone
+  // what is computed for no other, as lm_head.
   virtual double prefill_flops(int context, int tokens) const {
-    const double lm_head = 2.0 * config().vocab_size * config().d_model;
-    return tokens * (flops_per_token(context) - lm_head) + lm_head;
+    return flops_per_token(context) +
+           (tokens - 1) * (flops_per_token(context) - lm_head_flops(config()));
   }
 };
 

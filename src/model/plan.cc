@@ -39,13 +39,14 @@ int64_t read_bytes(const PackedMatrix& matrix, int64_t panels) {
 }  // namespace
 
 void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
-                const MeanOutputs* means) {
+                const MeanOutputs* means, bool leaves_holes) {
   const size_t n = weights.layers.size();
   plan.layers.resize(n);
   plan.weight_bytes = weights.lm_head.bytes() + weights.lm_head.scale_bytes();
   for (size_t l = 0; l < n; ++l) {
     const PackedLayer& layer = weights.layers[l];
     plan_layer(weights, layer, heads, static_cast<int>(l), plan.layers[l]);
+    if (leaves_holes) plan.layers[l].keeps_inputs = false;
     plan.layers[l].o_bias.assign(layer.o_bias.begin(), layer.o_bias.end());
     if (means) means->add(static_cast<int>(l), heads, plan.layers[l].o_bias.data());
     plan.weight_bytes += read_bytes(layer.qkv, std::ssize(plan.layers[l].qkv_panels)) +

@@ -32,9 +32,9 @@ struct Plan {
 };
 
 // Rebuilds `plan` in place; allocates only the first time. `means` null: what a closed head leaves
-// is nothing.
+// is nothing. `leaves_holes`: no inputs are kept for heads that are off.
 void build_plan(const PackedWeights& weights, const HeadTable& heads, Plan& plan,
-                const MeanOutputs* means = nullptr);
+                const MeanOutputs* means = nullptr, bool leaves_holes = false);
 
 // What one decode step reads, by operation. KV bytes are left out.
 OpBytes operation_weight_bytes(const PackedWeights& weights, const Plan& plan);

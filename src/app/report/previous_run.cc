@@ -95,6 +95,12 @@ class Comparison {
   }
 
  private:
+  // Single generations have no noise, even if the two of an A/A row were close.
+  double speed_noise(double before, double now) const {
+    const double pair = std::hypot(before, now);
+    return std::isnan(pair) ? pair
+                            : std::fmax(pair, std::fmax(before_.aa_percent, now_.aa_percent));
+  }
   void add_loading(const LoadedModel& model) {
     json differ = json::array();
     add_differing("", kMachine, differ);
@@ -112,7 +118,7 @@ class Comparison {
     if (old.prompt != now.prompt) return;
     add({{"section", "throughput_test"}, {"series", now.prompt}, {"key", nullptr}},
         "tokens_per_second", old.tokens_per_second, now.tokens_per_second,
-        std::hypot(before_.rows_noise_percent, now_.rows_noise_percent),
+        speed_noise(old.noise_percent, now.noise_percent),
         speed_differs("/throughput_test/prompt_0"));
   }
   void add_runs(const char* section, const std::vector<ResultRun>& before,
@@ -120,10 +126,7 @@ class Comparison {
     for (const auto& run : now) {
       const ResultRun* old = find_run(before, run.series, run.key);
       if (!old) continue;
-      // Single generations have no noise, even if the two of an A/A row were close.
-      const double pair = std::hypot(old->noise_percent, run.noise_percent);
-      const double aa = std::fmax(before_.aa_percent, now_.aa_percent);
-      const double noise = std::isnan(pair) ? pair : std::fmax(pair, aa);
+      const double noise = speed_noise(old->noise_percent, run.noise_percent);
       const json row = {{"section", section}, {"series", run.series}, {"key", run.key}};
       const std::string path =
           fmt::format("/{}{}{}/{}", section, run.series.empty() ? "" : "/", run.series, run.key);

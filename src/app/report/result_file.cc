@@ -206,17 +206,21 @@ void read_throughput(const Node& root, ResultFile& file) {
     prompts.emplace_back(
         key_number(key.substr(kPrefix.size()), node),
         PromptSpeed{node.at("prompt").text(), node.at("tokens_per_second").number(),
-                    node.at("avg_generation_time").number()});
+                    node.at("avg_generation_time").number(), node.at("noise_percent").number()});
   }
   std::sort(prompts.begin(), prompts.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (auto& [number, prompt] : prompts) file.prompts.push_back(std::move(prompt));
+  double noise = kNotMeasured;
+  for (auto& [number, prompt] : prompts) {
+    noise = std::fmax(noise, prompt.noise_percent);
+    file.prompts.push_back(std::move(prompt));
+  }
   const Node overall = section.at("overall");
   if (!overall) return;
   const double tokens = overall.at("total_tokens").number();
   // In this row the old tool's third column is seconds per token.
   file.prompts.push_back({"OVERALL", overall.at("tokens_per_second").number(),
-                          overall.at("total_time").number() / tokens});
+                          overall.at("total_time").number() / tokens, noise});
 }
 
 void read_components(const Node& root, ResultFile& file) {

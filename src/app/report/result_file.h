@@ -55,6 +55,7 @@ struct LoadedModel {
 struct PromptSpeed {
   std::string prompt;
   double tokens_per_second = kNotMeasured, generation_time = kNotMeasured;
+  double noise_percent = kNotMeasured;  // OVERALL: the largest of the prompts'
 };
 struct ComponentTime {
   std::string series, name;

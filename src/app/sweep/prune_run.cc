@@ -293,6 +293,7 @@ class PruneRun {
       if (prune_.protect_first) {
         ModelOptions protect = o_.model;
         protect.protect_first = true;
+        protect.level = std::max(1, protect.level);  // level 0 has no position apart
         protect.unpruned = o_.checkpoint;
         const auto guarded = Model::create(pruned, protect);
         const EvalResult again = evaluate(*guarded, text_.tokens, options, nullptr,

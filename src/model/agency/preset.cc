@@ -181,13 +181,19 @@ void apply_preset(const Preset& preset, HeadTable& heads) {
         "was saved from",
         printable(preset.name));
   }
-  for (const PresetHead& head : preset.heads) heads.status(head.id);  // all or nothing
+  for (const PresetHead& head : preset.heads) {  // all or nothing
+    if (heads.status(head.id).removed && !closes(head)) heads.set_state(head.id, head.state);
+  }
   for (const PresetHead& head : preset.heads) {
-    heads.set_state(head.id, head.state);
+    if (!heads.status(head.id).removed) heads.set_state(head.id, head.state);
     heads.set_gate(head.id, head.gate);
     // A preset may close by consent, but it is not the one who can give it.
     if (!head.consent) heads.set_consent(head.id, false);
   }
+}
+
+bool closes(const PresetHead& head) {
+  return !head.consent || state_factor(head.state) * head.gate <= 0;
 }
 
 }  // namespace sentinel

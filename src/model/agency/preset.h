@@ -49,5 +49,7 @@ Preset load_preset(const std::filesystem::path& path);
 // Sets the preset's heads and leaves the others alone. What lacks consent is refused, and logged as
 // a violation. Error (usage): a preset for another shape.
 void apply_preset(const Preset& preset, HeadTable& heads);
+// Whether a head that is set like this adds nothing.
+bool closes(const PresetHead& head);
 
 }  // namespace sentinel

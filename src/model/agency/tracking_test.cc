@@ -206,7 +206,7 @@ TEST(Switching, HeadsCatchUpWithWeightsOfEveryType) {
 }
 
 // With holes every level agrees with level 0 over heads that come and go, a truncation inside of a
-// hole, and a prefill behind it; a head that was never off changes nothing, one that was does.
+// hole, and a prefill behind it; before a head returns they change nothing.
 TEST(Switching, HolesAreNeverSeen) {
   const auto ids = some_tokens(48, 7);
   const auto run_with = [&](const ModelOptions& options) {
