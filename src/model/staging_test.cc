@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "model/checkpoint/checkpoint_test_util.h"
+#include "model/model.h"
 
 namespace sentinel {
 namespace {
@@ -65,6 +66,28 @@ TEST_F(StagingTest, AFileThatHasBeenCutShortIsAnError) {
   std::deque<MatrixView> views{checkpoint->view().layers[1].up};
   test::expect_error(ErrorKind::runtime, {"model.safetensors", "cut short"},
                      [&] { staging.stage(views, pool_); });
+}
+
+// Token embeddings that no output matrix holds stay in the file.
+TEST_F(StagingTest, APromptOfAFileThatHasBeenCutShortIsAnError) {
+  auto config = test::tiny_config();
+  config["n_positions"] = 32;
+  config["tie_word_embeddings"] = false;
+  auto tensors = test::tiny_tensors();
+  tensors["wpe.weight"] = test::ramp({32, 4}, 0);
+  tensors["lm_head.weight"] = test::ramp({5, 4}, -7);
+  test::write_model(folder_, config, tensors);
+  const auto model = Model::create(Checkpoint::open(folder_.string()), {.level = 1, .threads = 3});
+  const auto session = model->new_session(1, 32);
+  const std::vector<int32_t> prompt(20, 4);
+  std::vector<float> logits(5);
+  session->prefill(0, prompt, logits.data());
+  fs::resize_file(folder_ / "model.safetensors", 100);
+  for (int i = 0; i < 10; ++i) {
+    session->truncate(0, 0);
+    test::expect_error(ErrorKind::runtime, {"model.safetensors", "cut short"},
+                       [&] { session->prefill(0, prompt, logits.data()); });
+  }
 }
 
 }  // namespace
