@@ -61,7 +61,7 @@ void print_result(const EvalResult& result, const EvalText& text, const std::str
   if (result.bits_per_byte) fmt::print("bits per byte    {:.5f}\n", *result.bits_per_byte);
   fmt::print("tokens scored    {}  in {} windows of {}{}\n", result.tokens_scored, result.windows,
              result.window, result.interrupted ? "  (interrupted)" : "");
-  fmt::print("text             {}  sha256 {}\n", file, text.sha256);
+  fmt::print("text             {}  sha256 {}\n", text_name(file), text.sha256);
   if (result.divergence) {
     const Divergence& d = *result.divergence;
     fmt::print("perplexity base  {:.4f}\n", d.perplexity_base);

@@ -131,7 +131,7 @@ std::string agency_name(const ModelInfo& info) {
                                     : mode;
 }
 
-void print_levels(const std::vector<LevelSummary>& levels) {
+void print_levels(const std::vector<LevelSummary>& levels, const ModelArguments& asked) {
   std::vector<std::vector<std::string>> rows = {{"level", "name", "meant for", "threads", "isa",
                                                  "weights", "lm_head", "kv cache", "agency",
                                                  "promise"}};
@@ -141,6 +141,9 @@ void print_levels(const std::vector<LevelSummary>& levels) {
                     kv_cache_name(l.info), agency_name(l.info), l.promise});
   }
   fmt::print("{}", format_table(rows));
+  if (asked.weights || asked.lm_head || asked.kv) {
+    fmt::print("\nThe promises are those of the levels' own number types.\n");
+  }
 }
 
 nlohmann::json machine_json(const MachineDescription& machine,
@@ -211,7 +214,7 @@ int run_info(const Arguments& arguments, const RunContext& context) {
   if (arguments.levels) {
     const auto levels = summarise_levels(open_checkpoint(arguments.model.model), options);
     document["levels"] = levels_json(levels);
-    if (!context.json) print_levels(levels);
+    if (!context.json) print_levels(levels, arguments.model);
   }
   if (arguments.machine) {
     const MachineDescription machine = describe_machine();
