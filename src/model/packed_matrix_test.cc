@@ -87,7 +87,8 @@ TEST(PackedMatrix, UnpackedWeightsAreWhatProductsMultiplyWith) {
     const auto width = static_cast<size_t>(operand_width(packed.k));
     AlignedBuffer space(width * sizeof(float));
     float input_scale = 0;
-    int32_t block_sum = 0, starts[4] = {};
+    int32_t block_sum = 0;
+    std::vector<int32_t> starts(width / kSumBlock);
     for (int i = 0; i < kIn; ++i) {
       std::vector<float> x(width), y(kPanel), row(kIn);
       x[static_cast<size_t>(i)] = 1;
@@ -96,7 +97,7 @@ TEST(PackedMatrix, UnpackedWeightsAreWhatProductsMultiplyWith) {
       args.weight_scales = packed.scales;
       args.segments = &all;
       args.n_segments = 1;
-      args.x = {space.data(), 0, &input_scale, 0, &block_sum, starts, 0};
+      args.x = {space.data(), 0, &input_scale, 0, &block_sum, starts.data(), 0};
       args.rows = 1;
       args.y = y.data();
       args.n_out = kPanel;
