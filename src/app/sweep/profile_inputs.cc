@@ -24,28 +24,28 @@ TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, con
   EvalText loaded = load_eval_text(text.path, tokenizer);
   text.sha256 = std::move(loaded.sha256);
   text.tokens = std::move(loaded.tokens);
+  if (text.tokens.size() < 2) {
+    throw bad_input("{}: the text has fewer than 2 tokens; give a longer one", text.path);
+  }
   return text;
 }
 
-TokenizedText open_calibration(const Tokenizer& tokenizer, const std::string& path) {
-  TokenizedText text = open_text(tokenizer, path, "texts/calibration.txt");
-  check_calibration(text.path, text.tokens.size());
-  return text;
+// What is measured on next to nothing stands in the report like any other measurement.
+void warn_of_few(const std::string& path, int64_t tokens, const char* what,
+                 std::vector<std::string>& warnings) {
+  if (tokens >= kMinScoredTokens) return;
+  warnings.push_back(fmt::format("warning: {}: {} tokens; {} of fewer than {} say next to nothing",
+                                 printable(path), tokens, what, kMinScoredTokens));
 }
 
-// What is measured on next to nothing would stand in the report like a measurement.
-void check_scored(const TokenizedText& text, const ModelConfig& config, int max_windows) {
+int64_t scored_tokens(const TokenizedText& text, const ModelConfig& config, int max_windows) {
   EvalOptions options;
   options.max_windows = max_windows;
   int64_t scored = 0;
   for (const auto& window : eval_windows(config, text.tokens, options)) {
     scored += std::ssize(window) - 1;
   }
-  if (scored >= kMinScoredTokens) return;
-  throw usage_error(
-      "{}: only {} of its tokens are scored, at least {} are needed; give a longer text with "
-      "--text, or more windows with --max_eval_windows",
-      printable(text.path), scored, kMinScoredTokens);
+  return scored;
 }
 
 void check_room(int new_tokens, int prompt_tokens, int context) {
@@ -97,14 +97,19 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   check_room(options.generated_tokens, std::max(options.sequence_length, 1), context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
-  check_scored(inputs.text, inputs.checkpoint->config(), options.max_eval_windows);
+  warn_of_few(inputs.text.path,
+              scored_tokens(inputs.text, inputs.checkpoint->config(), options.max_eval_windows),
+              "perplexities", inputs.warnings);
   if (find_ranking_strategy(options.strategy).calibrates) {
-    inputs.calibration = open_calibration(*inputs.tokenizer, options.calibration);
+    inputs.calibration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    warn_of_few(inputs.calibration.path, std::ssize(inputs.calibration.tokens), "rankings",
+                inputs.warnings);
     auto& tokens = inputs.calibration.tokens;
     tokens.resize(std::min(tokens.size(), kCalibrationWindows * static_cast<size_t>(context)));
   }
   if (parse_recover(options.recover) != Recover::none) {
-    inputs.recovery = open_calibration(*inputs.tokenizer, options.calibration);
+    inputs.recovery = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    check_calibration(inputs.recovery.path, inputs.recovery.tokens.size());
   }
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);

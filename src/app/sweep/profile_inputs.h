@@ -27,6 +27,7 @@ struct ProfileInputs {
   TokenizedText recovery;       // empty unless --recover fits to it
   std::vector<Prompt> prompts;  // [batch_size]
   std::vector<Prompt> throughput_prompts;  // empty without that test
+  std::vector<std::string> warnings;       // of texts that are too short to say much
 };
 
 // Error (usage, bad_input): a file is missing or wrong, or prompt and new tokens exceed the

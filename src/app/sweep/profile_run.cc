@@ -432,6 +432,7 @@ void ProfileRun::open_folder() {
 // The file says that the run was interrupted until it is whole: also when the process is killed.
 ProfileResult ProfileRun::run() {
   check_models();
+  for (const std::string& warning : inputs_.warnings) notice(warning);
   if (options_.visualize && !can_write(ChartFormat::png)) {
     chart_format_ = ChartFormat::svg;
     notice(
