@@ -18,7 +18,7 @@ void Decoder::logits(Workspace& workspace, int first_row, int rows, float* out) 
   const Segment segment{0, 0, static_cast<int32_t>(weights.lm_head.k)};
   if (context_.trace) context_.trace->begin(0);
   run_timed(context_.pool, context_.trace, kShares, Op::lm_head, -1, [&](int s, int member) {
-    float* normed = workspace.normed + int64_t{member} * kSmallRows * workspace.x_stride;
+    float* normed = workspace.normed_of(member);
     context_.kernels.layer_norm(workspace.x + first_row * workspace.x_stride, workspace.x_stride,
                                 weights.final_norm_weight.data(), weights.final_norm_bias.data(),
                                 context_.config.norm_epsilon, rows, context_.config.d_model,

@@ -6,6 +6,7 @@
 
 #include "model/attention.h"
 #include "model/decoder.h"
+#include "model/timed_shares.h"
 
 namespace sentinel {
 
@@ -39,7 +40,9 @@ class ForwardPass {
 
   // pool.run_shares(), timed as one operation of this layer.
   template <typename Body>
-  void run_shares(Op op, const Body& body);
+  void run_shares(Op op, const Body& body) {
+    run_timed(c_.pool, c_.trace, per_member_, op, layer_, body);
+  }
   void mark(Op op);
 
   void set_rows(int64_t rows);
@@ -70,6 +73,8 @@ class ForwardPass {
                     int share) const;
   Operand make_inputs(const Source& source, WeightType type, Range rows, float* normed,
                       const Operand& space) const;
+  void norm_rows(const Source& source, int64_t first, int64_t n, float* out,
+                 int64_t out_stride) const;
   Operand private_inputs(const Source& source, WeightType type, int member);
 
   // body(row) for `count` rows from `first` on, and for every row; on all members when there are

@@ -76,23 +76,26 @@ Workspace::Workspace(const DecoderContext& decoder, int rows, int capacity)
   const int64_t layers = std::ssize(weights.layers), members = decoder.pool.size();
   const auto place = [&](std::byte* base) {
     Arena arena(base);
-    const int64_t normed_rows = std::max<int64_t>(max_rows, members * kSmallRows);
+    const int64_t of_members = members * kSmallRows;
+    const int64_t operand_rows = std::max<int64_t>(max_rows, of_members);
+    const bool converts = decoder.kernels.prepare[static_cast<int>(body)] != nullptr;
     arena.take(x, max_rows * x_stride);
-    arena.take(normed, normed_rows * x_stride);
+    arena.take(normed, (converts ? of_members : operand_rows) * x_stride);
+    arena.take(scores, members * kAttentionRows * scores_stride);
+    arena.take(catch_up, members * kAttentionRows * 2 * dp);
+    arena.take(entropy, layers * max_rows * max_heads);
+    arena.take(contribution, layers * max_rows * max_heads);
+    arena.take(inputs, operand_rows);
+    arena.take(scratch, members * kAttentionRows);
+    // Last: where `hidden` is made without `ffn`, pages behind the first are never touched.
     const int64_t start = arena.used();
     arena.take(qkv, max_rows * qkv_stride);
     arena.take(context, max_rows * context_stride);
     const int64_t attention_end = arena.used();
     arena.move_to(start);
+    arena.take(hidden, operand_rows);
     arena.take(ffn, max_rows * ffn_stride);
     arena.move_to(std::max(attention_end, arena.used()));
-    arena.take(scores, members * kAttentionRows * scores_stride);
-    arena.take(catch_up, members * kAttentionRows * 2 * dp);
-    arena.take(entropy, layers * max_rows * max_heads);
-    arena.take(contribution, layers * max_rows * max_heads);
-    arena.take(inputs, normed_rows);
-    arena.take(hidden, normed_rows);
-    arena.take(scratch, members * kAttentionRows);
     return arena.used();
   };
   memory_ = AlignedBuffer(static_cast<size_t>(place(nullptr)));

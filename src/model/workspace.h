@@ -51,10 +51,10 @@ struct Workspace {
   int max_heads;
   int64_t x_stride, qkv_stride, context_stride, ffn_stride, scores_stride;
   float* x;         // residual stream [max_rows, x_stride]
-  float* normed;    // [max(max_rows, members * kSmallRows), x_stride]
+  float* normed;    // [members * kSmallRows, x_stride]; f32 weights: as many as max_rows
   float* qkv;       // [max_rows, qkv_stride]: [slot][q | k | v][head_dim_padded]
   float* context;   // [max_rows, context_stride]: [slot][head_dim_padded]
-  float* ffn;       // [max_rows, ffn_stride], where qkv and context were
+  float* ffn;       // [max_rows, ffn_stride], behind `hidden`
   float* scores;    // [members, kAttentionRows, scores_stride]
   float* catch_up;  // [members, kAttentionRows, 2 * head_dim_padded]
   float* entropy;   // [n_layers, max_rows, max_heads], nats
@@ -67,8 +67,9 @@ struct Workspace {
   // null where keep_entry() did not ask for one.
   std::vector<float*> entries;
   void keep_entry(int layer);
-  // What products multiply with, as `normed`: shared by all rows, or kSmallRows private rows per
-  // member. `hidden` is for the down projection, `inputs` for all others.
+  float* normed_of(int member) const { return normed + int64_t{member} * kSmallRows * x_stride; }
+  // What products multiply with: a row for every row, or kSmallRows private ones a member. `hidden`
+  // is for the down projection, where qkv and context were; `inputs` for all others.
   Operand inputs, hidden;
   // [members, kAttentionRows]: an attention task's queries and probabilities, and the inputs that a
   // returning head's keys and values are made from.
