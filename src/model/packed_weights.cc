@@ -114,10 +114,8 @@ class Packer {
   }
 
   // Outputs [begin, begin + n) of a matrix, as far as it has them.
-  static MatrixView rows(MatrixView view, int64_t begin, int64_t n) {
-    view.data += begin * view.out_stride * static_cast<int64_t>(size_of(view.dtype));
-    view.n_out = std::min(n, view.n_out - begin);
-    return view;
+  static MatrixView rows(const MatrixView& view, int64_t begin, int64_t n) {
+    return view.outputs(begin, std::min(n, view.n_out - begin));
   }
 
   // Does and forgets what add_tasks() has listed.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/bf16.h"
 #include "base/error.h"
@@ -164,6 +165,34 @@ bool all_finite(const std::byte* data, DType type, int64_t count) {
 float MatrixView::at(int64_t out, int64_t in) const {
   const int64_t index = out * out_stride + in * in_stride;
   return load_element(data + index * static_cast<int64_t>(size_of(dtype)), dtype);
+}
+
+MatrixView MatrixView::transposed() const {
+  MatrixView view = *this;
+  std::swap(view.n_out, view.n_in);
+  std::swap(view.out_stride, view.in_stride);
+  return view;
+}
+
+MatrixView MatrixView::outputs(int64_t first, int64_t count) const {
+  MatrixView view = *this;
+  view.data += first * out_stride * static_cast<int64_t>(size_of(dtype));
+  view.n_out = count;
+  return view;
+}
+
+MatrixView MatrixView::inputs(int64_t first, int64_t count) const {
+  MatrixView view = *this;
+  view.data += first * in_stride * static_cast<int64_t>(size_of(dtype));
+  view.n_in = count;
+  return view;
+}
+
+VectorView VectorView::part(int64_t first, int64_t count) const {
+  VectorView view = *this;
+  view.data += first * static_cast<int64_t>(size_of(dtype));
+  view.n = count;
+  return view;
 }
 
 float VectorView::at(int64_t i) const {

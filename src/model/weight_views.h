@@ -26,6 +26,9 @@ struct MatrixView {
 
   bool empty() const { return data == nullptr; }
   float at(int64_t out, int64_t in) const;
+  MatrixView transposed() const;
+  MatrixView outputs(int64_t first, int64_t count) const;
+  MatrixView inputs(int64_t first, int64_t count) const;
 };
 
 struct VectorView {
@@ -36,6 +39,7 @@ struct VectorView {
 
   bool empty() const { return data == nullptr; }
   float at(int64_t i) const;
+  VectorView part(int64_t first, int64_t count) const;
   std::vector<float> to_floats() const;  // [n]
 };
 

@@ -9,18 +9,12 @@ namespace sentinel {
 namespace {
 
 double squared_norm(const MatrixView& matrix) {
-  // Rows are gathered along the axis that lies contiguous, so that each page is read once.
-  const bool rows_contiguous = matrix.in_stride == 1;
-  const int64_t lines = rows_contiguous ? matrix.n_out : matrix.n_in;
-  const int64_t length = rows_contiguous ? matrix.n_in : matrix.n_out;
-  const int64_t line_stride = rows_contiguous ? matrix.out_stride : matrix.in_stride;
-  const int64_t stride = rows_contiguous ? matrix.in_stride : matrix.out_stride;
-  const auto element = static_cast<int64_t>(size_of(matrix.dtype));
-  std::vector<float> line(static_cast<size_t>(length));
+  // Along the axis that lies contiguous, so that each page is read once.
+  const MatrixView lines = matrix.in_stride == 1 ? matrix : matrix.transposed();
+  std::vector<float> line(static_cast<size_t>(lines.n_in));
   double sum = 0;
-  for (int64_t i = 0; i < lines; ++i) {
-    load_elements(matrix.data + i * line_stride * element, matrix.dtype, stride, length,
-                  line.data());
+  for (int64_t i = 0; i < lines.n_out; ++i) {
+    load_row(lines, i, line.data());
     for (const float x : line) sum += static_cast<double>(x) * x;
   }
   return sum;

@@ -59,10 +59,10 @@ class Gram {
  private:
   // rows_[i] = column i of Wo_h, and the same as panels of 16 columns.
   void load(const MatrixView& o) {
-    const auto size = static_cast<int64_t>(size_of(o.dtype));
+    const MatrixView columns = o.transposed();
     for (int64_t i = 0; i < d_; ++i) {
       float* row = rows_.data() + i * d_model_;
-      load_elements(o.data + i * o.in_stride * size, o.dtype, o.out_stride, d_model_, row);
+      load_row(columns, i, row);
       float* column = panels_.data() + i / kPanel * d_model_ * kPanel + i % kPanel;
       for (int64_t k = 0; k < d_model_; ++k) column[k * kPanel] = row[k];
     }

@@ -19,11 +19,9 @@ MeanOutputs::MeanOutputs(const Checkpoint& checkpoint, const HeadMeans& means)
   for (size_t l = 0; l < layers.size(); ++l) {
     std::vector<float> outputs(layers[l].heads.size() * static_cast<size_t>(d_model_), 0.0F);
     for (size_t h = 0; h < layers[l].heads.size(); ++h) {
-      const MatrixView& o = layers[l].heads[h].o;
-      const auto size = static_cast<int64_t>(size_of(o.dtype));
+      const MatrixView columns = layers[l].heads[h].o.transposed();
       for (size_t e = 0; e < d; ++e) {
-        load_elements(o.data + static_cast<int64_t>(e) * o.in_stride * size, o.dtype, o.out_stride,
-                      d_model_, column.data());
+        load_row(columns, static_cast<int64_t>(e), column.data());
         const float mean = means.layers[l][h * d + e];
         float* out = outputs.data() + h * static_cast<size_t>(d_model_);
         for (int64_t i = 0; i < d_model_; ++i) out[i] += mean * column[i];

@@ -15,34 +15,22 @@ constexpr int64_t kBlock = 64;
 // Reads W [n_out, n_in] into out [n_out, n_in], walking the stored order so that every page and
 // cache line is read once.
 void append_rows(const MatrixView& w, std::vector<float>& out) {
-  const auto element = static_cast<int64_t>(size_of(w.dtype));
   const size_t begin = out.size();
   out.resize(begin + static_cast<size_t>(w.n_out * w.n_in));
   float* rows = out.data() + begin;
   if (w.in_stride == 1) {
-    for (int64_t o = 0; o < w.n_out; ++o) {
-      load_elements(w.data + o * w.out_stride * element, w.dtype, 1, w.n_in, rows + o * w.n_in);
-    }
+    for (int64_t o = 0; o < w.n_out; ++o) load_row(w, o, rows + o * w.n_in);
     return;
   }
+  const MatrixView columns = w.transposed();
   std::vector<float> column(static_cast<size_t>(kBlock * w.n_out));
   for (int64_t first = 0; first < w.n_in; first += kBlock) {
     const int64_t n = std::min(kBlock, w.n_in - first);
-    for (int64_t i = 0; i < n; ++i) {
-      load_elements(w.data + (first + i) * w.in_stride * element, w.dtype, w.out_stride, w.n_out,
-                    column.data() + i * w.n_out);
-    }
+    for (int64_t i = 0; i < n; ++i) load_row(columns, first + i, column.data() + i * w.n_out);
     for (int64_t o = 0; o < w.n_out; ++o) {
       for (int64_t i = 0; i < n; ++i) rows[o * w.n_in + first + i] = column[i * w.n_out + o];
     }
   }
-}
-
-// The same for W transposed: out [n_in, n_out].
-void append_columns(MatrixView w, std::vector<float>& out) {
-  std::swap(w.n_out, w.n_in);
-  std::swap(w.out_stride, w.in_stride);
-  append_rows(w, out);
 }
 
 void append(const VectorView& v, std::vector<float>& out) {
@@ -171,7 +159,7 @@ EditableLayer copy_layer(const Checkpoint& checkpoint, int index) {
     append_rows(head.q, layer.q);
     append_rows(head.k, layer.k);
     append_rows(head.v, layer.v);
-    append_columns(head.o, layer.o);
+    append_rows(head.o.transposed(), layer.o);
     append(head.q_bias, layer.q_bias);
     append(head.k_bias, layer.k_bias);
     append(head.v_bias, layer.v_bias);
@@ -179,7 +167,7 @@ EditableLayer copy_layer(const Checkpoint& checkpoint, int index) {
   append(view.o_bias, layer.o_bias);
   append_rows(view.up, layer.up);
   append(view.up_bias, layer.up_bias);
-  append_columns(view.down, layer.down);
+  append_rows(view.down.transposed(), layer.down);
   append(view.down_bias, layer.down_bias);
   return layer;
 }

@@ -136,33 +136,9 @@ void apply_ffn_dims(const ConfigReader& reader, ModelConfig& config) {
   }
 }
 
-// Columns [first, first + n) of a Conv1D weight stored [in, out], as W [n, in].
-MatrixView output_rows(const MatrixView& stored, int64_t first, int64_t n) {
-  MatrixView view = stored;
-  view.data += first * static_cast<int64_t>(size_of(stored.dtype));
-  view.n_out = n;
-  view.n_in = stored.n_out;
-  view.out_stride = 1;
-  view.in_stride = stored.out_stride;
-  return view;
-}
-
-// Rows [first, first + n) of a Conv1D weight stored [in, out], as W [out, n].
-MatrixView input_columns(const MatrixView& stored, int64_t first, int64_t n) {
-  MatrixView view = stored;
-  view.data += first * stored.out_stride * static_cast<int64_t>(size_of(stored.dtype));
-  view.n_out = stored.n_in;
-  view.n_in = n;
-  view.out_stride = 1;
-  view.in_stride = stored.out_stride;
-  return view;
-}
-
-VectorView slice(const VectorView& stored, int64_t first, int64_t n) {
-  VectorView view = stored;
-  view.data += first * static_cast<int64_t>(size_of(stored.dtype));
-  view.n = n;
-  return view;
+// A weight stored [n_in, n_out], as W [n_out, n_in].
+MatrixView conv1d(TensorSource& tensors, const std::string& name, int64_t n_in, int64_t n_out) {
+  return tensors.matrix(name, n_in, n_out).transposed();
 }
 
 // c_attn [d_model, 3 * width] holds the columns of all q, then all k, then all v; c_proj
@@ -172,19 +148,19 @@ void add_heads(const ModelConfig& config, int layer, const std::string& name, Te
   const int64_t d = config.head_dim;
   const int64_t n_heads = config.layers[layer].n_heads;
   const int64_t width = n_heads * d;
-  const MatrixView qkv = tensors.matrix(name + "c_attn.weight", config.d_model, 3 * width);
+  const MatrixView qkv = conv1d(tensors, name + "c_attn.weight", config.d_model, 3 * width);
   const VectorView qkv_bias = tensors.vector(name + "c_attn.bias", 3 * width);
-  const MatrixView proj = tensors.matrix(name + "c_proj.weight", width, config.d_model);
+  const MatrixView proj = conv1d(tensors, name + "c_proj.weight", width, config.d_model);
   view.o_bias = tensors.vector(name + "c_proj.bias", config.d_model);
   for (int64_t h = 0; h < n_heads; ++h) {
     HeadView& head = view.heads.emplace_back();
-    head.q = output_rows(qkv, h * d, d);
-    head.k = output_rows(qkv, width + h * d, d);
-    head.v = output_rows(qkv, 2 * width + h * d, d);
-    head.q_bias = slice(qkv_bias, h * d, d);
-    head.k_bias = slice(qkv_bias, width + h * d, d);
-    head.v_bias = slice(qkv_bias, 2 * width + h * d, d);
-    head.o = input_columns(proj, h * d, d);
+    head.q = qkv.outputs(h * d, d);
+    head.k = qkv.outputs(width + h * d, d);
+    head.v = qkv.outputs(2 * width + h * d, d);
+    head.q_bias = qkv_bias.part(h * d, d);
+    head.k_bias = qkv_bias.part(width + h * d, d);
+    head.v_bias = qkv_bias.part(2 * width + h * d, d);
+    head.o = proj.inputs(h * d, d);
   }
 }
 
@@ -197,10 +173,9 @@ LayerView build_layer(const ModelConfig& config, int l, TensorSource& tensors) {
   add_heads(config, l, name + "attn.", tensors, layer);
   layer.norm2_weight = tensors.vector(name + "ln_2.weight", d_model);
   layer.norm2_bias = tensors.vector(name + "ln_2.bias", d_model);
-  layer.up = output_rows(tensors.matrix(name + "mlp.c_fc.weight", d_model, ffn_dim), 0, ffn_dim);
+  layer.up = conv1d(tensors, name + "mlp.c_fc.weight", d_model, ffn_dim);
   layer.up_bias = tensors.vector(name + "mlp.c_fc.bias", ffn_dim);
-  layer.down =
-      input_columns(tensors.matrix(name + "mlp.c_proj.weight", ffn_dim, d_model), 0, ffn_dim);
+  layer.down = conv1d(tensors, name + "mlp.c_proj.weight", ffn_dim, d_model);
   layer.down_bias = tensors.vector(name + "mlp.c_proj.bias", d_model);
   return layer;
 }

@@ -31,11 +31,9 @@ OutputTensor conv1d(std::string name, DType dtype, int64_t n_in, int64_t n_out,
               const int64_t n = std::min(kBlock, n_in - first);
               std::fill(block.begin(), block.end(), 0.0F);
               for (const Part& part : parts) {
-                const MatrixView& m = part.matrix;
-                const auto element = static_cast<int64_t>(size_of(m.dtype));
+                const MatrixView m = part.matrix.inputs(first, n);
                 for (int64_t o = 0; o < m.n_out; ++o) {
-                  load_elements(m.data + (o * m.out_stride + first * m.in_stride) * element,
-                                m.dtype, m.in_stride, n, row.data());
+                  load_row(m, o, row.data());
                   for (int64_t i = 0; i < n; ++i) block[i * n_out + part.first + o] = row[i];
                 }
               }
@@ -58,12 +56,10 @@ OutputTensor conv1d_inputs(std::string name, DType dtype, int64_t n_in, int64_t 
               for (; next < end; ++next) sink.put(row);
             };
             for (const Part& part : parts) {
-              const MatrixView& m = part.matrix;
-              const auto element = static_cast<int64_t>(size_of(m.dtype));
+              const MatrixView columns = part.matrix.transposed();
               zeros_to(part.first);
-              for (int64_t i = 0; i < m.n_in; ++i, ++next) {
-                load_elements(m.data + i * m.in_stride * element, m.dtype, m.out_stride, n_out,
-                              row.data());
+              for (int64_t i = 0; i < columns.n_out; ++i, ++next) {
+                load_row(columns, i, row.data());
                 sink.put(row);
               }
             }
@@ -85,10 +81,8 @@ OutputTensor bias(std::string name, DType dtype, int64_t n, std::vector<BiasPart
 OutputTensor rows(std::string name, DType dtype, const MatrixView& m) {
   return {std::move(name), dtype, {m.n_out, m.n_in}, [m](TensorSink& sink) {
             std::vector<float> row(static_cast<size_t>(m.n_in));
-            const auto element = static_cast<int64_t>(size_of(m.dtype));
             for (int64_t o = 0; o < m.n_out; ++o) {
-              load_elements(m.data + o * m.out_stride * element, m.dtype, m.in_stride, m.n_in,
-                            row.data());
+              load_row(m, o, row.data());
               sink.put(row);
             }
           }};

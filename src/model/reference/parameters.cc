@@ -20,8 +20,7 @@ class Reader {
   Matrix matrix(const MatrixView& view) const {
     Matrix m{std::vector<float>(view.n_out * view.n_in), view.n_out, view.n_in};
     for (int64_t o = 0; o < view.n_out; ++o) {
-      load_elements(view.data + o * view.out_stride * static_cast<int64_t>(size_of(view.dtype)),
-                    view.dtype, view.in_stride, view.n_in, m.values.data() + o * view.n_in);
+      load_row(view, o, m.values.data() + o * view.n_in);
     }
     check_finite(m.values, view.name);
     return m;
