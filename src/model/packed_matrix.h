@@ -18,6 +18,9 @@ int64_t k_unit(WeightType type);
 constexpr bool has_column_scales(WeightType type) {
   return type == WeightType::int8 || type == WeightType::int6;
 }
+constexpr bool is_integer(WeightType type) {
+  return has_column_scales(type) || type == WeightType::int4;
+}
 // Bytes of k inputs of one panel (k a multiple of k_unit).
 int64_t panel_bytes(WeightType type, int64_t k);
 // Floats (f32), or bytes, that an operand row of k inputs needs in units of inputs: padded so that
@@ -53,7 +56,8 @@ struct PanelTask {
   int64_t k;  // padded
   std::byte* destination;
   int64_t destination_stride;
-  float* scales;  // [16], int8 and int6 only
+  float* scales;                         // [16], int8 and int6 only
+  const float* input_factors = nullptr;  // [n_in] that the weights are multiplied with; null: 1
 };
 
 // Floats of scratch that pack_panel needs.

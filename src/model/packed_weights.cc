@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 
+#include "model/outlier_channels.h"
 #include "model/staging.h"
 
 namespace sentinel {
@@ -41,10 +42,12 @@ class Packer {
     for (int l = 0; l < config_.n_layers; ++l) {
       const PackedLayer& layer = weights_.layers[l];
       add_qkv(l);
+      take_factors(qkv_factors_[static_cast<size_t>(l)]);
       pack();
       add_o(l);
       pack();
       add_tasks({view_.layers[l].up}, layer.up, 0, layer.up.panels, config_.d_model);
+      take_factors(up_factors_[static_cast<size_t>(l)]);
       pack();
       add_tasks({view_.layers[l].down}, layer.down, 0, layer.down.panels, layer.ffn_padded);
       pack();
@@ -110,7 +113,36 @@ class Packer {
     layer.o_block_bytes = layer.o.bytes();
     layer.up = packed_shape(body_, lc.ffn_dim, config_.d_model);
     layer.down = packed_shape(body_, config_.d_model, layer.ffn_padded);
+    even_out(l, layer);
     weights_.layers.push_back(std::move(layer));
+  }
+
+  // Divides the norms by what take_factors() multiplies the matrices behind them with.
+  void even_out(int l, PackedLayer& layer) {
+    const LayerView& view = view_.layers[l];
+    std::vector<float>& qkv = qkv_factors_.emplace_back();
+    std::vector<float>& up = up_factors_.emplace_back();
+    if (!is_integer(body_)) return;
+    std::vector<MatrixView> matrices;
+    for (const HeadView& head : view.heads) {
+      matrices.insert(matrices.end(), {head.q, head.k, head.v});
+    }
+    const auto factors = [](std::vector<float>& weight, std::vector<float>& bias,
+                            std::span<const MatrixView> behind) {
+      std::vector<float> found = outlier_factors(weight, bias, behind);
+      for (size_t i = 0; i < found.size(); ++i) {
+        weight[i] /= found[i];
+        bias[i] /= found[i];
+      }
+      return found;
+    };
+    qkv = factors(layer.norm1_weight, layer.norm1_bias, matrices);
+    up = factors(layer.norm2_weight, layer.norm2_bias, {&view.up, 1});
+  }
+
+  void take_factors(const std::vector<float>& factors) {
+    if (factors.empty()) return;
+    for (PanelTask& task : tasks_) task.input_factors = factors.data();
   }
 
   // Outputs [begin, begin + n) of a matrix, as far as it has them.
@@ -236,8 +268,9 @@ class Packer {
   Staging staging_;
   std::vector<std::vector<float>> scratch_;  // [thread]
   std::vector<PanelTask> tasks_;
-  std::deque<std::vector<const MatrixView*>> sources_;  // what tasks_ point to
-  std::deque<MatrixView> views_;                        // what sources_ point to
+  std::deque<std::vector<const MatrixView*>> sources_;        // what tasks_ point to
+  std::deque<MatrixView> views_;                              // what sources_ point to
+  std::vector<std::vector<float>> qkv_factors_, up_factors_;  // [layer]: outlier_factors()
 };
 
 }  // namespace
