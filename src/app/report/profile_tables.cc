@@ -12,6 +12,7 @@
 #include "app/report/previous_run.h"
 #include "base/escape.h"
 #include "base/statistics.h"
+#include "model/model.h"
 
 namespace sentinel {
 namespace {
@@ -102,6 +103,10 @@ TextTable levels_table(const ProfileResult& result) {
   return table;
 }
 
+constexpr const char* kPromiseRemedy =
+    "; --weights bf16 costs less of it, and `sentinel prune --heads 0 --recover none` writes a "
+    "checkpoint that names the types which keep it.";
+
 // Promises are measured each time, and broken ones said.
 std::string levels_note(const ProfileResult& result) {
   std::string note;
@@ -112,9 +117,29 @@ std::string levels_note(const ProfileResult& result) {
     note +=
         fmt::format("Level {}: perplexity {:+.2f} % of level 0's, {} the +{:.0f} % it promises{}\n",
                     level, promise.growth_percent, kept ? "within" : "beyond",
-                    promise.promised_percent, kept ? "." : "; --weights bf16 costs less of it.");
+                    promise.promised_percent, kept ? "." : kPromiseRemedy);
   }
   return note;
+}
+
+// A level's own types against "original", which runs in f32.
+std::string promise_note(const ProfileResult& result) {
+  if (!result.levels.empty()) return "";
+  for (const auto& [pruning, run] : result.optimized) {
+    const auto exact = result.original.find(pruning);
+    const double promised = promised_growth_percent(run.level);
+    if (promised == 0 || exact == result.original.end() || !run.quality || !exact->second.quality ||
+        run.weights != to_string(level_preset(run.level).weights)) {
+      continue;
+    }
+    const double growth = 100 * (run.quality->perplexity / exact->second.quality->perplexity - 1);
+    if (growth <= promised) continue;
+    return fmt::format(
+        "Level {}: at {} % pruning perplexity {:+.2f} % of the f32 model's, beyond the +{:.0f} % "
+        "it promises{}\n",
+        run.level, pruning, growth, promised, kPromiseRemedy);
+  }
+  return "";
 }
 
 TextTable throughput_table(const ProfileResult& result) {
@@ -250,7 +275,7 @@ std::string console_report(const ProfileResult& result) {
   if (!result.original.empty() || !result.optimized.empty()) {
     out += fmt::format("Pruning comparison (strategy {})\n",
                        result.strategy ? result.strategy->name : "-");
-    out += pruning_table(result).plain() + noise_note(result) + "\n\n";
+    out += pruning_table(result).plain() + noise_note(result) + "\n" + promise_note(result) + "\n";
   }
   if (!result.levels.empty()) {
     out += fmt::format("Optimization levels\n{}{}\n", levels_table(result).plain(),

@@ -12,6 +12,8 @@ TextTable loading_table(const LoadingResult& loading);
 TextTable pruning_table(const ProfileResult& result);  // with the A/A row
 TextTable levels_table(const ProfileResult& result);
 std::string levels_note(const ProfileResult& result);  // how levels 2 and 3 keep their promises
+// The same where levels were not compared: what "optimized" breaks at its level, or nothing.
+std::string promise_note(const ProfileResult& result);
 TextTable integration_table(const ProfileResult& result);
 TextTable isas_table(const ProfileResult& result);
 bool has_operations(const std::map<std::string, RunResult>& runs);

@@ -287,6 +287,23 @@ TEST(LevelsNote, SaysWhichPromiseIsBroken) {
   EXPECT_EQ(levels_note(result), "");
 }
 
+TEST(LevelsNote, SaysWhatTheOptimizedModelBreaksWithoutALevelsTest) {
+  ProfileResult result;
+  result.original[0] = run_of("original", 0, {0.1}, 0);
+  result.optimized[0] = run_of("optimized", 0, {0.1}, 0.8);
+  for (auto* run : {&result.original[0], &result.optimized[0]}) run->quality->perplexity = 50;
+  RunResult& run = result.optimized[0];
+  run.level = 2;
+  run.weights = "int8";
+  run.quality->perplexity = 50.4;
+  EXPECT_EQ(promise_note(result), "");
+  run.quality->perplexity = 50.6;
+  EXPECT_NE(promise_note(result).find("+1.20 % of the f32 model's, beyond the +1 %"),
+            std::string::npos);
+  run.weights = "int4";  // asked for: not the level's own
+  EXPECT_EQ(promise_note(result), "");
+}
+
 TEST(Recommendation, SaysAtOnceWhatIsNotAdvised) {
   ProfileResult result;
   result.original[0] = run_of("original", 0, {1, 1, 1}, 0);

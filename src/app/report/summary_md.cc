@@ -75,6 +75,7 @@ std::string performance_section(const ProfileResult& result) {
       "adaptive model with the same heads closed.\n";
   out += fmt::format("\n### Speed and quality\n\n{}\n{}\n\n", pruning_table(result).markdown(),
                      noise_note(result));
+  if (const std::string note = promise_note(result); !note.empty()) out += note + "\n";
   return out;
 }
 
