@@ -26,8 +26,10 @@
 namespace sentinel {
 
 struct SaveOptions {
-  std::string dtype = {};  // "f32", "f16", "bf16"; empty: as the token embedding is stored
-  bool padded = false;     // the unpruned shape with zeros: every GPT-2 reader opens it
+  // "f32", "f16", "bf16" or "int8" (matrices, with scales; only Sentinel reads it); empty: as the
+  // token embedding is stored.
+  std::string dtype = {};
+  bool padded = false;  // the unpruned shape with zeros: every GPT-2 reader opens it
 };
 
 // A copy is cheap and shares everything.

@@ -329,7 +329,8 @@ class AdaptiveModel:
         """Writes a checkpoint that computes what this model computes as its heads are set.
 
         Closed heads are left out; `padded` keeps the shape of the unpruned model, with zeros, so
-        that every GPT-2 reader opens it. `dtype`: f32, f16, bf16, or as the model is stored.
+        that every GPT-2 reader opens it. `dtype`: f32, f16, bf16, int8 (which Sentinel
+        alone reads), or as the model is stored.
         """
         with self._lock, checked(dtype=dtype, padded=padded):
             self._core.save_pretrained(path_bytes(folder, "folder"), dtype, padded)

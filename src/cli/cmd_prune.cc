@@ -244,7 +244,8 @@ Runner setup_prune(CLI::App& command) {
   add_option(command, "out", a->out, "folder to make")->type_name("FOLDER");
   add_flag(command, "padded", a->run.padded,
            "write the unpruned shape with zeros, for tools that need it");
-  add_option(command, "dtype", a->dtype, "f32, f16 or bf16 (default: as the source)");
+  add_option(command, "dtype", a->dtype,
+             "f32, f16, bf16 or int8 (see docs/quantisation.md; default: as the source)");
   add_flag(command, "fit_integration", a->run.fit_integration,
            "also fit skips and baseline mixing, for --unet and --baseline_integration mix");
   add_flag(command, "dry_run", a->run.dry_run, "only plan: write nothing");

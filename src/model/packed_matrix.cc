@@ -49,7 +49,8 @@ PackedMatrix packed_shape(WeightType type, int64_t n_out, int64_t n_in) {
 
 namespace {
 
-// out[k * 16 + c] = source(out_begin + c, k) for k < n_in; scratch: 16 * n_in floats.
+// out[k * 16 + c] = source(out_begin + c, k), but for its scale, for k < n_in; scratch: 16 * n_in
+// floats.
 void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float* out,
                 float* scratch) {
   const int64_t columns = std::clamp<int64_t>(source.n_out - out_begin, 0, kPanel);
@@ -65,6 +66,14 @@ void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float
       }
       return;
     }
+    if (source.dtype == DType::int8 && columns == kPanel) {
+      for (int64_t i = 0; i < k; ++i) {
+        int8_t numbers[kPanel];
+        std::memcpy(numbers, base + i * source.in_stride, kPanel);
+        for (int c = 0; c < kPanel; ++c) out[i * kPanel + c] = numbers[c];
+      }
+      return;
+    }
     for (int64_t i = 0; i < k; ++i) {
       load_elements(base + i * source.in_stride * size, source.dtype, 1, columns, out + i * kPanel);
     }
@@ -76,6 +85,32 @@ void read_panel(const MatrixView& source, int64_t out_begin, int64_t n_in, float
   }
   for (int64_t i = 0; i < k; ++i) {
     for (int64_t c = 0; c < columns; ++c) out[i * kPanel + c] = scratch[c * n_in + i];
+  }
+}
+
+void scale_panel(const MatrixView& source, int64_t out_begin, float* rows) {
+  const int64_t columns = std::clamp<int64_t>(source.n_out - out_begin, 0, kPanel);
+  const float* scales = source.scales + out_begin * source.scale_out_stride;
+  for (int64_t i = 0; i < source.n_in; ++i, scales += source.scale_in_stride) {
+    for (int64_t c = 0; c < columns; ++c) {
+      rows[i * kPanel + c] *= scales[c * source.scale_out_stride];
+    }
+  }
+}
+
+// Whether the sources are int8 with one scale an output, the same for all: their numbers can be
+// packed as they are.
+bool share_scales(std::span<const MatrixView* const> sources) {
+  return std::all_of(sources.begin(), sources.end(), [&](const MatrixView* source) {
+    return source->scales && source->scales == sources[0]->scales && source->scale_in_stride == 0;
+  });
+}
+
+void multiply_scales(const PanelTask& task) {
+  const MatrixView& source = *task.sources[0];
+  const int64_t columns = std::clamp<int64_t>(source.n_out - task.out_begin, 0, kPanel);
+  for (int64_t c = 0; c < columns; ++c) {
+    task.scales[c] *= source.scales[(task.out_begin + c) * source.scale_out_stride];
   }
 }
 
@@ -136,10 +171,14 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
   const int64_t part = task.k * kPanel;
   float* transposing = scratch + n * part;
   const auto encode = kernels.encode[static_cast<int>(task.type)];
+  const bool scales_later = has_column_scales(task.type) && share_scales(task.sources);
   const auto panel = [&](int64_t s) { return task.destination + s * task.destination_stride; };
   for (int64_t s = 0; s < n; ++s) {
     float* rows = encode ? scratch + s * part : reinterpret_cast<float*>(panel(s));
     read_panel(*task.sources[s], task.out_begin, task.n_in, rows, transposing);
+    if (task.sources[s]->scales && !scales_later) {
+      scale_panel(*task.sources[s], task.out_begin, rows);
+    }
     if (task.input_factors) multiply_inputs(rows, task.input_factors, task.n_in);
     const auto* bytes = reinterpret_cast<const std::byte*>(rows);
     if (!all_finite(bytes, DType::f32, task.n_in * kPanel)) return task.sources[s];
@@ -151,6 +190,7 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
   for (int64_t s = 0; s < n && encode; ++s) {
     encode(scratch + s * part, task.k, task.scales, panel(s));
   }
+  if (scales_later) multiply_scales(task);
   return nullptr;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -90,19 +91,22 @@ const char* to_string(DType type) {
       return "f16";
     case DType::bf16:
       return "bf16";
+    case DType::int8:
+      return "int8";
   }
   return "f32";
 }
 
 std::optional<DType> parse_dtype(const std::string& name) {
   if (name.empty()) return std::nullopt;
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::int8}) {
     if (name == to_string(type)) return type;
   }
-  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16", printable(name));
+  throw usage_error("dtype: unknown value \"{}\"; choose one of f32, f16, bf16, int8",
+                    printable(name));
 }
 
-size_t size_of(DType type) { return type == DType::f32 ? 4 : 2; }
+size_t size_of(DType type) { return type == DType::f32 ? 4 : type == DType::int8 ? 1 : 2; }
 
 float load_element(const std::byte* data, DType type) {
   switch (type) {
@@ -110,6 +114,8 @@ float load_element(const std::byte* data, DType type) {
       return from_f16(load_unaligned<uint16_t>(data));
     case DType::bf16:
       return from_bf16(load_unaligned<uint16_t>(data));
+    case DType::int8:
+      return static_cast<float>(load_unaligned<int8_t>(data));
     case DType::f32:
       break;
   }
@@ -122,6 +128,8 @@ void load_elements(const std::byte* data, DType type, int64_t stride, int64_t co
       return load_loop<uint16_t>(data, stride, count, out, from_f16);
     case DType::bf16:
       return load_loop<uint16_t>(data, stride, count, out, from_bf16);
+    case DType::int8:
+      return load_loop<int8_t>(data, stride, count, out, [](int8_t x) { return static_cast<float>(x); });
     case DType::f32:
       break;
   }
@@ -136,12 +144,26 @@ void load_row(const MatrixView& matrix, int64_t row, float* out) {
   const auto element = static_cast<int64_t>(size_of(matrix.dtype));
   load_elements(matrix.data + row * matrix.out_stride * element, matrix.dtype, matrix.in_stride,
                 matrix.n_in, out);
+  scale_row(matrix, row, matrix.n_in, out);
+}
+
+void scale_row(const MatrixView& matrix, int64_t row, int64_t count, float* values) {
+  if (!matrix.scales) return;
+  const float* scales = matrix.scales + row * matrix.scale_out_stride;
+  for (int64_t i = 0; i < count; ++i) values[i] *= scales[i * matrix.scale_in_stride];
 }
 
 void store_elements(const float* in, DType type, int64_t count, std::byte* out) {
   if (count <= 0) return;
   if (type == DType::f32) {
     std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
+    return;
+  }
+  if (type == DType::int8) {
+    for (int64_t i = 0; i < count; ++i) {
+      out[i] = std::byte(
+          static_cast<int8_t>(std::nearbyint(std::max(-127.0F, std::min(127.0F, in[i])))));
+    }
     return;
   }
   for (int64_t i = 0; i < count; ++i) {
@@ -156,6 +178,8 @@ bool all_finite(const std::byte* data, DType type, int64_t count) {
       return all_below<uint16_t>(data, count, 0x7c00U);
     case DType::bf16:
       return all_below<uint16_t>(data, count, 0x7f80U);
+    case DType::int8:
+      return true;
     case DType::f32:
       break;
   }
@@ -164,13 +188,15 @@ bool all_finite(const std::byte* data, DType type, int64_t count) {
 
 float MatrixView::at(int64_t out, int64_t in) const {
   const int64_t index = out * out_stride + in * in_stride;
-  return load_element(data + index * static_cast<int64_t>(size_of(dtype)), dtype);
+  const float value = load_element(data + index * static_cast<int64_t>(size_of(dtype)), dtype);
+  return scales ? value * scales[out * scale_out_stride + in * scale_in_stride] : value;
 }
 
 MatrixView MatrixView::transposed() const {
   MatrixView view = *this;
   std::swap(view.n_out, view.n_in);
   std::swap(view.out_stride, view.in_stride);
+  std::swap(view.scale_out_stride, view.scale_in_stride);
   return view;
 }
 
@@ -178,6 +204,7 @@ MatrixView MatrixView::outputs(int64_t first, int64_t count) const {
   MatrixView view = *this;
   view.data += first * out_stride * static_cast<int64_t>(size_of(dtype));
   view.n_out = count;
+  if (scales) view.scales += first * scale_out_stride;
   return view;
 }
 
@@ -185,6 +212,7 @@ MatrixView MatrixView::inputs(int64_t first, int64_t count) const {
   MatrixView view = *this;
   view.data += first * in_stride * static_cast<int64_t>(size_of(dtype));
   view.n_in = count;
+  if (scales) view.scales += first * scale_in_stride;
   return view;
 }
 

@@ -29,9 +29,8 @@ class MappedCheckpoint : public Checkpoint {
     view_ = family.build_view(config_, table);
     table.require_all_used(family.is_ignored);
     tensors_ = table.used();
-    for (const auto& tensor : tensors_) {
-      parameter_count_ += static_cast<int64_t>(tensor.bytes / size_of(tensor.dtype));
-    }
+    scales_ = table.take_scales();
+    parameter_count_ = count_parameters(tensors_);
   }
 
   const std::filesystem::path& folder() const override { return location_.folder; }
@@ -76,6 +75,7 @@ class MappedCheckpoint : public Checkpoint {
   std::vector<MappedFile> files_;
   ModelView view_;
   std::vector<CheckpointTensor> tensors_;
+  Int8Scales scales_;
   int64_t parameter_count_ = 0;
 };
 
@@ -101,6 +101,7 @@ void Checkpoint::read_row(const MatrixView& matrix, int64_t row, float* out) con
     read({begin + i * element, static_cast<size_t>(n * element)}, buffer.data());
     load_elements(buffer.data(), matrix.dtype, 1, n, out + i);
   }
+  scale_row(matrix, row, matrix.n_in, out);
 }
 
 Error Checkpoint::not_finite(const std::string& tensor) const {

@@ -20,7 +20,8 @@ struct CheckpointTensor {
   std::vector<int64_t> shape;
   const std::byte* data = nullptr;
   size_t bytes = 0;
-  std::string file;  // that holds it; empty for a model in memory
+  std::string file;        // that holds it; empty for a model in memory
+  bool is_scales = false;  // of the int8 tensor before it
 };
 
 class Checkpoint {

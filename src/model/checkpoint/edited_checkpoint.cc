@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "model/checkpoint/int8_output.h"
 #include "model/checkpoint/model_output.h"
 
 namespace sentinel {
@@ -78,6 +79,10 @@ void round_values(std::vector<float>& values, DType type) {
   }
 }
 
+void replace_table(const std::vector<float>& rounded, MatrixView& table) {
+  if (!rounded.empty()) table = rows_view(rounded, 0, table.n_out, table.n_in, table.name.c_str());
+}
+
 class EditedCheckpoint : public Checkpoint {
  public:
   explicit EditedCheckpoint(std::shared_ptr<const EditableModel> model)
@@ -92,6 +97,9 @@ class EditedCheckpoint : public Checkpoint {
     }
     view_.position_embedding = rows_view(model_->position_embedding, 0, config_.context_length,
                                          config_.d_model, "position embedding");
+    replace_table(model_->token_embedding, view_.token_embedding);
+    if (config_.tied_lm_head) view_.lm_head = view_.token_embedding;
+    replace_table(model_->lm_head, view_.lm_head);
     const int64_t d = config_.d_model;
     parameter_count_ = (int64_t{config_.vocab_size} * (config_.tied_lm_head ? 1 : 2) +
                         config_.context_length + 2) *
@@ -193,8 +201,24 @@ ModelConfig EditableModel::config() const {
 
 void EditableModel::round_to(DType type) {
   if (type == DType::f32) return;
-  round_values(position_embedding, type);
+  const ModelView& view = base->view();
+  const int64_t d = base->config().d_model;
+  const auto round_table = [&](const MatrixView& stored, std::vector<float>& rounded) {
+    if (stored.dtype == type) return;
+    rounded.clear();
+    append_rows(stored, rounded);
+    base->release_pages();
+    type == DType::int8 ? round_to_int8(rounded, d, 0) : round_values(rounded, type);
+  };
+  round_table(view.token_embedding, token_embedding);
+  if (!base->config().tied_lm_head) round_table(view.lm_head, lm_head);
+  if (type != DType::int8) round_values(position_embedding, type);
   for (EditableLayer& l : layers) {
+    if (type == DType::int8) {
+      for (auto* outputs : {&l.q, &l.k, &l.v, &l.up}) round_to_int8(*outputs, d, 0);
+      for (auto* inputs : {&l.o, &l.down}) round_to_int8(*inputs, d, 1);
+      continue;
+    }
     for (auto* values : {&l.q, &l.k, &l.v, &l.q_bias, &l.k_bias, &l.v_bias, &l.o, &l.o_bias, &l.up,
                          &l.up_bias, &l.down, &l.down_bias}) {
       round_values(*values, type);

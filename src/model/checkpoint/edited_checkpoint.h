@@ -33,11 +33,14 @@ struct EditableModel {
   std::shared_ptr<const Checkpoint> base;  // norms, embeddings and lm_head stay there
   std::vector<EditableLayer> layers;
   std::vector<float> position_embedding;  // [context_length, d_model]
+  // [vocab_size, d_model] as rounded by round_to(); empty: base's.
+  std::vector<float> token_embedding, lm_head;
 
   explicit EditableModel(std::shared_ptr<const Checkpoint> checkpoint);
   // base's configuration with the layers' present widths.
   ModelConfig config() const;
-  // Rounds every editable weight to what `type` can store. Error (runtime): a value overflows.
+  // Rounds every weight but the norms' to what a checkpoint of `type` stores. Error (runtime): a
+  // value overflows.
   void round_to(DType type);
 };
 

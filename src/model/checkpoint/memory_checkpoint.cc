@@ -41,9 +41,8 @@ class MemoryCheckpoint : public Checkpoint {
     view_ = family.build_view(config_, table);
     table.require_all_used(family.is_ignored);
     tensors_ = table.used();
-    for (const auto& tensor : tensors_) {
-      parameter_count_ += static_cast<int64_t>(tensor.bytes / size_of(tensor.dtype));
-    }
+    scales_ = table.take_scales();
+    parameter_count_ = count_parameters(tensors_);
   }
 
   const std::filesystem::path& folder() const override { return folder_; }
@@ -63,6 +62,7 @@ class MemoryCheckpoint : public Checkpoint {
   ModelConfig config_;
   ModelView view_;
   std::vector<CheckpointTensor> tensors_;
+  Int8Scales scales_;
   int64_t parameter_count_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "model/checkpoint/hf_config.h"
 #include "model/model.h"
 
@@ -16,6 +17,7 @@ const char* torch_name(DType type) {
       return "float16";
     case DType::bf16:
       return "bfloat16";
+    case DType::int8:  // of what is not quantised
     case DType::f32:
       break;
   }
@@ -82,6 +84,13 @@ void save_model(const std::filesystem::path& folder, const Checkpoint& checkpoin
   const DType dtype = options.dtype.value_or(checkpoint.view().token_embedding.dtype);
   json raw = output_config(checkpoint, shape);
   raw["torch_dtype"] = torch_name(dtype);
+  // transformers would take the numbers for the weights. It skips a quant_method that it does not
+  // know, with a warning, but refuses a configuration without one.
+  raw.erase("quantization_config");
+  if (dtype == DType::int8) {
+    if (options.padded) throw usage_error("padded: for other tools, which do not read int8");
+    raw["quantization_config"] = {{"format", "sentinel-int8"}};
+  }
   const Family& family = find_family(raw, checkpoint.origin());
   CheckpointOutput output;
   output.tensors = family.output_tensors(config, checkpoint.view(), shape, dtype);

@@ -16,7 +16,7 @@
 namespace sentinel {
 
 struct ModelOutputOptions {
-  std::optional<DType> dtype;  // of every tensor; empty: as the token embedding is stored
+  std::optional<DType> dtype;  // of the matrices; empty: as the token embedding is stored
   // The unpruned shape, with zeros where heads and neurons were removed: the same function.
   bool padded = false;
   std::vector<std::pair<std::string, std::string>> extra_files;  // file name, bytes

@@ -96,6 +96,8 @@ const char* header_dtype(DType type) {
       return "F16";
     case DType::bf16:
       return "BF16";
+    case DType::int8:
+      return "I8";
     case DType::f32:
       break;
   }

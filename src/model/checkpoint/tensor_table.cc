@@ -1,6 +1,7 @@
 #include "model/checkpoint/tensor_table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -13,6 +14,7 @@ std::optional<DType> weight_dtype(std::string_view dtype) {
   if (dtype == "F32") return DType::f32;
   if (dtype == "F16") return DType::f16;
   if (dtype == "BF16") return DType::bf16;
+  if (dtype == "I8") return DType::int8;
   return std::nullopt;
 }
 
@@ -44,9 +46,10 @@ const TensorTable::Slot& TensorTable::take(const std::string& name,
     throw bad_input("{}: tensor \"{}\" has shape [{}], expected [{}] from config.json", slot.file,
                     name, fmt::join(slot.entry.shape, ", "), fmt::join(shape, ", "));
   }
-  if (!weight_dtype(slot.entry.dtype)) {
-    throw bad_input("{}: tensor \"{}\" has type {}, expected F32, F16 or BF16", slot.file, name,
-                    slot.entry.dtype);
+  const bool is_vector = shape.size() == 1;
+  if (!weight_dtype(slot.entry.dtype) || (is_vector && slot.entry.dtype == "I8")) {
+    throw bad_input("{}: tensor \"{}\" has type {}, expected F32, F16 or BF16{}", slot.file, name,
+                    slot.entry.dtype, is_vector ? "" : ", or I8 with scales");
   }
   slot.use = Slot::Use::weight;
   return slot;
@@ -54,13 +57,40 @@ const TensorTable::Slot& TensorTable::take(const std::string& name,
 
 MatrixView TensorTable::matrix(const std::string& name, int64_t rows, int64_t cols) {
   const Slot& slot = take(name, {rows, cols});
-  return {.data = slot.entry.data,
-          .dtype = *weight_dtype(slot.entry.dtype),
-          .n_out = rows,
-          .n_in = cols,
-          .out_stride = cols,
-          .in_stride = 1,
-          .name = name};
+  MatrixView view{.data = slot.entry.data,
+                  .dtype = *weight_dtype(slot.entry.dtype),
+                  .n_out = rows,
+                  .n_in = cols,
+                  .out_stride = cols,
+                  .in_stride = 1,
+                  .name = name};
+  if (view.dtype == DType::int8) take_scales(slot, view);
+  return view;
+}
+
+// NAME_scale, a number for each row, [rows, 1], or for each column, [1, cols].
+void TensorTable::take_scales(const Slot& slot, MatrixView& view) {
+  const auto it = tensors_.find(view.name + "_scale");
+  const std::vector<int64_t> by_row = {view.n_out, 1}, by_column = {1, view.n_in};
+  const bool fits = it != tensors_.end() && it->second.entry.dtype == "F32" &&
+                    (it->second.entry.shape == by_row || it->second.entry.shape == by_column);
+  if (!fits) {
+    throw bad_input(
+        "{}: tensor \"{}\" has type I8, but \"{}_scale\" is not F32 of shape [{}, 1] or [1, {}]",
+        slot.file, view.name, view.name, view.n_out, view.n_in);
+  }
+  it->second.use = Slot::Use::scales;
+  const SafetensorsEntry& entry = it->second.entry;
+  std::vector<float>& scales = scales_.emplace_back(entry.bytes / sizeof(float));
+  if (entry.bytes > 0) std::memcpy(scales.data(), entry.data, entry.bytes);
+  for (const float scale : scales) {
+    if (!(scale >= 0) || std::isinf(scale)) {
+      throw bad_input("{}: tensor \"{}_scale\" holds {}, expected finite numbers from 0 on",
+                      it->second.file, view.name, scale);
+    }
+  }
+  view.scales = scales.data();
+  (entry.shape == by_row ? view.scale_out_stride : view.scale_in_stride) = 1;
 }
 
 VectorView TensorTable::vector(const std::string& name, int64_t n) {
@@ -103,13 +133,14 @@ void TensorTable::require_all_used(bool (*is_ignored)(std::string_view)) const {
 std::vector<CheckpointTensor> TensorTable::used() const {
   std::vector<std::pair<size_t, CheckpointTensor>> ordered;
   for (const auto& [name, slot] : tensors_) {
-    if (slot.use != Slot::Use::weight) continue;
+    if (slot.use != Slot::Use::weight && slot.use != Slot::Use::scales) continue;
     ordered.emplace_back(slot.order, CheckpointTensor{.name = name,
                                                       .dtype = *weight_dtype(slot.entry.dtype),
                                                       .shape = slot.entry.shape,
                                                       .data = slot.entry.data,
                                                       .bytes = slot.entry.bytes,
-                                                      .file = slot.file});
+                                                      .file = slot.file,
+                                                      .is_scales = slot.use == Slot::Use::scales});
   }
   std::sort(ordered.begin(), ordered.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -117,6 +148,14 @@ std::vector<CheckpointTensor> TensorTable::used() const {
   tensors.reserve(ordered.size());
   for (auto& [order, tensor] : ordered) tensors.push_back(std::move(tensor));
   return tensors;
+}
+
+int64_t count_parameters(const std::vector<CheckpointTensor>& tensors) {
+  int64_t count = 0;
+  for (const CheckpointTensor& tensor : tensors) {
+    if (!tensor.is_scales) count += static_cast<int64_t>(tensor.bytes / size_of(tensor.dtype));
+  }
+  return count;
 }
 
 }  // namespace sentinel

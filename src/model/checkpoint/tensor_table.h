@@ -1,6 +1,7 @@
 // All tensors of a checkpoint's files by name, with a note of which have been used.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <span>
@@ -13,6 +14,9 @@
 #include "model/families/family.h"
 
 namespace sentinel {
+
+// The scales of one matrix each.
+using Int8Scales = std::deque<std::vector<float>>;
 
 class TensorTable : public TensorSource {
  public:
@@ -34,21 +38,28 @@ class TensorTable : public TensorSource {
   void require_all_used(bool (*is_ignored)(std::string_view)) const;
   // The tensors handed out, in file order.
   std::vector<CheckpointTensor> used() const;
+  // What the scales of int8 matrices that were handed out point to.
+  Int8Scales take_scales() { return std::move(scales_); }
 
  private:
   struct Slot {
     SafetensorsEntry entry;
     std::string file;
     size_t order = 0;
-    enum class Use { none, weight, copy } use = Use::none;
+    enum class Use { none, weight, scales, copy } use = Use::none;
   };
   bool same_bytes(const SafetensorsEntry& a, const SafetensorsEntry& b) const;
   const Slot& take(const std::string& name, const std::vector<int64_t>& shape);
+  void take_scales(const Slot& slot, MatrixView& view);
 
   std::string prefix_;
   std::function<void()> release_pages_;
   std::string files_;  // for messages
   std::map<std::string, Slot> tensors_;
+  Int8Scales scales_;
 };
+
+// The weights among them, without scales.
+int64_t count_parameters(const std::vector<CheckpointTensor>& tensors);
 
 }  // namespace sentinel

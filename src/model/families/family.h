@@ -38,7 +38,7 @@ struct Family {
   bool (*is_ignored)(std::string_view name);
   // The tensors of a checkpoint of the given `shape` (widths per layer), which holds at least the
   // heads and neurons that `config` and `view` have; what these lack becomes 0. They refer to the
-  // view's data.
+  // view's data. int8: of the matrices, beside their scales; what else there is stays f32.
   std::vector<OutputTensor> (*output_tensors)(const ModelConfig& config, const ModelView& view,
                                               const ModelConfig& shape, DType dtype);
 };

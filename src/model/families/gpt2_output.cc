@@ -1,7 +1,9 @@
 // GPT-2's tensors as transformers names and lays them out, made from views.
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
+#include "model/checkpoint/int8_output.h"
 #include "model/families/gpt2.h"
 
 namespace sentinel::gpt2 {
@@ -88,6 +90,19 @@ OutputTensor rows(std::string name, DType dtype, const MatrixView& m) {
           }};
 }
 
+// A matrix whose outputs are counted by that axis of its shape.
+void add(OutputTensor matrix, size_t output_axis, std::vector<OutputTensor>& out) {
+  if (matrix.dtype == DType::int8) {
+    add_int8(std::move(matrix), output_axis, out);
+  } else {
+    out.push_back(std::move(matrix));
+  }
+}
+constexpr size_t kConv1dOutputs = 1, kRowOutputs = 0;
+
+// What is neither product nor table: int8 would cost more than it saves.
+DType vector_type(DType dtype) { return dtype == DType::int8 ? DType::f32 : dtype; }
+
 void add_attention(const ModelConfig& config, const LayerView& view, const LayerConfig& present,
                    const LayerConfig& shape, const std::string& name, DType dtype,
                    std::vector<OutputTensor>& out) {
@@ -106,10 +121,12 @@ void add_attention(const ModelConfig& config, const LayerView& view, const Layer
     qkv_bias.push_back({head.v_bias, 2 * width + first});
     proj.push_back({head.o, first});
   }
-  out.push_back(conv1d(name + "c_attn.weight", dtype, config.d_model, 3 * width, qkv));
-  out.push_back(bias(name + "c_attn.bias", dtype, 3 * width, qkv_bias));
-  out.push_back(conv1d_inputs(name + "c_proj.weight", dtype, width, config.d_model, proj));
-  out.push_back(bias(name + "c_proj.bias", dtype, config.d_model, {{view.o_bias, 0}}));
+  const DType vectors = vector_type(dtype);
+  add(conv1d(name + "c_attn.weight", dtype, config.d_model, 3 * width, qkv), kConv1dOutputs, out);
+  out.push_back(bias(name + "c_attn.bias", vectors, 3 * width, qkv_bias));
+  add(conv1d_inputs(name + "c_proj.weight", dtype, width, config.d_model, proj), kConv1dOutputs,
+      out);
+  out.push_back(bias(name + "c_proj.bias", vectors, config.d_model, {{view.o_bias, 0}}));
 }
 
 }  // namespace
@@ -117,26 +134,30 @@ void add_attention(const ModelConfig& config, const LayerView& view, const Layer
 std::vector<OutputTensor> output_tensors(const ModelConfig& config, const ModelView& view,
                                          const ModelConfig& shape, DType dtype) {
   const int64_t d = config.d_model;
+  const DType vectors = vector_type(dtype);
   std::vector<OutputTensor> out;
-  out.push_back(rows("transformer.wte.weight", dtype, view.token_embedding));
-  out.push_back(rows("transformer.wpe.weight", dtype, view.position_embedding));
+  add(rows("transformer.wte.weight", dtype, view.token_embedding), kRowOutputs, out);
+  out.push_back(rows("transformer.wpe.weight", vectors, view.position_embedding));
   for (int l = 0; l < config.n_layers; ++l) {
     const LayerView& layer = view.layers[l];
     const std::string name = fmt::format("transformer.h.{}.", l);
     const int64_t ffn = shape.layers[l].ffn_dim;
-    out.push_back(bias(name + "ln_1.weight", dtype, d, {{layer.norm1_weight, 0}}));
-    out.push_back(bias(name + "ln_1.bias", dtype, d, {{layer.norm1_bias, 0}}));
+    out.push_back(bias(name + "ln_1.weight", vectors, d, {{layer.norm1_weight, 0}}));
+    out.push_back(bias(name + "ln_1.bias", vectors, d, {{layer.norm1_bias, 0}}));
     add_attention(config, layer, config.layers[l], shape.layers[l], name + "attn.", dtype, out);
-    out.push_back(bias(name + "ln_2.weight", dtype, d, {{layer.norm2_weight, 0}}));
-    out.push_back(bias(name + "ln_2.bias", dtype, d, {{layer.norm2_bias, 0}}));
-    out.push_back(conv1d(name + "mlp.c_fc.weight", dtype, d, ffn, {{layer.up, 0}}));
-    out.push_back(bias(name + "mlp.c_fc.bias", dtype, ffn, {{layer.up_bias, 0}}));
-    out.push_back(conv1d_inputs(name + "mlp.c_proj.weight", dtype, ffn, d, {{layer.down, 0}}));
-    out.push_back(bias(name + "mlp.c_proj.bias", dtype, d, {{layer.down_bias, 0}}));
+    out.push_back(bias(name + "ln_2.weight", vectors, d, {{layer.norm2_weight, 0}}));
+    out.push_back(bias(name + "ln_2.bias", vectors, d, {{layer.norm2_bias, 0}}));
+    add(conv1d(name + "mlp.c_fc.weight", dtype, d, ffn, {{layer.up, 0}}), kConv1dOutputs, out);
+    out.push_back(bias(name + "mlp.c_fc.bias", vectors, ffn, {{layer.up_bias, 0}}));
+    add(conv1d_inputs(name + "mlp.c_proj.weight", dtype, ffn, d, {{layer.down, 0}}), kConv1dOutputs,
+        out);
+    out.push_back(bias(name + "mlp.c_proj.bias", vectors, d, {{layer.down_bias, 0}}));
   }
-  out.push_back(bias("transformer.ln_f.weight", dtype, d, {{view.final_norm_weight, 0}}));
-  out.push_back(bias("transformer.ln_f.bias", dtype, d, {{view.final_norm_bias, 0}}));
-  if (!config.tied_lm_head) out.push_back(rows("lm_head.weight", dtype, view.lm_head));
+  out.push_back(bias("transformer.ln_f.weight", vectors, d, {{view.final_norm_weight, 0}}));
+  out.push_back(bias("transformer.ln_f.bias", vectors, d, {{view.final_norm_bias, 0}}));
+  if (!config.tied_lm_head) {
+    add(rows("lm_head.weight", dtype, view.lm_head), kRowOutputs, out);
+  }
   return out;
 }
 
