@@ -129,7 +129,8 @@ void load_elements(const std::byte* data, DType type, int64_t stride, int64_t co
     case DType::bf16:
       return load_loop<uint16_t>(data, stride, count, out, from_bf16);
     case DType::int8:
-      return load_loop<int8_t>(data, stride, count, out, [](int8_t x) { return static_cast<float>(x); });
+      return load_loop<int8_t>(data, stride, count, out,
+                               [](int8_t x) { return static_cast<float>(x); });
     case DType::f32:
       break;
   }
