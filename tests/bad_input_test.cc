@@ -331,6 +331,7 @@ TEST(BadInput, SaysWhatToDoAboutJsonAndNumbers) {
   expect_bad_model(model, "JSON is nested too deeply; correct the file");
   expect_refused({"bench", "-p", "0", "-n", "0"}, "usage",
                  "n_prompt and n_gen are 0: nothing to do; give one above 0");
+  expect_refused({"bench", "--baseline_integration", "verify"}, "usage", "generate reports it");
 }
 
 TEST(BadInput, NumbersThatAreNone) {

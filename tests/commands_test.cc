@@ -165,6 +165,14 @@ TEST(Bench, RowsHoldTheContractKeys) {
   EXPECT_EQ(result["rows"][0]["test"], "pp8");
 }
 
+TEST(Bench, LevelZeroSaysWhatItDoesWithout) {
+  const Outcome outcome =
+      run({"bench", "--level", "0", "--isa", "avx2", "-p", "2", "-n", "0", "-r", "1", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.json()["rows"][0]["isa"], "scalar");
+  EXPECT_NE(outcome.err.find("--isa change nothing"), std::string::npos) << outcome.err;
+}
+
 TEST(Info, TellsOfTheModelTheLevelsAndTheMachine) {
   const json result = run_json({"info", "-m", kMini, "--levels"});
   const json& model = result["model"];

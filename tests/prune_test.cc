@@ -27,6 +27,28 @@ std::vector<std::string> prune(std::vector<std::string> arguments) {
   return arguments;
 }
 
+TEST(PruneCommand, WritesInt8ThatLevelTwoTakesAsItIs) {
+  const TemporaryFolder folder;
+  const std::string out = folder / "int8";
+  const Outcome pruned =
+      run(prune({"--heads", "0", "--recover", "none", "--dtype", "int8", "--out", out, "--json"}));
+  ASSERT_EQ(pruned.exit_code, 0) << pruned.err;
+  const auto perplexity = [](const std::string& model, const std::string& level) {
+    const Outcome eval =
+        run({"eval", "-m", model, "--max_windows", "1", "--level", level, "--json"});
+    EXPECT_EQ(eval.exit_code, 0) << eval.err;
+    return eval.json()["perplexity"].get<double>();
+  };
+  EXPECT_EQ(perplexity(out, "2"), perplexity(kMini, "2"));
+  EXPECT_NEAR(perplexity(out, "1"), pruned.json()["after"]["perplexity"].get<double>(), 1e-4);
+  EXPECT_LT(fs::file_size(fs::path(out) / "model.safetensors"), 8'200'000U);
+  const json info = run({"info", "-m", out, "--json"}).json()["model"];
+  int64_t roles = 0;
+  for (const auto& [role, bytes] : info["bytes_by_role"].items()) roles += bytes.get<int64_t>();
+  EXPECT_EQ(roles, info["bytes"]);
+  EXPECT_EQ(info["parameters"], 7498240);
+}
+
 TEST(PruneCommand, WritesASmallerModelThatEvalAgreesWith) {
   const TemporaryFolder folder;
   const std::string out = folder / "half";

@@ -1,19 +1,23 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "app/bench/bench_json.h"
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "cli/verify_arguments.h"
 
 namespace sentinel::cli {
 namespace {
 
 struct Arguments {
   ModelArguments model;
+  VerifyArguments points;
   BenchOptions bench;
 };
 
@@ -52,6 +56,14 @@ int run_command(Arguments arguments, const RunContext& context) {
   options.agency = parse_modes(arguments.model.agency.value_or(""));
   arguments.model.agency.reset();  // a list here
   options.model = model_options(arguments.model);
+  const bool asks_for_threads =
+      std::ranges::any_of(options.threads, [](int threads) { return threads > 1; });
+  if (options.model.level == 0 && asks_for_threads) say_level_0();
+  if (wants_verify(arguments.points)) {
+    throw usage_error(
+        "--baseline_integration verify: its speed depends on the text; generate reports it");
+  }
+  apply_points(arguments.points, arguments.model.model, options.model);
   options.cancel = context.interrupted;
   const auto checkpoint = open_checkpoint(arguments.model.model);
   Progress progress;
@@ -70,6 +82,7 @@ Runner setup_bench(CLI::App& command) {
   auto a = std::make_shared<Arguments>();
   BenchOptions& bench = a->bench;
   add_model_options(command, a->model, false);
+  add_point_options(command, a->points);
   command.get_option("--agency")->description("head tracking: off, track, auto, or a list of them");
   const auto list = [&](const std::string& names, std::vector<int>& values, const char* help) {
     return add_option(command, names, values, help)

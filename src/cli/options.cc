@@ -7,6 +7,7 @@
 #include "api/level.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/progress.h"
 
 namespace sentinel::cli {
 namespace {
@@ -125,7 +126,13 @@ ModelOptions model_options(const ModelArguments& arguments) {
   if (arguments.kv) options.kv = parse_kv_type(*arguments.kv);
   if (arguments.agency) options.agency = parse_agency_mode(*arguments.agency);
   check_options(options);
+  const bool other_isa = arguments.isa && *arguments.isa != "scalar";
+  if (options.level == 0 && (options.threads > 1 || other_isa)) say_level_0();
   return options;
+}
+
+void say_level_0() {
+  say("sentinel: level 0 is plain code on one thread: --threads and --isa change nothing there\n");
 }
 
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& model) {

@@ -47,6 +47,8 @@ void add_model_name(CLI::App& command, std::string& model);
 
 // The checked options; the level from the argument, else OPTIMIZATION_LEVEL, else 1. Error (usage).
 ModelOptions model_options(const ModelArguments& arguments);
+// A remark on what level 0 does without.
+void say_level_0();
 // The model named, else the bundled one. Error (bad_input).
 std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& model);
 

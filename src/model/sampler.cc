@@ -54,8 +54,8 @@ int32_t first_highest(std::span<const float> x) {
   for (; i < x.size(); ++i) high = std::max(high, x[i]);
   if (high == kNever) {
     throw runtime_error(
-        "sampling: no logit is a finite number: the weights or the chosen "
-        "precision overflow; try --weights f32");
+        "sampling: no logit is a finite number: the weights overflow, or the chosen precision does "
+        "where it is not f32");
   }
   high = std::min(high, kLargest);
   const auto found = std::ranges::find_if(x, [&](float value) { return value >= high; });

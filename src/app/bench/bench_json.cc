@@ -40,9 +40,14 @@ nlohmann::json bench_json(const BenchResult& result, const BenchOptions& options
                           const Checkpoint& checkpoint) {
   nlohmann::json rows = nlohmann::json::array();
   for (const BenchRow& row : result.rows) rows.push_back(to_json(row));
-  return {
-      {"model", checkpoint.origin()}, {"rows", rows},         {"repetitions", options.repetitions},
-      {"warmup", options.warmup},     {"seed", options.seed}, {"interrupted", result.interrupted}};
+  return {{"model", checkpoint.origin()},
+          {"rows", rows},
+          {"repetitions", options.repetitions},
+          {"unet", options.model.unet},
+          {"baseline_integration", options.model.mix_baseline},
+          {"warmup", options.warmup},
+          {"seed", options.seed},
+          {"interrupted", result.interrupted}};
 }
 
 }  // namespace sentinel

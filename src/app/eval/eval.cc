@@ -109,8 +109,8 @@ class Scorer {
 void check_finite(const RowStats& stats, int window, int position) {
   if (stats.finite) return;
   throw runtime_error(
-      "logits at window {}, position {} are not finite: the weights or the chosen "
-      "precision overflow; try --weights f32",
+      "logits at window {}, position {} are not finite: the weights overflow, or the chosen "
+      "precision does where it is not f32",
       window, position);
 }
 

@@ -28,6 +28,9 @@ CheckpointSummary summarise_checkpoint(const Checkpoint& checkpoint) {
   for (const CheckpointTensor& tensor : checkpoint.tensors()) {
     summary.bytes += static_cast<int64_t>(tensor.bytes);
     summary.bytes_by_dtype[to_string(tensor.dtype)] += static_cast<int64_t>(tensor.bytes);
+    if (tensor.is_scales) {
+      summary.bytes_by_role["int8_scales"] += static_cast<int64_t>(tensor.bytes);
+    }
   }
   const ModelView& view = checkpoint.view();
   auto& roles = summary.bytes_by_role;

@@ -109,7 +109,10 @@ ReportTable levels_table(const ResultFile& file) {
 ReportTable loading_table(const ResultFile& file) {
   ReportTable table{"model_loading",
                     "Model Loading",
-                    {{"Model Type"}, {"Load Time (s)", 3}, {"Parameters", 0}, {"Memory (MB)", 1}},
+                    {{"Model Type"},
+                     {"Load Time (s)", 3},
+                     {"Parameters", 0},
+                     {"Memory (MB)", 1, false, "Memory (MiB)"}},
                     {}};
   for (const LoadedModel& model : file.loading) {
     table.rows.push_back({model.name, cell(model.load_time), cell(model.parameters),
@@ -280,13 +283,12 @@ ReportTable profile_levels_table(const ResultFile& file) {
                     {{"Optimization Level", 0},
                      {"Tokens per Second", 2},
                      {"First Token Time", 4},
-                     {"Memory Usage (MB)", 1},
-                     {kWeights, 1}},
+                     {"Memory Usage (MB)", 1}},
                     {}};
   for (const ResultRun& run : file.levels) {
     const double memory = std::isfinite(run.gpu_memory_mb) ? run.gpu_memory_mb : run.cpu_memory_mb;
-    table.rows.push_back({cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time),
-                          cell(memory), cell(run.weight_bytes / kMb)});
+    table.rows.push_back(
+        {cell(run.key), cell(run.tokens_per_second), cell(run.first_token_time), cell(memory)});
   }
   return table;
 }
