@@ -204,15 +204,10 @@ struct Pruner::Impl {
     input.checkpoint = checkpoint;
     input.seed = options.seed;
     input.cancel = options.cancel;
-    std::unique_ptr<Model> model;
     std::vector<int32_t> text;
     const RankingStrategy& strategy = find_ranking_strategy(name);
     if (strategy.calibrates) {
-      ModelOptions o;
-      o.threads = options.threads;
-      o.isa = options.isa;
-      model = Model::create(checkpoint, o);
-      input.model = model.get();
+      input.runner = &runner;
       const auto windows = spread_tokens(set.fit, ranking_tokens(name));
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "app/prune/sublayer.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
-#include "model/model.h"
 
 namespace sentinel {
 
@@ -21,9 +21,9 @@ using HeadScores = std::vector<std::vector<double>>;
 
 struct RankingInput {
   std::shared_ptr<const Checkpoint> checkpoint;
-  Model* model = nullptr;                // all heads open; only strategies that calibrate use it
-  std::span<const int32_t> calibration;  // token ids; only strategies that calibrate use them
-  uint64_t seed = 0;                     // only `random` uses it
+  SublayerRunner* runner = nullptr;           // only strategies that calibrate use it
+  std::span<const int32_t> calibration;       // token ids; only strategies that calibrate use them
+  uint64_t seed = 0;                          // only `random` uses it
   const std::atomic<bool>* cancel = nullptr;  // may be null; set: Error (interrupted)
   // Losses are those of a softmax over these ids (LossMeterOptions); empty: over all.
   std::span<const int32_t> vocabulary = {};
@@ -38,7 +38,7 @@ struct RankingInput {
 struct RankingStrategy {
   const char* name;
   const char* definition;  // what the score is, for reports
-  bool calibrates;         // runs `model` over `calibration`
+  bool calibrates;         // runs the dense model over `calibration`
   HeadScores (*score)(const RankingInput& input);
 };
 
@@ -52,7 +52,7 @@ struct HeadRanking {
   std::vector<HeadId> order;  // every head once, the first to be removed in front
 };
 
-// Error (usage) if the strategy calibrates and there is no model or no text; Error (runtime) if a
+// Error (usage) if the strategy calibrates and there is no runner or no text; Error (runtime) if a
 // score is not finite.
 HeadRanking rank_heads(const RankingStrategy& strategy, const RankingInput& input);
 

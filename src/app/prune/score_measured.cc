@@ -6,7 +6,6 @@
 #include "app/prune/least_squares.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
-#include "kernels/registry.h"
 
 namespace sentinel {
 namespace {
@@ -26,18 +25,9 @@ TokenWindows windows_of(const RankingInput& input) {
   return windows;
 }
 
-struct Tools {
-  explicit Tools(const RankingInput& input)
-      : pool(input.model->info().threads),
-        runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool) {}
-  ThreadPool pool;
-  SublayerRunner runner;
-};
-
 CalibrationStats head_stats(const RankingInput& input) {
-  Tools tools(input);
   return collect_stats(input.checkpoint, windows_of(input),
-                       {.ffn = false, .moments = false, .cancel = input.cancel}, tools.runner);
+                       {.ffn = false, .moments = false, .cancel = input.cancel}, *input.runner);
 }
 
 HeadLossOptions loss_options(const RankingInput& input) {
@@ -71,16 +61,14 @@ HeadScores score_entropy(const RankingInput& input) {
 }
 
 HeadScores score_ablation(const RankingInput& input) {
-  Tools tools(input);
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner,
+  return losses_without_heads(input.checkpoint, windows_of(input), *input.runner,
                               loss_options(input));
 }
 
 HeadScores score_obs(const RankingInput& input) {
-  Tools tools(input);
   const ModelConfig& config = input.checkpoint->config();
   const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
+      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, *input.runner);
   std::vector<OptimalRemoval> states;
   for (int l = 0; l < config.n_layers; ++l) {
     states.emplace_back(stats.layers[l].attention.unpack(), copy_layer(*input.checkpoint, l).o,
@@ -96,7 +84,7 @@ HeadScores score_obs(const RankingInput& input) {
     }
     for (size_t o = 0; o < without.o_bias.size(); ++o) without.o_bias[o] += map.bias[o];
   };
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, options);
+  return losses_without_heads(input.checkpoint, windows_of(input), *input.runner, options);
 }
 
 }  // namespace sentinel
