@@ -7,6 +7,7 @@
 #include "app/prune/head_choice.h"
 #include "app/prune/loss_meter.h"
 #include "base/error.h"
+#include "base/windows.h"
 #include "kernels/registry.h"
 
 namespace sentinel {
@@ -53,10 +54,7 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
 // One window in eight, at least one, measures; the others fit.
 CalibrationSet cut(std::span<const int32_t> tokens, int window, int vocab_size) {
   const auto size = static_cast<size_t>(window);
-  TokenWindows windows;
-  for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
-    windows.push_back(tokens.subspan(begin, size));
-  }
+  const TokenWindows windows = cut_windows(tokens, size, size);
   CalibrationSet set;
   for (size_t i = 0; i < windows.size(); ++i) {
     (i % 8 == 1 ? set.held_out : set.fit).push_back(windows[i]);

@@ -6,6 +6,7 @@
 #include "app/prune/least_squares.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
+#include "base/windows.h"
 
 namespace sentinel {
 namespace {
@@ -13,12 +14,7 @@ namespace {
 constexpr double kRidge = 1e-3;
 
 TokenWindows windows_of(const RankingInput& input) {
-  const size_t size = input.window_size();
-  TokenWindows windows;
-  for (size_t begin = 0; begin + 2 <= input.calibration.size(); begin += size) {
-    windows.push_back(
-        input.calibration.subspan(begin, std::min(size, input.calibration.size() - begin)));
-  }
+  TokenWindows windows = cut_windows(input.calibration, input.window_size(), 2);
   if (windows.empty()) {
     throw usage_error("the calibration text is too short: at least 2 tokens are needed");
   }
