@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "app/prune/calibration.h"
 #include "app/prune/sublayer.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
@@ -29,6 +30,8 @@ struct RankingInput {
   std::span<const int32_t> vocabulary = {};
   std::function<void(int done, int total)> progress = nullptr;  // heads measured so far
   size_t window = 0;  // of `calibration`, in tokens; 0: the model's context
+  // collect_head_stats() of this input, with moments, for several strategies; null: each its own.
+  const CalibrationStats* stats = nullptr;
 
   size_t window_size() const {
     return window ? window : static_cast<size_t>(checkpoint->config().context_length);
@@ -41,6 +44,10 @@ struct RankingStrategy {
   bool calibrates;         // runs the dense model over `calibration`
   HeadScores (*score)(const RankingInput& input);
 };
+
+// What strategies that calibrate say of the heads; only obs needs their moments. Error (usage): the
+// text is too short.
+CalibrationStats collect_head_stats(const RankingInput& input, bool moments);
 
 std::span<const RankingStrategy> ranking_strategies();
 // Error (usage) that lists the names when there is none of this name.

@@ -21,9 +21,11 @@ TokenWindows windows_of(const RankingInput& input) {
   return windows;
 }
 
-CalibrationStats head_stats(const RankingInput& input) {
-  return collect_stats(input.checkpoint, windows_of(input),
-                       {.ffn = false, .moments = false, .cancel = input.cancel}, *input.runner);
+// The caller's, else `own` with what is collected now.
+const CalibrationStats& stats_of(const RankingInput& input, bool moments, CalibrationStats& own) {
+  if (input.stats) return *input.stats;
+  own = collect_head_stats(input, moments);
+  return own;
 }
 
 HeadLossOptions loss_options(const RankingInput& input) {
@@ -40,15 +42,24 @@ HeadLossOptions loss_options(const RankingInput& input) {
 
 }  // namespace
 
+CalibrationStats collect_head_stats(const RankingInput& input, bool moments) {
+  return collect_stats(input.checkpoint, windows_of(input),
+                       {.ffn = false, .moments = moments, .cancel = input.cancel}, *input.runner);
+}
+
 HeadScores score_output(const RankingInput& input) {
   HeadScores scores;
-  for (const LayerStats& layer : head_stats(input).layers) scores.push_back(layer.output);
+  CalibrationStats own;
+  for (const LayerStats& layer : stats_of(input, false, own).layers) {
+    scores.push_back(layer.output);
+  }
   return scores;
 }
 
 HeadScores score_entropy(const RankingInput& input) {
   HeadScores scores;
-  for (const LayerStats& layer : head_stats(input).layers) {
+  CalibrationStats own;
+  for (const LayerStats& layer : stats_of(input, false, own).layers) {
     auto& row = scores.emplace_back();
     // A head that spreads its attention evenly tells its tokens apart least: it goes first.
     for (const double entropy : layer.entropy) row.push_back(-entropy);
@@ -63,8 +74,8 @@ HeadScores score_ablation(const RankingInput& input) {
 
 HeadScores score_obs(const RankingInput& input) {
   const ModelConfig& config = input.checkpoint->config();
-  const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, *input.runner);
+  CalibrationStats own;
+  const CalibrationStats& stats = stats_of(input, true, own);
   std::vector<OptimalRemoval> states;
   for (int l = 0; l < config.n_layers; ++l) {
     states.emplace_back(stats.layers[l].attention.unpack(), copy_layer(*input.checkpoint, l).o,
