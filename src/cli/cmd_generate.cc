@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "app/controller/journal.h"
 #include "app/generate/generate_text.h"
 #include "base/clock.h"
 #include "base/error.h"
