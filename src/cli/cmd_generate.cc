@@ -80,13 +80,14 @@ struct Engine {
 Engine open_engine(const Arguments& arguments) {
   Engine engine;
   ModelOptions asked = model_options(arguments.model);
-  apply_points(arguments.verify, arguments.model.model, asked);
+  auto checkpoint = apply_points(arguments.verify, arguments.model.model, asked);
   if (!wants_verify(arguments.verify)) {
-    engine.opened = open_model(arguments.model, arguments.agency, &asked);
+    engine.opened = open_model(arguments.model, arguments.agency, &asked, std::move(checkpoint));
     return engine;
   }
   const VerifyModels models = verify_models(asked, draft_weights(arguments.verify));
-  engine.opened = open_model(arguments.model, arguments.agency, &models.draft);
+  engine.opened =
+      open_model(arguments.model, arguments.agency, &models.draft, std::move(checkpoint));
   const std::string& name = arguments.verify.baseline;
   engine.baseline = Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name),
                                   models.baseline);

@@ -116,7 +116,12 @@ struct Pruner::Impl {
     int window = options.window ? options.window : config.context_length;
     window = std::min<int>(window, static_cast<int>(tokens.size() / 2));
     set = cut(tokens, window, config.vocab_size);
-    model_sha256 = model_fingerprint(*checkpoint);
+  }
+
+  // It reads every weight: a recovery alone does without.
+  const std::string& model_sha256() {
+    if (options.model_sha256.empty()) options.model_sha256 = model_fingerprint(*checkpoint);
+    return options.model_sha256;
   }
 
   void report(const std::string& stage, int64_t done, int64_t total) const {
@@ -158,7 +163,7 @@ struct Pruner::Impl {
       stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
       });
-      stats->model_sha256 = model_sha256;
+      stats->model_sha256 = model_sha256();
       stats->text_sha256 = text_sha256;
     }
     check_holds(*stats);
@@ -333,7 +338,7 @@ struct Pruner::Impl {
 
   std::shared_ptr<const Checkpoint> checkpoint;
   std::span<const int32_t> tokens;
-  std::string text_sha256, model_sha256;
+  std::string text_sha256;
   PruneOptions options;
   PruneCallback progress;
   ThreadPool pool;
@@ -350,8 +355,10 @@ Pruner::Pruner(std::shared_ptr<const Checkpoint> checkpoint, std::span<const int
                                    std::move(progress))) {}
 Pruner::~Pruner() = default;
 
+const std::string& Pruner::model_sha256() { return impl_->model_sha256(); }
+
 void Pruner::use_stats(CalibrationStats stats) {
-  if (stats.model_sha256 != impl_->model_sha256) {
+  if (stats.model_sha256 != impl_->model_sha256()) {
     throw usage_error("--stats: statistics of another model; collect them again with --save_stats");
   }
   if (stats.text_sha256 != impl_->text_sha256) {
@@ -394,7 +401,7 @@ PrunePlan Pruner::make_plan() {
     const bool searched_heads = measured_heads && !chosen_heads;
     if (searched_heads || measured_neurons) s.search(plan, searched_heads, measured_neurons);
   }
-  plan.model_sha256 = s.model_sha256;
+  plan.model_sha256 = s.model_sha256();
   plan.recover = to_string(s.options.recover);
   plan.min_ridge = s.options.min_ridge;
   plan.protect_first = s.options.protect_first;
