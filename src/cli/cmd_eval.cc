@@ -5,13 +5,14 @@
 #include "app/eval/eval.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_numbers.h"
 #include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/preset_measure.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/verify_arguments.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
 namespace {

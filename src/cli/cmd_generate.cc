@@ -15,9 +15,9 @@
 #include "cli/controller_arguments.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/verify_arguments.h"
 #include "model/agency/report.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
 namespace {
