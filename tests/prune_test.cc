@@ -365,6 +365,7 @@ TEST(HeadsCommand, SaysWhatScoresDoNotDependOn) {
   EXPECT_NE(asked.err.find("have no effect without --save_preset"), std::string::npos);
   EXPECT_EQ(plain.err.find("have no effect"), std::string::npos);
   EXPECT_EQ(asked.json()["scores"], plain.json()["scores"]);
+  EXPECT_EQ(asked.json()["weights"], "f32");
 }
 
 TEST(DiffCommand, RefusesModelsOfAnotherShape) {

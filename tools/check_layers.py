@@ -26,6 +26,7 @@ import sys
 from pathlib import Path
 
 LAYERS = ["base", "kernels", "model", "app", "api", "cli"]
+PROGRAM = "src/main.cc"  # on top of the command line's library, not in it: tests have their own
 BASE_HEADERS = {"include/sentinel/agency.h", "include/sentinel/controller.h",
                 "include/sentinel/error.h", "include/sentinel/export.h"}
 APP_COMPOSER = "sweep"
@@ -89,6 +90,8 @@ def layer_of(name):
     parts = name.split("/")
     if parts[0] == "include":
         return 0 if name in BASE_HEADERS else LAYERS.index("api")
+    if name == PROGRAM:
+        return LAYERS.index("cli")
     return LAYERS.index(parts[1]) if parts[1] in LAYERS else None
 
 

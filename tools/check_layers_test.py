@@ -47,7 +47,9 @@ class CheckLayersTest(unittest.TestCase):
         self.write("src/app/sweep/sweep.cc", '#include "app/eval/eval.h"\n')
         self.write("src/app/prune/prune_test.cc", '#include "app/eval/eval.h"\n')
         self.write("src/api/model.cc", '#include "sentinel/model.h"\n#include "app/eval/eval.h"\n')
-        self.write("src/cli/main.cc", '#include "app/eval/eval.h"\n#include <CLI/CLI.hpp>\n')
+        self.write("src/main.cc", '#include "cli/run.h"\n')
+        self.write("src/cli/run.h", '#pragma once\n')
+        self.write("src/cli/run.cc", '#include "app/eval/eval.h"\n#include <CLI/CLI.hpp>\n')
         self.assert_passes("--no-compile")
 
     def test_include_of_a_higher_layer_fails(self):

@@ -1,11 +1,14 @@
 #include "app/prune/prune.h"
 
+#include <optional>
+
 #include "api/cancel.h"
 #include "api/impl.h"
 #include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "kernels/registry.h"
 #include "model/checkpoint/edited_checkpoint.h"
 #include "model/checkpoint/model_output.h"
 
@@ -83,10 +86,16 @@ std::vector<HeadId> AdaptiveModel::prune(int percent, const HeadPruneOptions& op
                      .seed = options.seed,
                      .cancel = cancel.flag()};
   std::vector<int32_t> calibration;
+  std::optional<ThreadPool> pool;
+  std::optional<SublayerRunner> runner;
   if (strategy.calibrates && !options.calibration_text.empty()) {
     calibration = require_tokenizer(impl_->baseline.impl()).encode(options.calibration_text);
     check_calibration("calibration_text", calibration.size());
-    input.model = impl_->model.get();
+    // Level 0's one thread and plain loops are for its logits; an order of heads needs neither.
+    const ModelInfo& info = impl_->model->info();
+    pool.emplace(info.level == 0 ? ThreadPool::available_cores() : info.threads);
+    runner.emplace(select_kernels(detect_cpu_features(), info.level == 0 ? "" : info.isa), *pool);
+    input.runner = &*runner;
     input.calibration = calibration;
   }
   const std::vector<HeadId> heads = heads_to_remove(rank_heads(strategy, input), percent);

@@ -35,15 +35,19 @@ double percentile(std::vector<double> values, double q) {
 
 double median(std::vector<double> values) { return percentile(std::move(values), 0.5); }
 
+double student_975(double freedom) {
+  // Cornish and Fisher's expansion (Abramowitz and Stegun, 26.7.5) at the normal quantile 1.959964.
+  const double f = 1 / freedom;
+  return 1.959964 + f * (2.372271 + f * (2.822499 + f * (2.555850 + f * 1.589534)));
+}
+
 bool clearly_below(const std::vector<double>& now, const std::vector<double>& before) {
   constexpr size_t kFewest = 5;
   if (now.size() < kFewest) return false;
   std::vector<double> gains;
   for (size_t i = 0; i < now.size(); ++i) gains.push_back(before[i] - now[i]);
-  const double n = static_cast<double>(gains.size()), freedom = n - 1;
-  // Student's quantile by Cornish and Fisher's expansion (Abramowitz and Stegun, 26.7.5).
-  const double t = 1.96 + 2.37 / freedom + 2.82 / (freedom * freedom);
-  return mean(gains) > t * sample_stddev(gains) / std::sqrt(n);
+  const double n = static_cast<double>(gains.size());
+  return mean(gains) > student_975(n - 1) * sample_stddev(gains) / std::sqrt(n);
 }
 
 }  // namespace sentinel

@@ -44,5 +44,19 @@ TEST(Statistics, NoiseIsSeldomAGain) {
   }
 }
 
+TEST(Statistics, StudentsQuantileIsThatOfTables) {
+  for (const auto& [freedom, expected] : {std::pair{3.0, 3.182446},
+                                          {4.0, 2.776445},
+                                          {5.0, 2.570582},
+                                          {6.0, 2.446912},
+                                          {10.0, 2.228139},
+                                          {30.0, 2.042272},
+                                          {120.0, 1.979930},
+                                          {1e9, 1.959964}}) {
+    const double share = freedom > 4 ? 2e-4 : 1.5e-3;
+    EXPECT_NEAR(student_975(freedom), expected, share * expected) << freedom;
+  }
+}
+
 }  // namespace
 }  // namespace sentinel

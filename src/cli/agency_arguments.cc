@@ -64,7 +64,7 @@ void check_thresholds(const AgencyOptions& t, const ModelOptions& options) {
 }  // namespace
 
 OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
-                       const ModelOptions* given) {
+                       const ModelOptions* given, std::shared_ptr<const Checkpoint> checkpoint) {
   ModelOptions options = given ? *given : model_options(model);
   check_thresholds(agency.thresholds, options);
   const auto closed = parse_heads(agency.close_heads);
@@ -73,7 +73,7 @@ OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agenc
   options.agency_options = agency.thresholds;
   options.kv_return = parse_kv_return(agency.kv_return);
   OpenedModel opened;
-  opened.checkpoint = open_checkpoint(model.model);
+  opened.checkpoint = checkpoint ? std::move(checkpoint) : open_checkpoint(model.model);
   opened.tokenizer = Tokenizer::load(opened.checkpoint->folder());
   if (!agency.head_means.empty()) {
     options.head_means = load_head_means(agency.head_means, *opened.checkpoint);

@@ -18,9 +18,10 @@ void add_agency_options(CLI::App& command, AgencyArguments& arguments);
 void add_threshold_options(CLI::App& command, AgencyArguments& arguments);
 
 // The model with its heads as asked for. Errors of the arguments come before slow loading.
-// `options` null: model_options(model).
+// `options` null: model_options(model). `checkpoint` null: it is opened.
 OpenedModel open_model(const ModelArguments& model, const AgencyArguments& agency,
-                       const ModelOptions* options = nullptr);
+                       const ModelOptions* options = nullptr,
+                       std::shared_ptr<const Checkpoint> checkpoint = nullptr);
 
 // Every change of a script that was made, and how long setting it took.
 nlohmann::json script_json(const ScriptPlayer& player);

@@ -5,13 +5,14 @@
 #include "app/eval/eval.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_numbers.h"
 #include "cli/agency_arguments.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/preset_measure.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/verify_arguments.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
 namespace {
@@ -104,8 +105,9 @@ int run_eval(Arguments arguments, const RunContext& context) {
   if (wants_verify(arguments.points)) {
     throw usage_error("--baseline_integration verify: its text is the baseline's; evaluate that");
   }
-  apply_points(arguments.points, arguments.model.model, model_choice);
-  const OpenedModel opened = open_model(arguments.model, arguments.agency, &model_choice);
+  auto checkpoint = apply_points(arguments.points, arguments.model.model, model_choice);
+  const OpenedModel opened =
+      open_model(arguments.model, arguments.agency, &model_choice, std::move(checkpoint));
   const EvalText text = load_eval_text(arguments.text, *opened.tokenizer, arguments.parse_special,
                                        context.interrupted);
   EvalOptions options = arguments.eval;

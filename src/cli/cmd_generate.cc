@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "app/controller/journal.h"
 #include "app/generate/generate_text.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,9 +15,9 @@
 #include "cli/controller_arguments.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/verify_arguments.h"
 #include "model/agency/report.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
 namespace {
@@ -79,13 +80,14 @@ struct Engine {
 Engine open_engine(const Arguments& arguments) {
   Engine engine;
   ModelOptions asked = model_options(arguments.model);
-  apply_points(arguments.verify, arguments.model.model, asked);
+  auto checkpoint = apply_points(arguments.verify, arguments.model.model, asked);
   if (!wants_verify(arguments.verify)) {
-    engine.opened = open_model(arguments.model, arguments.agency, &asked);
+    engine.opened = open_model(arguments.model, arguments.agency, &asked, std::move(checkpoint));
     return engine;
   }
   const VerifyModels models = verify_models(asked, draft_weights(arguments.verify));
-  engine.opened = open_model(arguments.model, arguments.agency, &models.draft);
+  engine.opened =
+      open_model(arguments.model, arguments.agency, &models.draft, std::move(checkpoint));
   const std::string& name = arguments.verify.baseline;
   engine.baseline = Model::create(name.empty() ? engine.opened.checkpoint : open_checkpoint(name),
                                   models.baseline);

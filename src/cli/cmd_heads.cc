@@ -12,14 +12,15 @@
 #include "cli/options.h"
 #include "cli/preset_measure.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/table.h"
+#include "kernels/registry.h"
 
 namespace sentinel::cli {
 namespace {
 
 // Scores come from the weights as they are stored, by vector code and threads.
 constexpr int kScoresLevel = 1;
+constexpr WeightType kScoresWeights = WeightType::f32;
 
 struct Arguments {
   ModelArguments model;
@@ -135,20 +136,24 @@ int run_heads(Arguments a, const RunContext& context) {
   }
   if (a.text.empty()) a.text = bundled_file("texts/calibration.txt").string();
   if (!a.save_preset.empty()) return run_save_preset(a, context);
-  a.model.level = kScoresLevel;  // not the environment's, either
-  const OpenedModel opened = open_model(a.model);
-  const EvalText text = load_eval_text(a.text, *opened.tokenizer, false, context.interrupted);
+  a.model.level = kScoresLevel;                         // not the environment's, either
+  const ModelOptions options = model_options(a.model);  // cheap errors before slow loading
+  const auto checkpoint = open_checkpoint(a.model.model);
+  const auto tokenizer = Tokenizer::load(checkpoint->folder());
+  const EvalText text = load_eval_text(a.text, *tokenizer, false, context.interrupted);
   if (text.tokens.size() < kMinCalibrationTokens) {
     say(fmt::format("sentinel heads: {} tokens: scores of fewer than {} say next to nothing\n",
                     text.tokens.size(), kMinCalibrationTokens));
   }
   const auto limit = a.max_windows > 0
                          ? static_cast<size_t>(a.max_windows) *
-                               static_cast<size_t>(opened.model->config().context_length)
+                               static_cast<size_t>(checkpoint->config().context_length)
                          : text.tokens.size();
+  ThreadPool pool(options.threads == 0 ? ThreadPool::available_cores() : options.threads);
+  SublayerRunner runner(select_kernels(detect_cpu_features(), options.isa), pool);
   RankingInput input;
-  input.checkpoint = opened.checkpoint;
-  input.model = opened.model.get();
+  input.checkpoint = checkpoint;
+  input.runner = &runner;
   input.calibration = std::span(text.tokens).first(std::min(limit, text.tokens.size()));
   input.seed = a.seed;
   input.cancel = context.interrupted;
@@ -157,13 +162,16 @@ int run_heads(Arguments a, const RunContext& context) {
       report_heads(input, [&](const std::string& stage) { progress.update(stage); });
   progress.clear();
   nlohmann::json document = to_json(report);
-  document.update(model_json(opened.model->info()));
+  document["level"] = kScoresLevel;
+  document["threads"] = pool.size();
+  document["isa"] = runner.kernels().isa;
+  document["weights"] = to_string(kScoresWeights);
   document["text"] = a.text;
   document["text_sha256"] = text.sha256;
-  document["model"] = opened.checkpoint->origin();
+  document["model"] = checkpoint->origin();
   context.emit(document);
   if (!context.json) print_report(report);
-  if (!a.heatmap.empty()) write_heatmap(report, opened.checkpoint->origin(), a.heatmap);
+  if (!a.heatmap.empty()) write_heatmap(report, checkpoint->origin(), a.heatmap);
   if (report.interrupted) say("sentinel heads: interrupted; the last scores are missing\n");
   return report.interrupted ? kExitInterrupted : kExitOk;
 }

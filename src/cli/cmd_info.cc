@@ -8,8 +8,8 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/progress.h"
-#include "cli/result_json.h"
 #include "cli/table.h"
+#include "model/model_json.h"
 
 namespace sentinel::cli {
 namespace {

@@ -49,7 +49,7 @@ std::string bash(const std::vector<CommandRow>& table) {
       cases, commands, words(table.front()));
 }
 
-// One _arguments specification: the names exclude each other unless the option may be repeated.
+// Specifications for _arguments, one a name. Every option may come again: the last one counts.
 std::string zsh_options(const CommandRow& command, const std::string& indent) {
   std::string out;
   for (const OptionRow& option : command.options) {

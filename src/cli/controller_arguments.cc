@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "api/controller_text.h"
+#include "app/controller/journal.h"
 #include "base/error.h"
 #include "base/files.h"
 

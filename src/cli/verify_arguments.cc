@@ -63,12 +63,13 @@ bool wants_verify(const VerifyArguments& a) {
   return verify;
 }
 
-void apply_points(const VerifyArguments& a, const std::string& model, ModelOptions& options) {
+std::shared_ptr<const Checkpoint> apply_points(const VerifyArguments& a, const std::string& model,
+                                               ModelOptions& options) {
   const bool verify = wants_verify(a);
   options.unet = a.unet == "on";
   options.mix_baseline = a.integration == "mix";
-  if (!options.unet && !options.mix_baseline) return;
-  const auto checkpoint = open_checkpoint(model);
+  if (!options.unet && !options.mix_baseline) return nullptr;
+  auto checkpoint = open_checkpoint(model);
   options.integration = find_integration(checkpoint->folder(), checkpoint->config());
   if (options.mix_baseline && options.integration && a.baseline.empty()) {
     throw usage_error(
@@ -76,6 +77,7 @@ void apply_points(const VerifyArguments& a, const std::string& model, ModelOptio
         "--baseline");
   }
   if (!verify && !a.baseline.empty()) options.unpruned = open_checkpoint(a.baseline);
+  return checkpoint;
 }
 
 std::optional<WeightType> draft_weights(const VerifyArguments& a) {

@@ -21,9 +21,10 @@ void add_point_options(CLI::App& command, VerifyArguments& arguments);
 
 // Whether the baseline verifies. Error (usage): an unknown value, or options of verify without it.
 bool wants_verify(const VerifyArguments& arguments);
-// What runs of mixing and skips, with the weights beside `model`. Error (usage, bad_input).
-void apply_points(const VerifyArguments& arguments, const std::string& model,
-                  ModelOptions& options);
+// What runs of mixing and skips, with the weights beside `model`, which is returned where it had to
+// be opened for them; else null. Error (usage, bad_input).
+std::shared_ptr<const Checkpoint> apply_points(const VerifyArguments& arguments,
+                                               const std::string& model, ModelOptions& options);
 // Of the model that drafts; empty: what verify_models() chooses. Error (usage): an unknown type.
 std::optional<WeightType> draft_weights(const VerifyArguments& arguments);
 

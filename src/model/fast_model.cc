@@ -14,8 +14,6 @@
 namespace sentinel {
 namespace {
 
-constexpr int kPrefillChunk = 512;
-
 class FastModel;
 
 KernelTable with_window_products(KernelTable kernels) {

@@ -5,6 +5,9 @@
 
 namespace sentinel {
 
+// Rows of a prompt that a session computes at once; fewer are left only at its end.
+inline constexpr int kPrefillChunk = 512;
+
 std::unique_ptr<Model> make_fast_model(std::shared_ptr<const Checkpoint> checkpoint,
                                        const ModelOptions& options);
 

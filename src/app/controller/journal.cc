@@ -1,8 +1,8 @@
+#include "app/controller/journal.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-
-#include "app/controller/steering.h"
 
 namespace sentinel {
 namespace {

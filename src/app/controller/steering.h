@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <nlohmann/json_fwd.hpp>
-#include <string>
 #include <vector>
 
 #include "model/agency/controller.h"
@@ -56,13 +54,5 @@ class Steering {
   uint64_t version_ = 0;  // of the heads as the search left them; 0: not searched yet
   int64_t token_ = 0, first_token_ = 0;
 };
-
-// Keys as the fields; `moves` one object per move.
-nlohmann::json to_json(const ControllerReport& report);
-// One JSON object per line and move: token, layer, head, gate before and after, signal, goal,
-// reason.
-std::string journal_lines(const ControllerReport& report);
-// Two lines to read.
-std::string to_text(const ControllerReport& report);
 
 }  // namespace sentinel

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "app/controller/journal.h"
 #include "base/error.h"
 
 namespace sentinel {

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/log_softmax.h"
 #include "base/statistics.h"
+#include "base/windows.h"
 
 namespace sentinel {
 namespace {
@@ -134,13 +135,10 @@ Windows eval_windows(const ModelConfig& config, std::span<const int32_t> tokens,
         "not belong to this model",
         token, config.vocab_size);
   }
-  Windows windows;
   const auto size = static_cast<size_t>(window);
-  for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
-    if (options.max_windows > 0 && windows.size() == static_cast<size_t>(options.max_windows)) {
-      break;
-    }
-    windows.push_back(tokens.subspan(begin, size));
+  Windows windows = cut_windows(tokens, size, size);
+  if (options.max_windows > 0 && std::ssize(windows) > options.max_windows) {
+    windows.resize(static_cast<size_t>(options.max_windows));
   }
   if (windows.empty()) windows.push_back(tokens);
   return windows;

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/agency/contribution.h"
+#include "model/agency/tracking.h"
 
 namespace sentinel {
 namespace {
@@ -13,25 +16,14 @@ namespace {
 // Sums over rows of entropies and contribution norms of one layer's heads.
 class HeadSums {
  public:
-  HeadSums(const ModelConfig& config, const EditableLayer& layer)
-      : d_(config.head_dim),
-        n_heads_(layer.n_heads()),
+  HeadSums(const ContributionNorms& norms, int layer, int n_heads, int head_dim)
+      : norms_(norms),
+        layer_(layer),
+        n_heads_(n_heads),
+        d_(head_dim),
         entropy_(n_heads_),
         utilization_(n_heads_),
-        output_(n_heads_) {
-    const int64_t width = config.d_model;
-    for (int h = 0; h < n_heads_; ++h) {
-      auto& gram = grams_.emplace_back(static_cast<size_t>(d_ * d_));
-      const float* o = layer.o.data() + h * d_ * width;
-      for (int64_t i = 0; i < d_; ++i) {
-        for (int64_t j = 0; j < d_; ++j) {
-          double sum = 0;
-          for (int64_t c = 0; c < width; ++c) sum += double{o[i * width + c]} * o[j * width + c];
-          gram[i * d_ + j] = static_cast<float>(sum);
-        }
-      }
-    }
-  }
+        output_(n_heads_) {}
 
   void add(const FeatureBlock& block, ThreadPool& pool) {
     pool.run([&](int thread) {
@@ -57,25 +49,14 @@ class HeadSums {
       if (block.positions[r] == 0) continue;
       const double entropy = block.entropy[int64_t{r} * n_heads_ + h];
       entropy_[h] += entropy;
-      utilization_[h] += std::clamp(1 - entropy / std::log(block.positions[r] + 1.0), 0.0, 1.0);
-      output_[h] += norm(grams_[h], block.x + int64_t{r} * block.features + h * d_);
+      utilization_[h] += utilization_of(entropy, block.positions[r] + 1);
+      const float* context = block.x + int64_t{r} * block.features + h * d_;
+      output_[h] += norms_.norm(layer_, static_cast<int>(h), context);
     }
   }
 
-  // |Wo c| from Wo' Wo.
-  double norm(const std::vector<float>& gram, const float* c) const {
-    float sum = 0;
-    for (int64_t i = 0; i < d_; ++i) {
-      float dot = 0;
-      for (int64_t j = 0; j < d_; ++j) dot += gram[i * d_ + j] * c[j];
-      sum += dot * c[i];
-    }
-    return std::sqrt(std::max(static_cast<double>(sum), 0.0));
-  }
-
-  int64_t d_;
-  int n_heads_;
-  std::vector<std::vector<float>> grams_;  // [n_heads] of [head_dim, head_dim]
+  const ContributionNorms& norms_;
+  const int layer_, n_heads_, d_;
   std::vector<double> entropy_, utilization_, output_;
   int64_t rows_ = 0;
 };
@@ -168,6 +149,8 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
     stats.tokens += std::ssize(window) - 1;
     stats.window = std::max(stats.window, static_cast<int>(window.size()));
   }
+  std::optional<ContributionNorms> norms;
+  if (options.attention) norms.emplace(*checkpoint, runner.kernels(), runner.pool());
   Stream stream = embed(*checkpoint, windows);
   EditableLayer layer;
   std::vector<float> weights;
@@ -186,16 +169,17 @@ CalibrationStats collect_stats(std::shared_ptr<const Checkpoint> checkpoint,
     } else {
       const int features = options.moments ? packed.features() : 0;
       MomentAccumulator sums(features, 0, runner.kernels(), runner.pool());
-      HeadSums heads(config, layer);
+      std::optional<HeadSums> heads;
+      if (attention) heads.emplace(*norms, id.layer, layer.n_heads(), config.head_dim);
       runner.run(packed, stream, &stream, [&](const FeatureBlock& block) {
         weights.resize(static_cast<size_t>(block.rows));
         for (int r = 0; r < block.rows; ++r) weights[r] = block.positions[r] == 0 ? 0 : 1;
         if (options.moments) sums.add(block.x, nullptr, weights.data(), block.rows);
-        if (attention && block.features > 0) heads.add(block, runner.pool());
+        if (heads && block.features > 0) heads->add(block, runner.pool());
       });
       LayerStats& out = stats.layers.back();
       (attention ? out.attention : out.ffn) = PackedMoments::pack(sums.finish());
-      if (attention) heads.finish(out);
+      if (heads) heads->finish(out);
     }
     if (progress) progress(i + 1, n_sublayers);
   }

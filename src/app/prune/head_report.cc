@@ -8,7 +8,6 @@
 #include "app/prune/calibration.h"
 #include "base/error.h"
 #include "base/escape.h"
-#include "kernels/registry.h"
 
 namespace sentinel {
 namespace {
@@ -88,16 +87,9 @@ HeadReport report_heads(const RankingInput& input,
                         const std::function<void(const std::string&)>& progress) {
   HeadReport report;
   if (progress) progress("entropy and utilisation");
-  ThreadPool pool(input.model->info().threads);
-  SublayerRunner runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool);
-  const auto window = static_cast<size_t>(input.checkpoint->config().context_length);
-  TokenWindows windows;
-  for (size_t begin = 0; begin < input.calibration.size(); begin += window) {
-    windows.push_back(
-        input.calibration.subspan(begin, std::min(window, input.calibration.size() - begin)));
-  }
-  const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows, {.ffn = false, .moments = false, .cancel = input.cancel}, runner);
+  const CalibrationStats stats = collect_head_stats(input, true);
+  RankingInput shared = input;
+  shared.stats = &stats;
   report.tokens = stats.tokens;
   for (const LayerStats& layer : stats.layers) {
     report.entropy.push_back(layer.entropy);
@@ -106,7 +98,7 @@ HeadReport report_heads(const RankingInput& input,
   try {
     for (const RankingStrategy& strategy : ranking_strategies()) {
       if (progress) progress(strategy.name);
-      HeadRanking ranking = rank_heads(strategy, input);
+      HeadRanking ranking = rank_heads(strategy, shared);
       report.scores.push_back({ranking.strategy, ranking.definition, std::move(ranking.scores)});
     }
   } catch (const Error& error) {

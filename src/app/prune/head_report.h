@@ -22,7 +22,7 @@ struct HeadReport {
   bool interrupted = false;  // then the last strategies are missing
 };
 
-// input.model and input.calibration are needed. `progress` is told each strategy before it runs.
+// input.runner and input.calibration are needed. `progress` is told each strategy before it runs.
 // Entropy and utilisation come first: what input.cancel ends before them is an Error (interrupted).
 HeadReport report_heads(const RankingInput& input,
                         const std::function<void(const std::string&)>& progress);

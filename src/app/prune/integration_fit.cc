@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log_softmax.h"
 #include "base/statistics.h"
+#include "base/windows.h"
 
 namespace sentinel {
 namespace {
@@ -146,7 +147,8 @@ Windows cut(std::span<const int32_t> tokens, const ModelConfig& config,
   if (size < 2 || size > static_cast<size_t>(config.context_length)) {
     throw usage_error("window {}: give 2 to {} tokens", size, config.context_length);
   }
-  const size_t available = tokens.size() / size;
+  const std::vector<Window> all = cut_windows(tokens, size, size);
+  const size_t available = all.size();
   const size_t wanted = std::min(available, static_cast<size_t>(options.max_tokens) / size);
   if (wanted < kHoldOut) {
     throw usage_error(
@@ -157,7 +159,7 @@ Windows cut(std::span<const int32_t> tokens, const ModelConfig& config,
   // Spread over the whole text, so that no single topic decides.
   Windows windows;
   for (size_t i = 0; i < wanted; ++i) {
-    const Window window = tokens.subspan(i * available / wanted * size, size);
+    const Window window = all[i * available / wanted];
     (i % kHoldOut == kHoldOut - 1 ? windows.held_out : windows.fit).push_back(window);
   }
   return windows;

@@ -7,6 +7,7 @@
 #include "app/prune/head_choice.h"
 #include "app/prune/loss_meter.h"
 #include "base/error.h"
+#include "base/windows.h"
 #include "kernels/registry.h"
 
 namespace sentinel {
@@ -53,10 +54,7 @@ void check(const PruneOptions& options, const ModelConfig& config, size_t tokens
 // One window in eight, at least one, measures; the others fit.
 CalibrationSet cut(std::span<const int32_t> tokens, int window, int vocab_size) {
   const auto size = static_cast<size_t>(window);
-  TokenWindows windows;
-  for (size_t begin = 0; begin + size <= tokens.size(); begin += size) {
-    windows.push_back(tokens.subspan(begin, size));
-  }
+  const TokenWindows windows = cut_windows(tokens, size, size);
   CalibrationSet set;
   for (size_t i = 0; i < windows.size(); ++i) {
     (i % 8 == 1 ? set.held_out : set.fit).push_back(windows[i]);
@@ -118,7 +116,12 @@ struct Pruner::Impl {
     int window = options.window ? options.window : config.context_length;
     window = std::min<int>(window, static_cast<int>(tokens.size() / 2));
     set = cut(tokens, window, config.vocab_size);
-    model_sha256 = model_fingerprint(*checkpoint);
+  }
+
+  // It reads every weight: a recovery alone does without.
+  const std::string& model_sha256() {
+    if (options.model_sha256.empty()) options.model_sha256 = model_fingerprint(*checkpoint);
+    return options.model_sha256;
   }
 
   void report(const std::string& stage, int64_t done, int64_t total) const {
@@ -160,7 +163,7 @@ struct Pruner::Impl {
       stats = collect_stats(checkpoint, stats_windows(), o, runner, [&](int done, int total) {
         report("calibration statistics", done, total);
       });
-      stats->model_sha256 = model_sha256;
+      stats->model_sha256 = model_sha256();
       stats->text_sha256 = text_sha256;
     }
     check_holds(*stats);
@@ -204,15 +207,10 @@ struct Pruner::Impl {
     input.checkpoint = checkpoint;
     input.seed = options.seed;
     input.cancel = options.cancel;
-    std::unique_ptr<Model> model;
     std::vector<int32_t> text;
     const RankingStrategy& strategy = find_ranking_strategy(name);
     if (strategy.calibrates) {
-      ModelOptions o;
-      o.threads = options.threads;
-      o.isa = options.isa;
-      model = Model::create(checkpoint, o);
-      input.model = model.get();
+      input.runner = &runner;
       const auto windows = spread_tokens(set.fit, ranking_tokens(name));
       for (const auto& window : windows) text.insert(text.end(), window.begin(), window.end());
       input.calibration = text;
@@ -340,7 +338,7 @@ struct Pruner::Impl {
 
   std::shared_ptr<const Checkpoint> checkpoint;
   std::span<const int32_t> tokens;
-  std::string text_sha256, model_sha256;
+  std::string text_sha256;
   PruneOptions options;
   PruneCallback progress;
   ThreadPool pool;
@@ -357,8 +355,10 @@ Pruner::Pruner(std::shared_ptr<const Checkpoint> checkpoint, std::span<const int
                                    std::move(progress))) {}
 Pruner::~Pruner() = default;
 
+const std::string& Pruner::model_sha256() { return impl_->model_sha256(); }
+
 void Pruner::use_stats(CalibrationStats stats) {
-  if (stats.model_sha256 != impl_->model_sha256) {
+  if (stats.model_sha256 != impl_->model_sha256()) {
     throw usage_error("--stats: statistics of another model; collect them again with --save_stats");
   }
   if (stats.text_sha256 != impl_->text_sha256) {
@@ -401,7 +401,7 @@ PrunePlan Pruner::make_plan() {
     const bool searched_heads = measured_heads && !chosen_heads;
     if (searched_heads || measured_neurons) s.search(plan, searched_heads, measured_neurons);
   }
-  plan.model_sha256 = s.model_sha256;
+  plan.model_sha256 = s.model_sha256();
   plan.recover = to_string(s.options.recover);
   plan.min_ridge = s.options.min_ridge;
   plan.protect_first = s.options.protect_first;

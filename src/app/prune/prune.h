@@ -32,6 +32,7 @@ struct PruneOptions {
   std::optional<PrunePlan> plan;  // replayed in place of strategy and percentages
   // Targets in place of percentages: the search goes on until they are met.
   StopRule stop_rule;
+  std::string model_sha256;  // model_fingerprint() where it is known; empty: computed if needed
   int threads = 0;
   std::string isa;
   const std::atomic<bool>* cancel = nullptr;
@@ -56,6 +57,7 @@ class Pruner {
          std::string text_sha256, const PruneOptions& options, PruneCallback progress);
   ~Pruner();
 
+  const std::string& model_sha256();  // model_fingerprint() of the checkpoint
   // Uses these statistics in place of collecting them. Error (usage): of another model or text.
   void use_stats(CalibrationStats stats);
   const CalibrationStats& stats();  // collected when first asked for

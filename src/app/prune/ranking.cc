@@ -66,7 +66,7 @@ int removal_count(int total_heads, int percent) {
 }
 
 HeadRanking rank_heads(const RankingStrategy& strategy, const RankingInput& input) {
-  if (strategy.calibrates && (input.model == nullptr || input.calibration.empty())) {
+  if (strategy.calibrates && (input.runner == nullptr || input.calibration.empty())) {
     throw usage_error("strategy {}: needs a calibration text", strategy.name);
   }
   HeadRanking ranking{strategy.name, strategy.definition, strategy.score(input), {}};

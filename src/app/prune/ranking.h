@@ -10,9 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "app/prune/calibration.h"
+#include "app/prune/sublayer.h"
 #include "model/agency/head_table.h"
 #include "model/checkpoint/checkpoint.h"
-#include "model/model.h"
 
 namespace sentinel {
 
@@ -21,14 +22,16 @@ using HeadScores = std::vector<std::vector<double>>;
 
 struct RankingInput {
   std::shared_ptr<const Checkpoint> checkpoint;
-  Model* model = nullptr;                // all heads open; only strategies that calibrate use it
-  std::span<const int32_t> calibration;  // token ids; only strategies that calibrate use them
-  uint64_t seed = 0;                     // only `random` uses it
+  SublayerRunner* runner = nullptr;           // only strategies that calibrate use it
+  std::span<const int32_t> calibration;       // token ids; only strategies that calibrate use them
+  uint64_t seed = 0;                          // only `random` uses it
   const std::atomic<bool>* cancel = nullptr;  // may be null; set: Error (interrupted)
   // Losses are those of a softmax over these ids (LossMeterOptions); empty: over all.
   std::span<const int32_t> vocabulary = {};
   std::function<void(int done, int total)> progress = nullptr;  // heads measured so far
   size_t window = 0;  // of `calibration`, in tokens; 0: the model's context
+  // collect_head_stats() of this input, with moments, for several strategies; null: each its own.
+  const CalibrationStats* stats = nullptr;
 
   size_t window_size() const {
     return window ? window : static_cast<size_t>(checkpoint->config().context_length);
@@ -38,9 +41,13 @@ struct RankingInput {
 struct RankingStrategy {
   const char* name;
   const char* definition;  // what the score is, for reports
-  bool calibrates;         // runs `model` over `calibration`
+  bool calibrates;         // runs the dense model over `calibration`
   HeadScores (*score)(const RankingInput& input);
 };
+
+// What strategies that calibrate say of the heads; only obs needs their moments. Error (usage): the
+// text is too short.
+CalibrationStats collect_head_stats(const RankingInput& input, bool moments);
 
 std::span<const RankingStrategy> ranking_strategies();
 // Error (usage) that lists the names when there is none of this name.
@@ -52,7 +59,7 @@ struct HeadRanking {
   std::vector<HeadId> order;  // every head once, the first to be removed in front
 };
 
-// Error (usage) if the strategy calibrates and there is no model or no text; Error (runtime) if a
+// Error (usage) if the strategy calibrates and there is no runner or no text; Error (runtime) if a
 // score is not finite.
 HeadRanking rank_heads(const RankingStrategy& strategy, const RankingInput& input);
 

@@ -8,12 +8,20 @@
 
 #include "app/prune/head_report.h"
 #include "base/error.h"
+#include "kernels/registry.h"
+#include "model/model.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace sentinel {
 namespace {
 
 const std::string kMini = SENTINEL_SOURCE_DIR "/models/sentinel-mini";
+
+// What strategies that calibrate run on.
+struct Tools {
+  ThreadPool pool{2};
+  SublayerRunner runner{select_kernels(detect_cpu_features(), ""), pool};
+};
 
 HeadRanking ranking_of(const HeadScores& scores) {
   return {"test", "", scores, removal_order(scores)};
@@ -114,8 +122,9 @@ TEST(Ranking, OutputIsTheMeanNormOfTheContribution) {
   const auto tokenizer = Tokenizer::load(kMini);
   const auto tokens = tokenizer->encode("It was a cold winter morning, and the old man");
   const auto model = Model::create(checkpoint, {.level = 0});
+  Tools tools;
   const auto& strategy = find_ranking_strategy("output");
-  const auto ranking = rank_heads(strategy, {checkpoint, model.get(), tokens});
+  const auto ranking = rank_heads(strategy, {checkpoint, &tools.runner, tokens});
   for (const HeadId id : {HeadId{0, 0}, HeadId{4, 2}, HeadId{7, 7}}) {
     Contributions expected(*checkpoint, id);
     const auto session = model->new_session(1, 64);
@@ -123,19 +132,19 @@ TEST(Ranking, OutputIsTheMeanNormOfTheContribution) {
     session->prefill(0, tokens, static_cast<float*>(nullptr));
     EXPECT_NEAR(ranking.scores[id.layer][id.head], expected.mean(), 1e-4 * expected.mean());
   }
-  EXPECT_EQ(ranking.order, rank_heads(strategy, {checkpoint, model.get(), tokens}).order);
+  EXPECT_EQ(ranking.order, rank_heads(strategy, {checkpoint, &tools.runner, tokens}).order);
 }
 
 TEST(Ranking, WindowsOfTheTextAreMeasuredApart) {
   const auto checkpoint = Checkpoint::open(kMini);
-  const auto model = Model::create(checkpoint, {.level = 1});
+  Tools tools;
   std::vector<int32_t> tokens(40);
   for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<int32_t>(37 * i % 900);
   for (const char* name : {"output", "entropy"}) {
     const RankingStrategy& strategy = find_ranking_strategy(name);
     const auto scores = [&](size_t from, size_t n, size_t window) {
       return rank_heads(strategy, {.checkpoint = checkpoint,
-                                   .model = model.get(),
+                                   .runner = &tools.runner,
                                    .calibration = std::span(tokens).subspan(from, n),
                                    .window = window})
           .scores[3][2];
@@ -166,9 +175,9 @@ TEST(Ranking, CancelStops) {
 TEST(HeadReport, KeepsTheScoresThatWereDoneWhenCancelled) {
   std::atomic<bool> cancel = false;
   const auto checkpoint = Checkpoint::open(kMini);
-  const auto model = Model::create(checkpoint, {.level = 1});
+  Tools tools;
   const std::vector<int32_t> tokens(40, 7);
-  RankingInput input{checkpoint, model.get(), tokens};
+  RankingInput input{checkpoint, &tools.runner, tokens};
   input.cancel = &cancel;
   std::vector<std::string> stages;
   const HeadReport report = report_heads(input, [&](const std::string& stage) {
@@ -178,7 +187,7 @@ TEST(HeadReport, KeepsTheScoresThatWereDoneWhenCancelled) {
   EXPECT_TRUE(report.interrupted);
   ASSERT_EQ(report.scores.size(), 1u);
   EXPECT_EQ(report.scores[0].strategy, stages[1]);
-  EXPECT_EQ(std::ssize(report.entropy), model->config().n_layers);
+  EXPECT_EQ(std::ssize(report.entropy), checkpoint->config().n_layers);
 }
 
 }  // namespace

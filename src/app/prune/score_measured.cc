@@ -6,7 +6,7 @@
 #include "app/prune/least_squares.h"
 #include "app/prune/ranking.h"
 #include "base/error.h"
-#include "kernels/registry.h"
+#include "base/windows.h"
 
 namespace sentinel {
 namespace {
@@ -14,30 +14,18 @@ namespace {
 constexpr double kRidge = 1e-3;
 
 TokenWindows windows_of(const RankingInput& input) {
-  const size_t size = input.window_size();
-  TokenWindows windows;
-  for (size_t begin = 0; begin + 2 <= input.calibration.size(); begin += size) {
-    windows.push_back(
-        input.calibration.subspan(begin, std::min(size, input.calibration.size() - begin)));
-  }
+  TokenWindows windows = cut_windows(input.calibration, input.window_size(), 2);
   if (windows.empty()) {
     throw usage_error("the calibration text is too short: at least 2 tokens are needed");
   }
   return windows;
 }
 
-struct Tools {
-  explicit Tools(const RankingInput& input)
-      : pool(input.model->info().threads),
-        runner(select_kernels(detect_cpu_features(), input.model->info().isa), pool) {}
-  ThreadPool pool;
-  SublayerRunner runner;
-};
-
-CalibrationStats head_stats(const RankingInput& input) {
-  Tools tools(input);
-  return collect_stats(input.checkpoint, windows_of(input),
-                       {.ffn = false, .moments = false, .cancel = input.cancel}, tools.runner);
+// The caller's, else `own` with what is collected now.
+const CalibrationStats& stats_of(const RankingInput& input, bool moments, CalibrationStats& own) {
+  if (input.stats) return *input.stats;
+  own = collect_head_stats(input, moments);
+  return own;
 }
 
 HeadLossOptions loss_options(const RankingInput& input) {
@@ -54,15 +42,24 @@ HeadLossOptions loss_options(const RankingInput& input) {
 
 }  // namespace
 
+CalibrationStats collect_head_stats(const RankingInput& input, bool moments) {
+  return collect_stats(input.checkpoint, windows_of(input),
+                       {.ffn = false, .moments = moments, .cancel = input.cancel}, *input.runner);
+}
+
 HeadScores score_output(const RankingInput& input) {
   HeadScores scores;
-  for (const LayerStats& layer : head_stats(input).layers) scores.push_back(layer.output);
+  CalibrationStats own;
+  for (const LayerStats& layer : stats_of(input, false, own).layers) {
+    scores.push_back(layer.output);
+  }
   return scores;
 }
 
 HeadScores score_entropy(const RankingInput& input) {
   HeadScores scores;
-  for (const LayerStats& layer : head_stats(input).layers) {
+  CalibrationStats own;
+  for (const LayerStats& layer : stats_of(input, false, own).layers) {
     auto& row = scores.emplace_back();
     // A head that spreads its attention evenly tells its tokens apart least: it goes first.
     for (const double entropy : layer.entropy) row.push_back(-entropy);
@@ -71,16 +68,14 @@ HeadScores score_entropy(const RankingInput& input) {
 }
 
 HeadScores score_ablation(const RankingInput& input) {
-  Tools tools(input);
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner,
+  return losses_without_heads(input.checkpoint, windows_of(input), *input.runner,
                               loss_options(input));
 }
 
 HeadScores score_obs(const RankingInput& input) {
-  Tools tools(input);
   const ModelConfig& config = input.checkpoint->config();
-  const CalibrationStats stats = collect_stats(
-      input.checkpoint, windows_of(input), {.ffn = false, .cancel = input.cancel}, tools.runner);
+  CalibrationStats own;
+  const CalibrationStats& stats = stats_of(input, true, own);
   std::vector<OptimalRemoval> states;
   for (int l = 0; l < config.n_layers; ++l) {
     states.emplace_back(stats.layers[l].attention.unpack(), copy_layer(*input.checkpoint, l).o,
@@ -96,7 +91,7 @@ HeadScores score_obs(const RankingInput& input) {
     }
     for (size_t o = 0; o < without.o_bias.size(); ++o) without.o_bias[o] += map.bias[o];
   };
-  return losses_without_heads(input.checkpoint, windows_of(input), tools.runner, options);
+  return losses_without_heads(input.checkpoint, windows_of(input), *input.runner, options);
 }
 
 }  // namespace sentinel

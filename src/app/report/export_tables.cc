@@ -386,6 +386,13 @@ std::vector<ReportTable> profile_tables(const ResultFile& file) {
   return tables;
 }
 
+bool is_numeric(const ReportTable& table, size_t column) {
+  return !table.rows.empty() &&
+         std::none_of(table.rows.begin(), table.rows.end(), [&](const auto& row) {
+           return std::holds_alternative<std::string>(row[column]);
+         });
+}
+
 std::string cell_text(const ReportCell& value, int decimals) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* number = std::get_if<double>(&value)) return format_number(*number, decimals);

@@ -32,6 +32,9 @@ struct ReportTable {
   std::vector<std::vector<ReportCell>> rows;  // each as long as `columns`
 };
 
+// Whether no cell of its rows is text; one without a value fits numbers.
+bool is_numeric(const ReportTable& table, size_t column);
+
 // The sections that the file has, in the order of a report. Extra columns without any value are
 // left out.
 std::vector<ReportTable> export_tables(const ResultFile& file);

@@ -19,15 +19,6 @@ std::string cell_html(const ReportCell& cell, int decimals) {
   return fmt::format("<td>{}</td>", text);
 }
 
-bool is_numeric(const ReportTable& table, size_t column) {
-  bool any = false;
-  for (const auto& row : table.rows) {
-    if (std::holds_alternative<std::string>(row[column])) return false;
-    any |= std::holds_alternative<double>(row[column]);
-  }
-  return any;
-}
-
 // The scroll container takes the keyboard, so that wide tables can be read without a mouse.
 std::string table_html(const ReportTable& table, const std::string& label) {
   std::string out = fmt::format(

@@ -19,9 +19,7 @@ std::string table_text(const ReportTable& table) {
   std::vector<std::string> header, rule;
   for (size_t c = 0; c < table.columns.size(); ++c) {
     header.push_back(escape_markdown(table.columns[c].shown()));
-    bool numbers = !table.rows.empty();
-    for (const auto& row : table.rows) numbers &= !std::holds_alternative<std::string>(row[c]);
-    rule.push_back(numbers ? "---:" : "---");
+    rule.push_back(is_numeric(table, c) ? "---:" : "---");
   }
   std::string out = row_text(header) + row_text(rule);
   for (const auto& row : table.rows) {

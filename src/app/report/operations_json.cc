@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
-#include "app/report/json_numbers.h"
 #include "app/report/text_table.h"
+#include "base/json_numbers.h"
 
 namespace sentinel {
 namespace {

@@ -6,10 +6,10 @@
 #include <set>
 #include <vector>
 
-#include "app/report/json_numbers.h"
 #include "app/report/profile_result.h"
 #include "app/report/result_file.h"
 #include "base/error.h"
+#include "base/json_numbers.h"
 
 namespace sentinel {
 namespace {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "app/report/json_numbers.h"
 #include "app/report/operations_json.h"
+#include "base/json_numbers.h"
 #include "base/statistics.h"
 
 namespace sentinel {

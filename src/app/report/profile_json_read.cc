@@ -4,9 +4,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "app/report/json_numbers.h"
 #include "app/report/operations_json.h"
 #include "base/error.h"
+#include "base/json_numbers.h"
 
 namespace sentinel {
 namespace {

@@ -32,7 +32,9 @@ size_t width_of(const std::string& text) {
 
 std::string TextTable::plain() const {
   std::vector<size_t> widths;
+  std::vector<bool> right;
   for (size_t c = 0; c < header.size(); ++c) {
+    right.push_back(right_aligned(*this, c));
     size_t width = width_of(header[c]);
     for (const auto& row : rows) width = std::max(width, width_of(row[c]));
     widths.push_back(width);
@@ -42,7 +44,7 @@ std::string TextTable::plain() const {
     std::string line;
     for (size_t c = 0; c < cells.size(); ++c) {
       const std::string pad(widths[c] - width_of(cells[c]), ' ');
-      line += (c ? "  " : "") + (right_aligned(*this, c) ? pad + cells[c] : cells[c] + pad);
+      line += (c ? "  " : "") + (right[c] ? pad + cells[c] : cells[c] + pad);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out += line + "\n";

@@ -1,18 +1,17 @@
 #include "app/sweep/operation_profile.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "app/profile/op_times.h"
 #include "base/error.h"
 #include "base/statistics.h"
+#include "model/trace_size.h"
 
 namespace sentinel {
 namespace {
 
 constexpr size_t kMaxEvents = size_t{1} << 21;  // 48 MB a thread
-constexpr int kLeastChunk = 256;                // rows; sessions take no fewer at once
 
 const char* component_of(Op op) {
   switch (op) {
@@ -40,22 +39,16 @@ const char* component_of(Op op) {
   }
 }
 
-// Enough for one generation: every operation and the wait behind it. Level 0 computes the whole
-// sequence at every step and records its heads and rows one by one.
+// Enough for one generation.
 size_t events_of(const Model& model, const GenerationWork& work) {
-  const ModelConfig& config = model.config();
   double passes = work.generated_tokens, rows = 0;
   for (const auto& prompt : work.prompts) {
-    passes += 1 + static_cast<double>(prompt.size()) / kLeastChunk;
+    passes += prompt_passes(std::ssize(prompt));
     rows = std::max(rows, static_cast<double>(prompt.size()) + work.generated_tokens);
   }
-  double per_layer = 2 * kOps;
-  if (!model.info().kv_cache) {
-    passes *= static_cast<double>(work.prompts.size());
-    per_layer += 3 * rows;
-    for (const auto& layer : config.layers) per_layer += 2.0 * layer.n_heads / config.n_layers;
-  }
-  const double events = passes * (config.n_layers * per_layer + 2 * kOps);
+  // Level 0 computes the sequences of a batch one by one.
+  if (!model.info().kv_cache) passes *= static_cast<double>(work.prompts.size());
+  const double events = trace_events(model, passes, rows);
   return static_cast<size_t>(std::min(events, static_cast<double>(kMaxEvents)));
 }
 

@@ -24,6 +24,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/memory_meter.h"
+#include "base/thread_pool.h"
+#include "kernels/registry.h"
 
 namespace sentinel {
 namespace {
@@ -194,13 +196,11 @@ void ProfileRun::rank() {
   }
   report("ranking heads", 0, 0, options_.strategy);
   const auto& strategy = find_ranking_strategy(options_.strategy);
-  // At level 1 even if 0 was asked for: the order is no measurement, and level 0 would take
-  // minutes.
-  ModelOptions fast = asked_;
-  fast.level = std::max(fast.level, 1);
-  const auto model = prepare(context(), original_cell(fast, 0, {}));
+  // In f32 and by vector code at every level: the order is no measurement.
+  ThreadPool pool(asked_.threads > 0 ? asked_.threads : ThreadPool::available_cores());
+  SublayerRunner runner(select_kernels(detect_cpu_features(), asked_.isa), pool);
   ranking_ = rank_heads(strategy, {.checkpoint = inputs_.checkpoint,
-                                   .model = model.get(),
+                                   .runner = &runner,
                                    .calibration = inputs_.calibration.tokens,
                                    .seed = options_.seed,
                                    .cancel = cancel_});

@@ -56,7 +56,8 @@ class PruneRun {
     prune_.all_stats = !o_.save_stats.empty();
     prune_.stop_rule = stop_rule();
     if (!o_.plan.empty()) {
-      prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), model_fingerprint(*o_.checkpoint));
+      prune_.model_sha256 = model_fingerprint(*o_.checkpoint);
+      prune_.plan = read_plan(o_.plan, o_.checkpoint->config(), prune_.model_sha256);
       prune_.recover = parse_recover(prune_.plan->recover);
       prune_.min_ridge = prune_.plan->min_ridge;
       prune_.protect_first = prune_.plan->protect_first;
@@ -70,8 +71,8 @@ class PruneRun {
     const double start = now_s();
     Pruner pruner(o_.checkpoint, calibration_.tokens, calibration_.sha256, prune_, progress_);
     if (!o_.stats.empty()) {
-      pruner.use_stats(load_stats(o_.stats, o_.checkpoint->config(),
-                                  model_fingerprint(*o_.checkpoint), calibration_.sha256));
+      pruner.use_stats(load_stats(o_.stats, o_.checkpoint->config(), pruner.model_sha256(),
+                                  calibration_.sha256));
     }
     PruneRunResult result;
     result.config = o_.checkpoint->config();

@@ -1,21 +1,18 @@
 #include "model/agency/performance.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "model/trace_size.h"
 
 namespace sentinel {
 namespace {
 
-constexpr int kLeastChunk = 256;  // rows; sessions take no fewer at once
 constexpr double kMost = 1 << 20;
 
 size_t events_between(const Model& model) {
-  const ModelConfig& config = model.config();
-  const double chunks = 2 + std::ceil(static_cast<double>(config.context_length) / kLeastChunk);
-  double per_layer = 2 * kOps;
-  // Level 0 records rows and heads one by one.
-  if (!model.info().kv_cache) per_layer += 3.0 * config.context_length + 2.0 * config.n_heads;
-  return static_cast<size_t>(std::min(kMost, chunks * (config.n_layers * per_layer + 2 * kOps)));
+  const int longest = model.config().context_length;
+  const double passes = prompt_passes(longest) + 1;
+  return static_cast<size_t>(std::min(kMost, trace_events(model, passes, longest)));
 }
 
 }  // namespace

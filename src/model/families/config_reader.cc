@@ -7,16 +7,6 @@
 namespace sentinel {
 using nlohmann::json;
 
-std::optional<int64_t> checked_integer(const json& value, int64_t low, int64_t high) {
-  if (!value.is_number_integer()) return std::nullopt;
-  if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX}) {
-    return std::nullopt;
-  }
-  const auto number = value.get<int64_t>();
-  if (number < low || number > high) return std::nullopt;
-  return number;
-}
-
 ConfigReader::ConfigReader(const json& config, const std::string& where)
     : config_(config), where_(where) {
   if (!config.is_object()) {

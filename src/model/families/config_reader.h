@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "base/json_numbers.h"  // checked_integer, for readers of files
+
 namespace sentinel {
 
 class ConfigReader {
@@ -30,8 +32,5 @@ class ConfigReader {
   const nlohmann::json& config_;
   const std::string& where_;
 };
-
-// The integer in `value` if it is one in [low, high]; never rounds and never wraps.
-std::optional<int64_t> checked_integer(const nlohmann::json& value, int64_t low, int64_t high);
 
 }  // namespace sentinel
