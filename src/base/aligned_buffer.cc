@@ -78,6 +78,11 @@ AlignedBuffer AlignedBuffer::sparse(size_t bytes) {
   return buffer;
 }
 
+void AlignedBuffer::renew(size_t bytes) {
+  *this = AlignedBuffer();
+  *this = AlignedBuffer(bytes);
+}
+
 size_t AlignedBuffer::release(size_t offset, size_t bytes) {
   if (!mapped_ || offset + bytes > size_) return 0;
   const size_t page = page_size();

@@ -46,6 +46,16 @@ TEST(AlignedBuffer, KindsMayBeMovedIntoEachOther) {
   EXPECT_TRUE(is_zero(last));
 }
 
+TEST(AlignedBuffer, GivesItsMemoryBackBeforeItIsRenewed) {
+  AlignedBuffer buffer(4 * kMega);
+  std::fill_n(buffer.data(), buffer.size(), std::byte{7});
+  buffer.renew(5 * kMega);
+  EXPECT_EQ(buffer.size(), 5 * kMega);
+  EXPECT_TRUE(is_zero(buffer));
+  EXPECT_THROW(buffer.renew(size_t{1} << 50), Error);
+  EXPECT_EQ(buffer.size(), 0U);  // it was given back first
+}
+
 TEST(AlignedBuffer, ReleasedPagesReadAsZeros) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   AlignedBuffer large(4 * kMega + 100), small(10000), sparse = AlignedBuffer::sparse(3 * page);
