@@ -9,6 +9,7 @@
 #include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
+#include "app/sweep/integration_points.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -78,6 +79,7 @@ nlohmann::json fingerprints(const ProfileInputs& inputs) {
           {"text", of_text(inputs.text)},
           {"calibration", of_text(inputs.calibration)},
           {"recovery", of_text(inputs.recovery)},
+          {kIntegrationText, of_text(inputs.integration)},
           {"prompts",
            sha256_hex(to_json(inputs.prompts).dump() + to_json(inputs.throughput_prompts).dump())}};
 }
@@ -110,6 +112,11 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   if (parse_recover(options.recover) != Recover::none) {
     inputs.recovery = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
     check_calibration(inputs.recovery.path, inputs.recovery.tokens.size());
+  }
+  if (fits_points(options)) {
+    inputs.integration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    check_integration_text(inputs.integration.tokens.size(), inputs.checkpoint->config(),
+                           points_fit_options());
   }
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);

@@ -114,6 +114,9 @@ bool profiles_memory(const ProfileOptions& options) {
   return options.memory_profile || options.profile_mode == "memory" ||
          options.profile_mode == "all";
 }
+bool fits_points(const ProfileOptions& options) {
+  return options.test_integration_points && !(options.disable_baseline && options.disable_unet);
+}
 
 void check_options(const ProfileOptions& options) {
   if (options.device != "cpu") {

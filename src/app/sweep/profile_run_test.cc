@@ -429,6 +429,16 @@ INSTANTIATE_TEST_SUITE_P(
                                 [](auto& o) {
                                   o.strategy = "output";
                                   o.calibration = "/no/such/text.txt";
+                                }},
+                      BadOption{"points_text",
+                                [](auto& o) {
+                                  o.test_integration_points = true;
+                                  o.calibration = "/no/such/text.txt";
+                                }},
+                      BadOption{"points_short_text",
+                                [](auto& o) {
+                                  o.test_integration_points = true;
+                                  o.calibration = kRoot + "/texts/prompts.txt";
                                 }}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 
