@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
+#include "app/profile/generation_timer.h"
 #include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
@@ -49,14 +50,6 @@ int64_t scored_tokens(const TokenizedText& text, const ModelConfig& config, int 
   return scored;
 }
 
-void check_room(int new_tokens, int prompt_tokens, int context) {
-  if (int64_t{prompt_tokens} + new_tokens <= context) return;
-  throw usage_error(
-      "a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
-      "--sequence_length or --generated_tokens",
-      prompt_tokens, new_tokens, context);
-}
-
 std::string model_sample(const Checkpoint& checkpoint) {
   constexpr size_t kBytes = size_t{64} << 10;
   std::string text = checkpoint.raw_config().dump();
@@ -96,7 +89,7 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
     throw usage_error("sequence_length: {} is negative; give 0 for prompts as they are",
                       options.sequence_length);
   }
-  check_room(options.generated_tokens, std::max(options.sequence_length, 1), context);
+  check_context(std::max(options.sequence_length, 1), options.generated_tokens, context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
   warn_of_few(inputs.text.path,
@@ -121,14 +114,14 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.prompts) {
-    check_room(options.generated_tokens, static_cast<int>(prompt.tokens.size()), context);
+    check_context(std::ssize(prompt.tokens), options.generated_tokens, context);
   }
   if (!tests_throughput(options)) return inputs;
   const int count = std::min(static_cast<int>(texts.size()), kThroughputPrompts);
   inputs.throughput_prompts =
       make_prompts(*inputs.tokenizer, texts, count, options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.throughput_prompts) {
-    check_room(kThroughputTokens, static_cast<int>(prompt.tokens.size()), context);
+    check_context(std::ssize(prompt.tokens), kThroughputTokens, context);
   }
   return inputs;
 }

@@ -327,7 +327,8 @@ void ProfileRun::size_model() {
   const auto model = prepare(context(), optimized_cell(asked_, 0, {}));
   size_t longest = 0;
   for (const auto& prompt : inputs_.prompts) longest = std::max(longest, prompt.tokens.size());
-  const int length = static_cast<int>(longest) + options_.generated_tokens;
+  const auto length =
+      static_cast<int>(positions_of(static_cast<int64_t>(longest), options_.generated_tokens));
   const auto kv = model->bytes_per_token(length) - model->bytes_per_token(0);
   weights_mb_ = static_cast<double>(model->info().weight_bytes) / kMb;
   kv_mb_ = static_cast<double>(kv * options_.batch_size) / kMb;
