@@ -26,9 +26,6 @@ TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, con
   EvalText loaded = load_eval_text(text.path, tokenizer);
   text.sha256 = std::move(loaded.sha256);
   text.tokens = std::move(loaded.tokens);
-  if (text.tokens.size() < 2) {
-    throw bad_input("{}: the text has fewer than 2 tokens; give a longer one", text.path);
-  }
   return text;
 }
 
@@ -85,10 +82,6 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
       options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
   inputs.checkpoint = Checkpoint::open(inputs.model);
   const int context = inputs.checkpoint->config().context_length;
-  if (options.sequence_length < 0) {
-    throw usage_error("sequence_length: {} is negative; give 0 for prompts as they are",
-                      options.sequence_length);
-  }
   check_context(std::max(options.sequence_length, 1), options.generated_tokens, context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");

@@ -145,6 +145,7 @@ void check_options(const ProfileOptions& options) {
   find_ranking_strategy(options.strategy);
   parse_recover(options.recover);
   check_range("optimization_level", options.model_options.level, 0, 3);
+  check_range("sequence_length", options.sequence_length, 0, 1 << 24);
   check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
   check_range("batch_size", options.batch_size, 1, kMaxBatch);
   check_range("iterations", options.iterations, 1, kMaxIterations);

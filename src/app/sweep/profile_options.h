@@ -18,7 +18,7 @@ struct ProfileOptions {
   std::string pruning_levels = "0,30,50,70";  // percentages of all heads
   std::string strategy = "output";
   std::string recover = "none";  // of the heads that are left: none, bias or refit
-  int sequence_length = 64;      // prompts are cut or extended to it; <= 0: as they are
+  int sequence_length = 64;      // prompts are cut or extended to it; 0: as they are
   int generated_tokens = 20;
   int batch_size = 1;
   int iterations = 5;      // timed generations per cell

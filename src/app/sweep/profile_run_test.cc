@@ -231,6 +231,14 @@ TEST_P(BadOptionTest, IsRefusedAndNothingIsWritten) {
   EXPECT_FALSE(fs::exists(folder_));
 }
 
+TEST(ProfileOptions, SequenceLengthsAreCheckedBeforeAnyFileIsOpened) {
+  ProfileOptions options;
+  options.sequence_length = 0;
+  EXPECT_NO_THROW(check_options(options));
+  options.sequence_length = -1;
+  EXPECT_THROW(check_options(options), Error);
+}
+
 TEST_F(ProfileRunTest, VisualizeAndExportCsvWriteFiles) {
   ProfileOptions options = tiny();
   options.visualize = options.export_csv = true;
