@@ -72,6 +72,8 @@ struct ModelOptions {
   // baseline whose hidden states are mixed in is `unpruned`, else the model with all heads open.
   bool mix_baseline = false, unet = false;
   std::shared_ptr<const IntegrationWeights> integration;
+
+  bool operator==(const ModelOptions&) const = default;  // what is shared by its address
 };
 
 // Error (usage): no such level, or a number type that level 0 does not have (it is f32 alone).
