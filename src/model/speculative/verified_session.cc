@@ -71,7 +71,8 @@ void VerifiedSession::window(int sequence, std::span<const int32_t> tokens, floa
 
 void VerifiedSession::truncate(int sequence, int length) {
   check_sequence(sequence, 1);
-  if (length < 0 || length >= std::ssize(history_)) return;
+  check_length(length);
+  if (length >= std::ssize(history_)) return;
   history_.resize(static_cast<size_t>(length));
   forget_drafts();
 }

@@ -269,6 +269,7 @@ TEST(VerifiedSession, NonsenseIsRefused) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("no tokens given"), std::string::npos) << error.what();
   }
+  EXPECT_THROW(session->truncate(0, -1), Error);
   const int32_t bad = 6;
   EXPECT_THROW(session->step({&bad, 1}, logits.data()), Error);
 }
