@@ -412,6 +412,12 @@ json side_json(const PruneSide& side) {
 
 }  // namespace
 
+const char* why_widened(const LevelWeights& level) {
+  return level.preset_growth_percent > promised_growth_percent(level.level)
+             ? "beyond its promise"
+             : "too near its promise";
+}
+
 std::optional<double> measured_speedup(const PruneRunResult& result) {
   const auto before = result.before.decode_tokens_per_second;
   const auto after = result.after.decode_tokens_per_second;
