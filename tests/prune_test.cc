@@ -336,16 +336,16 @@ TEST(HeadsCommand, NoLimitOfWindowsIsTheWholeText) {
   EXPECT_EQ(run({"heads", "--max_windows", "-1"}).exit_code, 2);
 }
 
-TEST(HeadsCommand, SaysWhatScoresDoNotDependOn) {
-  const TemporaryFolder folder;
-  write_all(folder / "text", sentences(2));
-  const Outcome plain = run({"heads", "--text", folder / "text", "--json"});
-  const Outcome asked =
-      run({"heads", "--text", folder / "text", "--json", "--level", "2", "--weights", "int8"});
-  ASSERT_EQ(asked.exit_code, 0) << asked.err;
-  EXPECT_NE(asked.err.find("have no effect without --save_preset"), std::string::npos);
-  EXPECT_EQ(plain.err.find("have no effect"), std::string::npos);
-  EXPECT_EQ(asked.json()["scores"], plain.json()["scores"]);
+TEST(HeadsCommand, RefusesWhatScoresDoNotDependOn) {
+  for (const auto& [option, value] : {std::pair{"--level", "2"},
+                                      {"--weights", "int8"},
+                                      {"--lm_head", "int8"},
+                                      {"--kv", "bf16"},
+                                      {"--agency", "off"}}) {
+    const Outcome outcome = run({"heads", option, value});
+    EXPECT_EQ(outcome.exit_code, 2) << option;
+    EXPECT_NE(outcome.err.find("belong to --save_preset"), std::string::npos) << outcome.err;
+  }
 }
 
 TEST(DiffCommand, RefusesModelsOfAnotherShape) {
