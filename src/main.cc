@@ -25,17 +25,22 @@ void keep_standard_streams() {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  keep_standard_streams();
+// What the caller has had ignored stays so: the hang-up of nohup, Ctrl-C of a background job.
+void interrupt_on(int signal) {
+  struct sigaction before {};
+  if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) return;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  sigaction(SIGHUP, &action, nullptr);
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  keep_standard_streams();
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) interrupt_on(signal);
   signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of its write()
   return sentinel::cli::run(argc, argv, &interrupted);
 }

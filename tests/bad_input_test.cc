@@ -282,6 +282,17 @@ TEST(BadInput, AnOutputIsNoInputAndNoOtherOutput) {
                  "--heatmap writes there too");
 }
 
+TEST(BadInput, StandardInputIsReadOnce) {
+  TemporaryFolder folder;
+  const char* const message = "reads standard input already; name a file";
+  expect_refused(
+      {"prune", "--heads", "10", "--out", folder / "out", "--calibration", "-", "--text", "-"},
+      "usage", message);
+  expect_refused({"generate", "--prompt_file", "-", "--max_perplexity_increase", "1",
+                  "--controller_text", "-"},
+                 "usage", message);
+}
+
 TEST(BadInput, TextsTooShortToMeasureOn) {
   const TemporaryFolder folder;
   const std::string two = folder / "two", few = "at least 64 are needed; give a longer";
@@ -336,7 +347,7 @@ TEST(BadInput, SaysWhatToDoAboutJsonAndNumbers) {
 
 TEST(BadInput, NumbersThatAreNone) {
   expect_refused({"generate", "-p", "x", "-n", "abc"}, "usage", "\"abc\" is not a number");
-  expect_refused({"profile", "--sequence_length=-1"}, "usage", "sequence_length");
+  expect_refused({"profile", "--sequence_length=99999999"}, "usage", "sequence_length");
   expect_refused({"prune", "--heads", "30", "--dry_run", "--search_tokens=-5"}, "usage",
                  "search_tokens");
   expect_refused({"generate", "-p", "x", "--lm_head", "none"}, "usage", "lm_head");

@@ -123,6 +123,46 @@ TEST(Interrupt, AtAnyMomentLeavesWholeFilesThatResumeCompletes) {
   }
 }
 
+// A line of /proc/PID/status: the set of signals that are ignored (SigIgn) or caught (SigCgt).
+uint64_t signal_set(pid_t pid, const std::string& name) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":")) return std::stoull(line.substr(name.size() + 1), nullptr, 16);
+  }
+  return 0;
+}
+
+bool holds(uint64_t set, int signal) { return set >> (signal - 1) & 1; }
+
+// nohup ignores SIGHUP, and a shell SIGINT of the jobs that a script leaves in the background.
+TEST(Interrupt, IsNotHeardWhereTheCallerHasItIgnored) {
+  int input[2];
+  ASSERT_EQ(pipe2(input, O_CLOEXEC), 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    const int nowhere = open("/dev/null", O_WRONLY);
+    dup2(input[0], 0);
+    dup2(nowhere, 1);
+    dup2(nowhere, 2);
+    execl(SENTINEL_BINARY, SENTINEL_BINARY, "generate", "--prompt_file", "-", nullptr);
+    _exit(127);
+  }
+  close(input[0]);
+  // It ignores SIGXFSZ last, and then waits for its prompt.
+  while (waitpid(pid, nullptr, WNOHANG) == 0 && !holds(signal_set(pid, "SigIgn"), SIGXFSZ)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  const uint64_t ignored = signal_set(pid, "SigIgn");
+  EXPECT_TRUE(holds(ignored, SIGHUP));
+  EXPECT_TRUE(holds(ignored, SIGINT));
+  EXPECT_TRUE(holds(signal_set(pid, "SigCgt"), SIGTERM));
+  kill(pid, SIGKILL);
+  close(input[1]);
+  waitpid(pid, nullptr, 0);
+}
+
 TEST(Interrupt, ResumeTakesNoOtherSettings) {
   const Outcome outcome = run({"profile", "--resume", "somewhere", "--iterations", "9"});
   EXPECT_EQ(outcome.exit_code, 2);

@@ -314,6 +314,9 @@ TEST(PruneCommand, RefusesFoldersThatExistAndTextsThatAreTooShort) {
   }
   expect_refusal({"--heads", "10", "--out", out, "--calibration", folder / "short.txt"},
                  folder.path(), "longer");
+  expect_refusal({"--heads", "10", "--out", out, "--save_stats", folder / "stats",
+                  "--fit_integration", "--calibration_tokens", "300", "--window", "128"},
+                 folder.path(), "windows");
   for (const char* percent : {"-1", "100.5", "nan"}) {
     expect_refusal({"--heads", percent, "--out", out}, folder.path(), "");
     expect_refusal({"--ffn", percent, "--out", out}, folder.path(), "");

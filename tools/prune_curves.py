@@ -6,13 +6,14 @@
         [--windows N] [--calibration_tokens N] [--plans DIR] [--protect] [--check]
 
 An amount is heads:neurons in percent. A strategy's plan for an amount is made once, with the first
-recovery, and replayed for the others; --plans keeps them for the next call. Prints one Markdown
-table per text. --protect measures with the first position protected (the first text only).
+recovery, and replayed for the others; --plans keeps them for the next call with the same
+calibration. Prints one Markdown table per text. --protect measures with the first position protected (the first text only).
 --check ends with 1 unless obs + refit is at or below every other strategy with refit and, with
 --protect, refit is at or below bias and none (all within --tolerance, as a ratio).
 """
 
 import argparse
+import hashlib
 import json
 import shutil
 import subprocess
@@ -29,10 +30,18 @@ def call(binary, command, arguments):
     return json.loads(result.stdout)
 
 
+def plan_file(args, amount, strategy, plans):
+    """Named by all that a plan follows from, so that none is replayed for another question."""
+    text = hashlib.sha256(Path(args.calibration).read_bytes()).hexdigest()[:12] \
+        if args.calibration else "bundled"
+    parts = [strategy, *amount, args.recover.split(",")[0], text, args.calibration_tokens]
+    return plans / ("-".join(parts + ["protected"] * args.protect) + ".json")
+
+
 def ratios(args, amount, strategy, recover, plans, folder):
     """{text: ratio to the whole model's perplexity}"""
     heads, ffn = amount
-    plan = plans / f"{strategy}-{heads}-{ffn}.json"
+    plan = plan_file(args, amount, strategy, plans)
     out = folder / f"{strategy}-{recover}-{heads}-{ffn}"
     what = ["--plan", plan] if plan.exists() else ["--heads", heads, "--ffn", ffn, "--strategy",
                                                    strategy]

@@ -50,6 +50,8 @@ struct AgencyOptions {
   // Alignment below it for recovery_period steps: active -> misaligned.
   double alignment_threshold = 0.6;
   int64_t recovery_period = 100;  // steps until overloaded and misaligned become active again
+
+  bool operator==(const AgencyOptions&) const = default;
 };
 
 // The heads of one layer, counted by state alone: a closed gate does not count as withdrawn.

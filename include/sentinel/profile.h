@@ -44,7 +44,7 @@ struct ProfilingOptions {
   std::string model_family = {};                 // label in it; empty: the checkpoint's own
 
   // The work that is timed.
-  int sequence_length = 64;   // tokens of the prompt; 0: prompts as they are
+  int sequence_length = 64;   // tokens of the prompt; <= 0: prompts as they are
   int generated_tokens = 20;  // of each sequence
   int batch_size = 1;
   int iterations = 5, warmup = 2;   // timed and untimed generations of each cell

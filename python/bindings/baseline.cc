@@ -32,7 +32,7 @@ BaselineModel load_state_dict(const std::string& config_json, const py::list& te
                        array.data()};
     state.tensors.push_back(std::move(tensor));
   }
-  state.owner = keep_alive(tensors);
+  state.owner = keep_alive(py::tuple(tensors));  // the caller may empty its list
   const GilReleased release;
   return load_baseline_model(std::move(state));
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from typing import Any, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from . import _core
 from .arguments import path_bytes, set_all, usage_error
@@ -94,31 +94,33 @@ def load_adaptive_model(
 
     `debug` and `quiet` are for programs written for Sentinel's predecessor: this module never prints.
     """
+    arguments = dict(locals())
+    for name in ("model_name", "baseline_model", "device", "debug", "quiet"):
+        del arguments[name]
     _check_device(device)
     source = baseline_model if baseline_model is not None else model_name
     baseline = source if isinstance(source, BaselineModel) else load_baseline_model(source)
-    options = _core.AdaptiveOptions()
-    options.optimization_level = _integer("optimization_level", optimization_level)
-    options.threads = _integer("threads", threads) or 0
-    options.draft_length = _integer("draft_length", draft_length) or 0
-    options.head_means = path_bytes(head_means, "head_means")
-    set_all(
-        options,
-        isa=isa, weights=weights, lm_head=lm_head, kv=kv, agency=agency, unet=unet,
-        kv_return=kv_return, protect_first=protect_first, baseline_integration=baseline_integration,
-        draft_weights=draft_weights, draft_ngrams=draft_ngrams,
-    )
     dense = None
     if isinstance(integration_baseline, BaselineModel):
-        dense = integration_baseline._core
-    else:
-        options.integration_baseline = path_bytes(integration_baseline, "integration_baseline")
-    set_all(
-        options.agency_options,
-        overload_threshold=overload_threshold, alignment_threshold=alignment_threshold,
-        recovery_period=recovery_period,
-    )
+        dense, arguments["integration_baseline"] = integration_baseline._core, ""
+    options = _adaptive_options(arguments)
     return AdaptiveModel(_core.load_adaptive_model(baseline._core, options, dense), baseline)
+
+
+def _adaptive_options(arguments: Dict[str, Any]) -> _core.AdaptiveOptions:
+    """From what load_adaptive_model() was given beside models and device."""
+    options = _core.AdaptiveOptions()
+    thresholds = ("overload_threshold", "alignment_threshold", "recovery_period")
+    set_all(options.agency_options, **{name: arguments.pop(name) for name in thresholds})
+    arguments["optimization_level"] = _integer(
+        "optimization_level", arguments["optimization_level"]
+    )
+    for name in ("threads", "draft_length"):
+        arguments[name] = _integer(name, arguments[name]) or 0
+    for name in ("head_means", "integration_baseline"):
+        arguments[name] = path_bytes(arguments[name], name)
+    set_all(options, **arguments)
+    return options
 
 
 def _check_device(device: str) -> None:

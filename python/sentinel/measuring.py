@@ -72,16 +72,21 @@ def profile(
     KeyboardInterrupt, resume_profile(error.result.run_folder) goes on.
     """
     arguments = dict(locals())
-    on_progress = arguments.pop("on_progress")
-    arguments["model_name"] = _model_name(model_name)
-    arguments["threads"] = 0 if threads is None else threads
-    arguments["pruning_levels"] = _numbers("pruning_levels", pruning_levels)
-    arguments["compare_models"] = _names(compare_models)
+    del arguments["on_progress"]
+    return _core.profile(_profiling_options(arguments), on_progress)
+
+
+def _profiling_options(arguments: Dict[str, Any]) -> _core.ProfilingOptions:
+    """From what profile() was given."""
+    arguments["model_name"] = _model_name(arguments["model_name"])
+    arguments["threads"] = 0 if arguments["threads"] is None else arguments["threads"]
+    arguments["pruning_levels"] = _numbers("pruning_levels", arguments["pruning_levels"])
+    arguments["compare_models"] = _names(arguments["compare_models"])
     for name in ("custom_prompts", "text", "calibration", "output_dir"):
         arguments[name] = path_bytes(arguments[name], name)
     options = _core.ProfilingOptions()
     set_all(options, **arguments)
-    return _core.profile(options, on_progress)
+    return options
 
 
 def resume_profile(

@@ -3,6 +3,7 @@
 import json
 import sys
 import unittest
+import weakref
 from types import SimpleNamespace
 from unittest import mock
 
@@ -131,6 +132,15 @@ class StateDict(unittest.TestCase):
         junk = [np.full(1 << 16, 7.0) for _ in range(64)]
         np.testing.assert_array_equal(logits_of(baseline), self.expected)
         del junk
+
+    def test_arrays_outlive_the_list_that_named_them(self):
+        tensors = [(n, dtype, array.copy()) for n, dtype, array in state_tensors(STATE)]
+        arrays = [weakref.ref(array) for _, _, array in tensors]
+        core = sentinel._core.load_state_dict(json.dumps(CONFIG), tensors, b"")
+        tensors.clear()
+        self.assertTrue(all(array() is not None for array in arrays))
+        del core
+        self.assertTrue(all(array() is None for array in arrays))
 
     def test_model_object(self):
         baseline = sentinel.load_baseline_model(Model())

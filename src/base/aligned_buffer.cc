@@ -1,6 +1,7 @@
 #include "base/aligned_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 
@@ -9,9 +10,14 @@
 namespace sentinel {
 namespace {
 
-constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheLine = 64;
+
+// 64 KiB on some aarch64 kernels.
+size_t page_size() {
+  static const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
 
 void* map(size_t bytes, int flags) {
   void* memory =
@@ -19,7 +25,7 @@ void* map(size_t bytes, int flags) {
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
-// mmap only aligns to 4 KiB: over-allocate by one huge page, then unmap both ends.
+// mmap only aligns to pages: over-allocate by one huge page, then unmap both ends.
 void* map_aligned(size_t bytes) {
   void* memory = map(bytes + kHugePage, 0);
   if (!memory) return nullptr;
@@ -57,23 +63,30 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes), mapped_(bytes >= 2 * 
   if (bytes == 0) return;
   check_size(bytes);
   data_ = checked(
-      mapped_ ? map_aligned(rounded(bytes, kPage)) : on_heap(rounded(bytes, kCacheLine)), bytes);
+      mapped_ ? map_aligned(rounded(bytes, page_size())) : on_heap(rounded(bytes, kCacheLine)),
+      bytes);
 }
 
 AlignedBuffer AlignedBuffer::sparse(size_t bytes) {
   AlignedBuffer buffer;
   if (bytes == 0) return buffer;
   check_size(bytes);
-  buffer.data_ = checked(map(rounded(bytes, kPage), MAP_NORESERVE), bytes);
-  madvise(buffer.data_, rounded(bytes, kPage), MADV_NOHUGEPAGE);
+  buffer.data_ = checked(map(rounded(bytes, page_size()), MAP_NORESERVE), bytes);
+  madvise(buffer.data_, rounded(bytes, page_size()), MADV_NOHUGEPAGE);
   buffer.size_ = bytes;
   buffer.mapped_ = true;
   return buffer;
 }
 
+void AlignedBuffer::renew(size_t bytes) {
+  *this = AlignedBuffer();
+  *this = AlignedBuffer(bytes);
+}
+
 size_t AlignedBuffer::release(size_t offset, size_t bytes) {
   if (!mapped_ || offset + bytes > size_) return 0;
-  const size_t begin = (offset + kPage - 1) / kPage * kPage, end = (offset + bytes) / kPage * kPage;
+  const size_t page = page_size();
+  const size_t begin = rounded(offset, page), end = (offset + bytes) / page * page;
   if (end <= begin || madvise(data_ + begin, end - begin, MADV_DONTNEED) != 0) return 0;
   return end - begin;
 }
@@ -81,7 +94,7 @@ size_t AlignedBuffer::release(size_t offset, size_t bytes) {
 AlignedBuffer::~AlignedBuffer() {
   if (!data_) return;
   if (mapped_) {
-    munmap(data_, rounded(size_, kPage));
+    munmap(data_, rounded(size_, page_size()));
   } else {
     ::operator delete (data_, std::align_val_t{kCacheLine});
   }

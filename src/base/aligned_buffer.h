@@ -15,6 +15,9 @@ class AlignedBuffer {
   // Of small pages that come into being when they are written, for memory of which little may be
   // used. Page-aligned.
   static AlignedBuffer sparse(size_t bytes);
+  // Takes the place of what is held, which is given back first (`buffer = AlignedBuffer(bytes)`
+  // holds both for a moment). Nothing is held if it throws.
+  void renew(size_t bytes);
   ~AlignedBuffer();
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),

@@ -1,6 +1,7 @@
 #include "base/aligned_buffer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -45,17 +46,28 @@ TEST(AlignedBuffer, KindsMayBeMovedIntoEachOther) {
   EXPECT_TRUE(is_zero(last));
 }
 
+TEST(AlignedBuffer, GivesItsMemoryBackBeforeItIsRenewed) {
+  AlignedBuffer buffer(4 * kMega);
+  std::fill_n(buffer.data(), buffer.size(), std::byte{7});
+  buffer.renew(5 * kMega);
+  EXPECT_EQ(buffer.size(), 5 * kMega);
+  EXPECT_TRUE(is_zero(buffer));
+  EXPECT_THROW(buffer.renew(size_t{1} << 50), Error);
+  EXPECT_EQ(buffer.size(), 0U);  // it was given back first
+}
+
 TEST(AlignedBuffer, ReleasedPagesReadAsZeros) {
-  AlignedBuffer large(4 * kMega + 100), small(10000), sparse = AlignedBuffer::sparse(3 * 4096);
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  AlignedBuffer large(4 * kMega + 100), small(10000), sparse = AlignedBuffer::sparse(3 * page);
   for (AlignedBuffer* buffer : {&large, &small, &sparse}) {
     std::fill_n(buffer->data(), buffer->size(), std::byte{7});
   }
-  EXPECT_EQ(large.release(100, 3 * 4096), 2U * 4096);
-  EXPECT_EQ(large.data()[4095], std::byte{7});
-  EXPECT_EQ(large.data()[4096], std::byte{0});
-  EXPECT_EQ(large.data()[3 * 4096 + 99], std::byte{7});
+  EXPECT_EQ(large.release(100, 3 * page), 2 * page);
+  EXPECT_EQ(large.data()[page - 1], std::byte{7});
+  EXPECT_EQ(large.data()[page], std::byte{0});
+  EXPECT_EQ(large.data()[3 * page + 99], std::byte{7});
   EXPECT_EQ(large.release(4 * kMega, 101), 0U);  // beyond the end
-  EXPECT_EQ(sparse.release(0, 4096), 4096U);
+  EXPECT_EQ(sparse.release(0, page), page);
   EXPECT_EQ(sparse.data()[0], std::byte{0});
   EXPECT_EQ(small.release(0, 10000), 0U);
   EXPECT_EQ(small.data()[5000], std::byte{7});

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <set>
 #include <vector>
 
@@ -130,6 +131,29 @@ fs::path behind_links(const fs::path& path) {
   return error ? path.parent_path() / fs::read_symlink(path, error) : there;
 }
 
+// A new file beside `path`, open for writing; `name` is chance, so that no other thread has it and
+// nobody can have laid a link there. -1, with errno and an empty name, if it cannot be made.
+int create_beside(const fs::path& path, mode_t mode, std::string& name) {
+  std::random_device random;
+  int fd = -1;
+  do {
+    name = fmt::format("{}.tmp{:08x}", path.string(), random());
+    fd = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EEXIST);
+  if (fd < 0) name.clear();
+  return fd;
+}
+
+// The same, to take the place of `target`, whose rights it has if that is there.
+int create_instead(const fs::path& target, std::string& name) {
+  struct stat old {};
+  if (stat(target.c_str(), &old) != 0) return create_beside(target, 0666, name);
+  const mode_t rights = old.st_mode & 0777;
+  const int fd = create_beside(target, rights, name);
+  if (fd >= 0) fchmod(fd, rights);  // those that the process's umask has cut
+  return fd;
+}
+
 }  // namespace
 
 bool write_all(int fd, std::string_view bytes) {
@@ -145,21 +169,20 @@ bool write_all(int fd, std::string_view bytes) {
 void write_file_atomic(const fs::path& path, std::string_view bytes) {
   const bool special = is_special(path);
   const fs::path target = behind_links(path);
-  const std::string written =
-      special ? path.string() : fmt::format("{}.tmp{}", target.string(), getpid());
+  std::string temporary;
   const auto fail = [&](const char* what, int fd) {
     const int error = errno;
     if (fd >= 0) close(fd);
-    if (!special) unlink(written.c_str());
+    if (!temporary.empty()) unlink(temporary.c_str());
     throw runtime_error("{}: cannot {}: {}", path.string(), what, std::strerror(error));
   };
-  const int create = special ? 0 : O_CREAT | O_TRUNC;
-  const int fd = open(written.c_str(), O_WRONLY | O_CLOEXEC | create, 0644);
+  const int fd =
+      special ? open(path.c_str(), O_WRONLY | O_CLOEXEC) : create_instead(target, temporary);
   if (fd < 0) fail(special ? "open" : "create", fd);
   if (!write_all(fd, bytes)) fail("write", fd);
   if (!special && fsync(fd) != 0) fail("write", fd);
   if (close(fd) != 0) fail("write", -1);
-  if (!special && rename(written.c_str(), target.c_str()) != 0) fail("write", -1);
+  if (!special && rename(temporary.c_str(), target.c_str()) != 0) fail("write", -1);
 }
 
 namespace {
@@ -167,8 +190,8 @@ namespace {
 // The directory exists. Error (usage) unless a file can be made in it.
 void require_writable(const fs::path& directory) {
   // access() says yes to root on a read-only file system's folder in some cases: try for real.
-  const std::string probe = fmt::format("{}/.sentinel-probe{}", directory.string(), getpid());
-  const int fd = open(probe.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  std::string probe;
+  const int fd = create_beside(directory / ".sentinel-probe", 0600, probe);
   if (fd < 0) {
     throw usage_error("{}: cannot write to this folder: {}; choose another output folder",
                       directory.string(), std::strerror(errno));

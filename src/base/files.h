@@ -27,7 +27,8 @@ nlohmann::json read_json(const std::filesystem::path& path, size_t max_bytes = s
 bool write_all(int fd, std::string_view bytes);
 
 // Writes to a temporary file beside `path`, flushes it to disk and renames it, so that readers see
-// the old file or the new one. A link keeps standing for its file; a device or pipe is written to.
+// the old file or the new one; of several threads that write it, one wins. The new file has the old
+// one's rights. A link keeps standing for its file; a device or pipe is written to.
 // Error (runtime) names the path.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 

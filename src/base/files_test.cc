@@ -37,6 +37,46 @@ TEST_F(Files, AtomicWriteReplacesWholeFilesAndLeavesNothingElse) {
   EXPECT_THROW(write_file_atomic(folder_ / "missing" / "b.txt", "x"), Error);
 }
 
+TEST_F(Files, ThreadsMayWriteTheSameFile) {
+  const fs::path file = folder_ / "a.txt";
+  std::vector<std::thread> threads;
+  for (const char letter : {'a', 'b', 'c', 'd'}) {
+    threads.emplace_back([&file, text = std::string(100'000, letter)] {
+      for (int i = 0; i < 20; ++i) EXPECT_NO_THROW(write_file_atomic(file, text));
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const std::string text = read_file(file);
+  EXPECT_EQ(text, std::string(100'000, text.front()));
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 1);
+}
+
+TEST_F(Files, WhatOthersHaveLaidInTheFolderIsNotTouched) {
+  const std::string pid = std::to_string(getpid());
+  write_file_atomic(folder_ / "theirs", "theirs");
+  fs::create_symlink("theirs", folder_ / ("a.txt.tmp" + pid));
+  write_file_atomic(folder_ / (".sentinel-probe" + pid), "theirs");
+  EXPECT_NO_THROW(ensure_writable_directory(folder_));
+  write_file_atomic(folder_ / "a.txt", "ours");
+  EXPECT_EQ(read_file(folder_ / "theirs"), "theirs");
+  EXPECT_EQ(read_file(folder_ / "a.txt"), "ours");
+}
+
+TEST_F(Files, RightsAreThoseOfTheOldFileElseOfTheUmask) {
+  const auto rights = [](const fs::path& file) {
+    return static_cast<unsigned>(fs::status(file).permissions());
+  };
+  const mode_t before = umask(027);
+  write_file_atomic(folder_ / "new", "x");
+  EXPECT_EQ(rights(folder_ / "new"), 0640U);
+  for (const unsigned kept : {0600U, 0664U}) {
+    fs::permissions(folder_ / "new", fs::perms{kept});
+    write_file_atomic(folder_ / "new", "y");
+    EXPECT_EQ(rights(folder_ / "new"), kept);
+  }
+  umask(before);
+}
+
 TEST_F(Files, ReadRefusesWhatIsMissingTooLargeOrNoFile) {
   EXPECT_THROW(read_file(folder_ / "none"), Error);
   EXPECT_THROW(read_file(folder_), Error);

@@ -39,8 +39,12 @@ TEST(Statistics, NoiseIsSeldomAGain) {
       gains_kept += clearly_below(better, before);
     }
     EXPECT_LT(noise_kept, 0.035 * kTrials) << n;
-    if (n < 5) EXPECT_EQ(gains_kept, 0) << n;
-    if (n >= 8) EXPECT_GT(gains_kept, 0.99 * kTrials) << n;
+    if (n < 5) {
+      EXPECT_EQ(gains_kept, 0) << n;
+    }
+    if (n >= 8) {
+      EXPECT_GT(gains_kept, 0.99 * kTrials) << n;
+    }
   }
 }
 

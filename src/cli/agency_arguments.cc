@@ -49,13 +49,7 @@ void join_closed(Preset& preset, const ModelConfig& config, std::vector<HeadId>&
 }
 
 void check_thresholds(const AgencyOptions& t, const ModelOptions& options) {
-  const AgencyOptions plain;
-  if (options.agency == AgencyMode::automatic ||
-      (t.overload_threshold == plain.overload_threshold &&
-       t.alignment_threshold == plain.alignment_threshold &&
-       t.recovery_period == plain.recovery_period)) {
-    return;
-  }
+  if (options.agency == AgencyMode::automatic || t == AgencyOptions()) return;
   throw usage_error(
       "--overload_threshold, --alignment_threshold and --recovery_period belong to --agency auto; "
       "give that too");

@@ -60,6 +60,23 @@ void check_list(const std::string& name, std::string_view value) {
                     printable(value));
 }
 
+// Whoever reads standard input second finds nothing there.
+void check_standard_input(const CLI::App& command) {
+  std::string reader;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->empty() || option->get_type_name() != "FILE") continue;
+    for (const std::string& path : option->results()) {
+      if (path != "-") continue;
+      const std::string name = named(*option, path).option;
+      if (!reader.empty()) {
+        throw usage_error("{} -: {} reads standard input already; name a file for one of them",
+                          name, reader);
+      }
+      reader = name;
+    }
+  }
+}
+
 }  // namespace
 
 void check_paths(CLI::App& command) {
@@ -103,7 +120,8 @@ void refuse_empty_values(const CLI::App& app, int argc, const char* const* argv)
   }
 }
 
-void check_outputs(const CLI::App& command) {
+void check_files(const CLI::App& command) {
+  check_standard_input(command);
   std::vector<NamedPath> inputs, outputs;
   for (const CLI::Option* option : command.get_options()) {
     if (option->empty() || !is_path_type(option->get_type_name())) continue;

@@ -14,7 +14,7 @@ void check_paths(CLI::App& command);
 void refuse_empty_values(const CLI::App& app, int argc, const char* const* argv);
 
 // After parsing. Error (usage) where a file to be written is also read, is one of a model that is
-// read, or is to be written by two options.
-void check_outputs(const CLI::App& command);
+// read, or is to be written by two options; and where two texts are to come from standard input.
+void check_files(const CLI::App& command);
 
 }  // namespace sentinel::cli

@@ -109,9 +109,8 @@ void check_preset_arguments(const Arguments& a) {
   }
   const ModelArguments& m = a.model;
   if (a.save_preset.empty() && (m.level || m.weights || m.lm_head || m.kv || m.agency)) {
-    say("sentinel heads: scores are computed in f32 at level 1: --level, --weights, --lm_head, "
-        "--kv "
-        "and --agency have no effect without --save_preset\n");
+    say("sentinel heads: scores are computed in f32: --level, --weights, --lm_head, --kv and "
+        "--agency have no effect without --save_preset\n");
   }
   if (!a.save_preset.empty() && !a.heatmap.empty()) {
     throw usage_error("--heatmap shows scores, which --save_preset does not compute; run it apart");

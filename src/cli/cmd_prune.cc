@@ -75,9 +75,8 @@ void print_levels(const PruneRunResult& r) {
     if (level.type == level_preset(level.level).weights) {
       fmt::print("\n");
     } else {
-      fmt::print(" (its own {}: {:+.2f} %, beyond its promise{})\n",
-                 to_string(level_preset(level.level).weights), level.preset_growth_percent,
-                 ridge_hint(r));
+      fmt::print(" (its own {}: {:+.2f} %, {}{})\n", to_string(level_preset(level.level).weights),
+                 level.preset_growth_percent, why_widened(level), ridge_hint(r));
     }
   }
 }

@@ -177,7 +177,7 @@ int parse_and_run(int argc, const char* const* argv, Invocation& invocation,
   for (const auto& [sub, runner] : runners) {
     if (!sub->parsed()) continue;
     invocation.command = sub->get_name();
-    check_outputs(*sub);
+    check_files(*sub);
     const int code = runner(context);
     flush_stdout();
     return code;

@@ -55,7 +55,7 @@ MachineProbe::MachineProbe(int threads, const std::string& isa)
 // Every thread writes its own share first: pages that were never written are all one page of
 // zeros, which would be read from the cache.
 void MachineProbe::fill(size_t share) {
-  buffer_ = AlignedBuffer(share * static_cast<size_t>(pool_.size()));
+  buffer_.renew(share * static_cast<size_t>(pool_.size()));
   pool_.run([&](int thread) {
     std::memset(buffer_.data() + share * static_cast<size_t>(thread), thread + 1, share);
   });

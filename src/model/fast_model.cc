@@ -478,7 +478,8 @@ void FastSession::step(std::span<const int32_t> tokens, float* logits) {
 
 void FastSession::truncate(int sequence, int length) {
   check_sequence(sequence, max_sequences());
-  if (length < 0 || length >= lengths_[sequence]) return;
+  check_length(length);
+  if (length >= lengths_[sequence]) return;
   lengths_[sequence] = length;
   cache_.truncate(sequence, length);
   if (baseline_) baseline_->truncate(sequence, length);

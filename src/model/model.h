@@ -72,6 +72,8 @@ struct ModelOptions {
   // baseline whose hidden states are mixed in is `unpruned`, else the model with all heads open.
   bool mix_baseline = false, unet = false;
   std::shared_ptr<const IntegrationWeights> integration;
+
+  bool operator==(const ModelOptions&) const = default;  // what is shared by its address
 };
 
 // Error (usage): no such level, or a number type that level 0 does not have (it is f32 alone).
@@ -141,7 +143,7 @@ class Session {
   virtual void window(int sequence, std::span<const int32_t> tokens, float* logits) = 0;
   // One token for each of the first tokens.size() sequences; logits [tokens.size(), vocab_size].
   virtual void step(std::span<const int32_t> tokens, float* logits) = 0;
-  // Forgets the positions from `length` on.
+  // Forgets the positions from `length` on. Error (usage): it is negative.
   virtual void truncate(int sequence, int length) = 0;
   virtual void set_observer(Observer* observer) = 0;  // null: none; must outlive its use
   // Operations are timed into `trace`, which is for info().threads threads; null: none. Sessions

@@ -275,6 +275,18 @@ TEST(Heads, APositionKeepsWhatTheHeadsWereThenAtLevel0Too) {
   }
 }
 
+TEST(Session, IsNotCutToLessThanNothing) {
+  for (const int level : {0, 1}) {
+    const auto model = make({.level = level});
+    auto session = model->new_session(1, 8);
+    const int32_t token = 1;
+    session->prefill(0, {&token, 1}, nullptr);
+    EXPECT_THROW(session->truncate(0, -1), Error) << level;
+    session->truncate(0, 5);
+    EXPECT_EQ(session->length(0), 1) << level;
+  }
+}
+
 TEST(Options, NonsenseIsRefused) {
   EXPECT_THROW(make({.level = 7}), Error);
   EXPECT_THROW(make({.level = 1, .threads = -1}), Error);

@@ -15,6 +15,11 @@ inline void check_sequence(int sequence, int max_sequences) {
   }
 }
 
+// Of a sequence that is cut: one that is longer than the sequence leaves it as it is.
+inline void check_length(int length) {
+  if (length < 0) throw usage_error("length {} is negative; give 0 to forget all", length);
+}
+
 inline void check_tokens(std::span<const int32_t> tokens, int vocab_size) {
   if (tokens.empty()) throw usage_error("no tokens given: at least one is needed");
   for (const int32_t token : tokens) {

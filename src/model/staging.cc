@@ -33,7 +33,7 @@ void Staging::stage(std::deque<MatrixView>& views, ThreadPool& pool) {
 
 bool Staging::read(std::span<const std::byte> stored, ThreadPool& pool) {
   if (!checkpoint_.in_a_file(stored)) return false;
-  if (buffer_.size() < stored.size()) buffer_ = AlignedBuffer(stored.size());
+  if (buffer_.size() < stored.size()) buffer_.renew(stored.size());
   constexpr size_t kPiece = size_t{256} << 10;
   std::atomic<size_t> next{0};
   std::vector<std::exception_ptr> failures(static_cast<size_t>(pool.size()));

@@ -68,17 +68,20 @@ std::vector<Sampler> make_samplers(const GenerationWork& work, int vocab_size) {
 
 }  // namespace
 
+void check_context(int64_t prompt_tokens, int64_t new_tokens, int context) {
+  if (positions_of(prompt_tokens, new_tokens) <= context) return;
+  throw usage_error(
+      "a prompt of {} tokens and {} new ones do not fit the model's context of {}; shorten the "
+      "prompt or ask for fewer new tokens",
+      prompt_tokens, new_tokens, context);
+}
+
 GenerationTiming time_generation(Model& model, const GenerationWork& work,
                                  const std::atomic<bool>* cancel) {
   const int n_sequences = static_cast<int>(work.prompts.size());
-  const int length = longest(work) + work.generated_tokens;
-  if (length > model.config().context_length) {
-    throw usage_error(
-        "a prompt of {} tokens and {} new ones exceed the model's context of {}; "
-        "lower --sequence_length or --generated_tokens",
-        longest(work), work.generated_tokens, model.config().context_length);
-  }
-  const auto session = model.new_session(n_sequences, length);
+  check_context(longest(work), work.generated_tokens, model.config().context_length);
+  const auto session = model.new_session(
+      n_sequences, static_cast<int>(positions_of(longest(work), work.generated_tokens)));
   const int vocab = model.config().vocab_size;
   std::vector<float> logits(static_cast<size_t>(n_sequences) * static_cast<size_t>(vocab));
   std::vector<int32_t> next(static_cast<size_t>(n_sequences));

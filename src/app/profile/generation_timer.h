@@ -19,6 +19,13 @@ struct GenerationWork {
   OpTrace* trace = nullptr;
 };
 
+// Positions that a sequence takes: the last new token is never fed back.
+inline int64_t positions_of(int64_t prompt_tokens, int64_t new_tokens) {
+  return prompt_tokens + new_tokens - 1;
+}
+// Error (usage) unless the model's context has them.
+void check_context(int64_t prompt_tokens, int64_t new_tokens, int context);
+
 // Seconds. Choosing the next token is inside every time but `prefill`.
 struct GenerationTiming {
   double total = 0;             // prompts in to last token out
@@ -29,8 +36,8 @@ struct GenerationTiming {
 };
 
 // Opens a session on the model as it is now, passes the prompts and a few steps untimed (caches,
-// workers and the plan settle, whatever ran before), then generates and times. Error (usage): no
-// room for prompt and new tokens; Error (interrupted) when `cancel` (may be null) becomes true.
+// workers and the plan settle, whatever ran before), then generates and times. Error (usage) of
+// check_context(); Error (interrupted) when `cancel` (may be null) becomes true.
 GenerationTiming time_generation(Model& model, const GenerationWork& work,
                                  const std::atomic<bool>* cancel);
 

@@ -140,22 +140,32 @@ struct Windows {
   std::vector<Window> fit, held_out;
 };
 
-Windows cut(std::span<const int32_t> tokens, const ModelConfig& config,
-            const IntegrationFitOptions& options) {
+struct WindowCounts {
+  size_t size, available, wanted;
+};
+
+WindowCounts count_windows(size_t tokens, const ModelConfig& config,
+                           const IntegrationFitOptions& options) {
   const auto size =
       static_cast<size_t>(options.window > 0 ? options.window : config.context_length);
   if (size < 2 || size > static_cast<size_t>(config.context_length)) {
     throw usage_error("window {}: give 2 to {} tokens", size, config.context_length);
   }
-  const std::vector<Window> all = cut_windows(tokens, size, size);
-  const size_t available = all.size();
+  const size_t available = tokens / size;
   const size_t wanted = std::min(available, static_cast<size_t>(options.max_tokens) / size);
   if (wanted < kHoldOut) {
     throw usage_error(
         "integration points: {} calibration tokens are less than {} windows of {}; give a longer "
         "text or a smaller window",
-        tokens.size(), kHoldOut, size);
+        tokens, kHoldOut, size);
   }
+  return {size, available, wanted};
+}
+
+Windows cut(std::span<const int32_t> tokens, const ModelConfig& config,
+            const IntegrationFitOptions& options) {
+  const auto [size, available, wanted] = count_windows(tokens.size(), config, options);
+  const std::vector<Window> all = cut_windows(tokens, size, size);
   // Spread over the whole text, so that no single topic decides.
   Windows windows;
   for (size_t i = 0; i < wanted; ++i) {
@@ -296,6 +306,11 @@ nlohmann::json to_json(const IntegrationFitSet& set) {
           {"held_out_loss_after", set.loss_after},
           {"layers", set.layers},
           {"layers_kept", set.layers_kept}};
+}
+
+void check_integration_text(size_t tokens, const ModelConfig& config,
+                            const IntegrationFitOptions& options) {
+  count_windows(tokens, config, options);
 }
 
 IntegrationFit fit_integration(std::shared_ptr<const Checkpoint> dense,

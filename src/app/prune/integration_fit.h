@@ -37,6 +37,10 @@ struct IntegrationFit {
 
 nlohmann::json to_json(const IntegrationFitSet& set);
 
+// Error (usage): there is no such window, or a text of so many tokens has too few.
+void check_integration_text(size_t tokens, const ModelConfig& config,
+                            const IntegrationFitOptions& options);
+
 using IntegrationFitProgress = std::function<void(const std::string& set, int done, int total)>;
 
 // `pruned` and its removed_heads against `dense` (the same checkpoint when heads are only removed

@@ -47,6 +47,10 @@ void check_info(const Cell& cell, const ModelInfo& info) {
   }
   if (asked.kv) check("KV type", to_string(*asked.kv), to_string(info.kv));
   if (asked.agency) check("agency", to_string(*asked.agency), to_string(info.agency));
+  check("kv_return", to_string(asked.kv_return), to_string(info.kv_return));
+  const auto given = [](bool yes) { return yes ? "on" : "off"; };
+  check("head means", given(asked.head_means != nullptr), given(info.head_means));
+  check("protect_first", given(asked.protect_first), given(info.protect_first));
 }
 
 void close_exactly(Model& model, const Cell& cell) {

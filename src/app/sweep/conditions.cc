@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -73,7 +74,13 @@ double frequency_mhz(const std::vector<int>& cpus) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("cpu MHz")) continue;
-    sum += std::atof(line.c_str() + line.find(':') + 1);
+    // Not by atof, which takes the decimal point of the process's locale.
+    const char* const end = line.c_str() + line.size();
+    const char* const begin =
+        line.c_str() + std::min(line.find_first_of("0123456789"), line.size());
+    double mhz = 0;
+    if (std::from_chars(begin, end, mhz).ec != std::errc()) continue;
+    sum += mhz;
     ++count;
   }
   return count > 0 ? sum / count : -1;

@@ -9,7 +9,8 @@
 namespace sentinel {
 namespace {
 
-constexpr double kWorthPercent = 1;  // of perplexity: less is nothing to build on
+constexpr int64_t kPointsTokens = 8192;  // of calibration text
+constexpr double kWorthPercent = 1;      // of perplexity: less is nothing to build on
 
 // What the closed form gives where nothing was removed: points that run and change nothing.
 std::shared_ptr<const IntegrationWeights> neutral_weights(const ModelConfig& config) {
@@ -92,6 +93,12 @@ std::string verdict(const ProfileResult& result, const char* what, bool mix) {
 }
 
 }  // namespace
+
+IntegrationFitOptions points_fit_options() {
+  IntegrationFitOptions options;
+  options.max_tokens = kPointsTokens;
+  return options;
+}
 
 PointCells::PointCells(const ProfileOptions& options, const HeadRanking& ranking,
                        const ModelConfig& config,

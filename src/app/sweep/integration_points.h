@@ -15,6 +15,8 @@
 namespace sentinel {
 
 inline constexpr int kPointsPruning = 50;  // percent; the other level is 0
+// What the points are fitted with; the caller's to add is `cancel`.
+IntegrationFitOptions points_fit_options();
 
 // The cells of the test, by configuration: original, optimized_all, opt_no_baseline, opt_no_unet,
 // opt_minimal, and the cpu_* ones if they are asked for. --disable_baseline and --disable_unet

@@ -1,27 +1,9 @@
 #include "app/sweep/model_pool.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <fstream>
 
 namespace sentinel {
-namespace {
-
-std::string key_of(const ModelOptions& options, const std::string& sharing) {
-  const auto name = [](const auto& value) { return value ? to_string(*value) : "-"; };
-  std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", sharing, options.level, options.threads,
-                                options.isa, name(options.weights), name(options.lm_head),
-                                name(options.kv), name(options.agency));
-  if (options.mix_baseline || options.unet) {
-    key += fmt::format("|points {} {} {}", options.mix_baseline, options.unet,
-                       fmt::ptr(options.integration.get()));
-  }
-  for (const HeadId id : options.removed_heads) key += fmt::format("|{}:{}", id.layer, id.head);
-  return key;
-}
-
-}  // namespace
 
 int64_t available_memory() {
   std::ifstream file("/proc/meminfo");
@@ -54,10 +36,7 @@ std::shared_ptr<const Checkpoint> ModelPool::checkpoint_for(const std::vector<He
 
 std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::string& sharing,
                                       const std::vector<HeadId>& closed) {
-  std::string key = key_of(options, sharing);
-  if (source_) {
-    for (const HeadId id : closed) key += fmt::format("|-{}:{}", id.layer, id.head);
-  }
+  const Key key{options, sharing, source_ ? closed : std::vector<HeadId>()};
   const auto found = std::find_if(entries_.begin(), entries_.end(),
                                   [&](const Entry& entry) { return entry.key == key; });
   if (found != entries_.end()) {

@@ -30,8 +30,14 @@ class ModelPool {
   int64_t held_bytes() const;
 
  private:
+  struct Key {
+    ModelOptions options;
+    std::string sharing;
+    std::vector<HeadId> closed;  // empty where all are made from the checkpoint
+    bool operator==(const Key&) const = default;
+  };
   struct Entry {
-    std::string key;
+    Key key;
     std::shared_ptr<Model> model;
   };
   std::shared_ptr<const Checkpoint> checkpoint_for(const std::vector<HeadId>& closed);

@@ -54,6 +54,7 @@ std::vector<ProfileInputs> open_compared(const ProfileOptions& options) {
   std::vector<ProfileInputs> models;
   ProfileOptions own = options;
   own.strategy = "random";  // nothing is pruned, so no strategy needs its calibration text
+  own.test_integration_points = false;
   own.specific_model_size.clear();
   for (const auto& name : parse_compare_models(options.compare_models)) {
     own.model_name = name;

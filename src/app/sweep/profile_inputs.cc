@@ -6,9 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "app/eval/eval.h"
+#include "app/profile/generation_timer.h"
 #include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
+#include "app/sweep/integration_points.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -24,9 +26,6 @@ TokenizedText open_text(const Tokenizer& tokenizer, const std::string& path, con
   EvalText loaded = load_eval_text(text.path, tokenizer);
   text.sha256 = std::move(loaded.sha256);
   text.tokens = std::move(loaded.tokens);
-  if (text.tokens.size() < 2) {
-    throw bad_input("{}: the text has fewer than 2 tokens; give a longer one", text.path);
-  }
   return text;
 }
 
@@ -46,14 +45,6 @@ int64_t scored_tokens(const TokenizedText& text, const ModelConfig& config, int 
     scored += std::ssize(window) - 1;
   }
   return scored;
-}
-
-void check_room(int new_tokens, int prompt_tokens, int context) {
-  if (int64_t{prompt_tokens} + new_tokens <= context) return;
-  throw usage_error(
-      "a prompt of {} tokens and {} new ones exceed the model's context of {}; lower "
-      "--sequence_length or --generated_tokens",
-      prompt_tokens, new_tokens, context);
 }
 
 std::string model_sample(const Checkpoint& checkpoint) {
@@ -78,6 +69,7 @@ nlohmann::json fingerprints(const ProfileInputs& inputs) {
           {"text", of_text(inputs.text)},
           {"calibration", of_text(inputs.calibration)},
           {"recovery", of_text(inputs.recovery)},
+          {kIntegrationText, of_text(inputs.integration)},
           {"prompts",
            sha256_hex(to_json(inputs.prompts).dump() + to_json(inputs.throughput_prompts).dump())}};
 }
@@ -90,11 +82,7 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
       options.custom_prompts.empty() ? builtin_prompts() : read_prompts(options.custom_prompts);
   inputs.checkpoint = Checkpoint::open(inputs.model);
   const int context = inputs.checkpoint->config().context_length;
-  if (options.sequence_length < 0) {
-    throw usage_error("sequence_length: {} is negative; give 0 for prompts as they are",
-                      options.sequence_length);
-  }
-  check_room(options.generated_tokens, std::max(options.sequence_length, 1), context);
+  check_context(std::max(options.sequence_length, 1), options.generated_tokens, context);
   inputs.tokenizer = Tokenizer::load(inputs.checkpoint->folder());
   inputs.text = open_text(*inputs.tokenizer, options.text, "texts/validation.txt");
   warn_of_few(inputs.text.path,
@@ -111,17 +99,22 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
     inputs.recovery = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
     check_calibration(inputs.recovery.path, inputs.recovery.tokens.size());
   }
+  if (fits_points(options)) {
+    inputs.integration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+    check_integration_text(inputs.integration.tokens.size(), inputs.checkpoint->config(),
+                           points_fit_options());
+  }
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.prompts) {
-    check_room(options.generated_tokens, static_cast<int>(prompt.tokens.size()), context);
+    check_context(std::ssize(prompt.tokens), options.generated_tokens, context);
   }
   if (!tests_throughput(options)) return inputs;
   const int count = std::min(static_cast<int>(texts.size()), kThroughputPrompts);
   inputs.throughput_prompts =
       make_prompts(*inputs.tokenizer, texts, count, options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.throughput_prompts) {
-    check_room(kThroughputTokens, static_cast<int>(prompt.tokens.size()), context);
+    check_context(std::ssize(prompt.tokens), kThroughputTokens, context);
   }
   return inputs;
 }

@@ -25,6 +25,7 @@ struct ProfileInputs {
   TokenizedText text;
   TokenizedText calibration;    // empty unless the strategy calibrates; at most 8 full windows
   TokenizedText recovery;       // empty unless --recover fits to it
+  TokenizedText integration;    // empty unless integration points are fitted to it
   std::vector<Prompt> prompts;  // [batch_size]
   std::vector<Prompt> throughput_prompts;  // empty without that test
   std::vector<std::string> warnings;       // of texts that are too short to say much
@@ -38,5 +39,6 @@ ProfileInputs open_inputs(const ProfileOptions& options);
 // the same. Of the weights a part of every tensor counts: to read them all takes as long as to load
 // them.
 nlohmann::json fingerprints(const ProfileInputs& inputs);
+inline constexpr const char* kIntegrationText = "integration_text";  // its key there
 
 }  // namespace sentinel

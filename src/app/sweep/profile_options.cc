@@ -8,8 +8,8 @@
 
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
-#include "app/report/json_numbers.h"
 #include "base/error.h"
+#include "base/json_numbers.h"
 
 namespace sentinel {
 namespace {
@@ -114,6 +114,9 @@ bool profiles_memory(const ProfileOptions& options) {
   return options.memory_profile || options.profile_mode == "memory" ||
          options.profile_mode == "all";
 }
+bool fits_points(const ProfileOptions& options) {
+  return options.test_integration_points && !(options.disable_baseline && options.disable_unet);
+}
 
 void check_options(const ProfileOptions& options) {
   if (options.device != "cpu") {
@@ -142,6 +145,7 @@ void check_options(const ProfileOptions& options) {
   find_ranking_strategy(options.strategy);
   parse_recover(options.recover);
   check_range("optimization_level", options.model_options.level, 0, 3);
+  check_range("sequence_length", std::max(options.sequence_length, 0), 0, 1 << 24);
   check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
   check_range("batch_size", options.batch_size, 1, kMaxBatch);
   check_range("iterations", options.iterations, 1, kMaxIterations);

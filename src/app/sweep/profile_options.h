@@ -65,6 +65,7 @@ bool tests_throughput(const ProfileOptions& options);
 bool tests_components(const ProfileOptions& options);
 bool details_operations(const ProfileOptions& options);  // of every pruning cell
 bool profiles_memory(const ProfileOptions& options);
+bool fits_points(const ProfileOptions& options);  // integration points, to the calibration text
 
 // Error (usage) for what can be seen to be wrong without opening a file.
 void check_options(const ProfileOptions& options);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "app/machine/machine.h"
-#include "app/prune/calibration.h"
 #include "app/prune/ranking.h"
 #include "app/report/previous_run.h"
 #include "app/report/profile_json.h"
@@ -45,7 +44,6 @@ void check_order(const std::vector<HeadId>& order, const ModelConfig& config) {
 }
 
 constexpr int kLoadingRounds = 3;
-constexpr int64_t kPointsTokens = 8192;  // of calibration text
 constexpr int kBandwidthRounds = 2;
 
 class ProfileRun {
@@ -221,22 +219,17 @@ void ProfileRun::rank() {
 void ProfileRun::fit_points() {
   if (!options_.test_integration_points) return;
   IntegrationFit fit;
-  if (!(options_.disable_baseline && options_.disable_unet)) {
+  if (fits_points(options_)) {
     report("fitting integration points");
-    const std::string path = options_.calibration.empty()
-                                 ? bundled_file("texts/calibration.txt").string()
-                                 : options_.calibration;
-    const EvalText text = load_eval_text(path, *inputs_.tokenizer);
-    check_calibration(path, text.tokens.size());
-    IntegrationFitOptions fit_options;
-    fit_options.max_tokens = kPointsTokens;
+    const TokenizedText& text = inputs_.integration;
+    IntegrationFitOptions fit_options = points_fit_options();
     fit_options.cancel = cancel_;
     const int threads = asked_.threads > 0 ? asked_.threads : ThreadPool::available_cores();
     fit = fit_integration(inputs_.checkpoint, inputs_.checkpoint,
                           heads_to_remove(ranking_, kPointsPruning), text.tokens,
                           std::make_shared<ThreadPool>(threads), asked_.isa, fit_options);
     result_.integration_fit = {
-        {"text", path}, {"text_sha256", text.sha256}, {"tokens", fit.tokens}};
+        {"text", text.path}, {"text_sha256", text.sha256}, {"tokens", fit.tokens}};
     for (const auto& set : fit.sets) result_.integration_fit["sets"][set.name] = to_json(set);
   }
   cells_.add(PointCells(options_, ranking_, inputs_.checkpoint->config(), std::move(fit.weights)));
@@ -334,7 +327,8 @@ void ProfileRun::size_model() {
   const auto model = prepare(context(), optimized_cell(asked_, 0, {}));
   size_t longest = 0;
   for (const auto& prompt : inputs_.prompts) longest = std::max(longest, prompt.tokens.size());
-  const int length = static_cast<int>(longest) + options_.generated_tokens;
+  const auto length =
+      static_cast<int>(positions_of(static_cast<int64_t>(longest), options_.generated_tokens));
   const auto kv = model->bytes_per_token(length) - model->bytes_per_token(0);
   weights_mb_ = static_cast<double>(model->info().weight_bytes) / kMb;
   kv_mb_ = static_cast<double>(kv * options_.batch_size) / kMb;

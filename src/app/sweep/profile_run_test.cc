@@ -231,6 +231,16 @@ TEST_P(BadOptionTest, IsRefusedAndNothingIsWritten) {
   EXPECT_FALSE(fs::exists(folder_));
 }
 
+TEST(ProfileOptions, SequenceLengthsAreCheckedBeforeAnyFileIsOpened) {
+  ProfileOptions options;
+  for (const int as_they_are : {0, -1}) {
+    options.sequence_length = as_they_are;
+    EXPECT_NO_THROW(check_options(options));
+  }
+  options.sequence_length = 2000000000;
+  EXPECT_THROW(check_options(options), Error);
+}
+
 TEST_F(ProfileRunTest, VisualizeAndExportCsvWriteFiles) {
   ProfileOptions options = tiny();
   options.visualize = options.export_csv = true;
@@ -413,7 +423,6 @@ INSTANTIATE_TEST_SUITE_P(
                       BadOption{"levels_text", [](auto& o) { o.pruning_levels = "3x"; }},
                       BadOption{"strategy", [](auto& o) { o.strategy = "psychic"; }},
                       BadOption{"context", [](auto& o) { o.sequence_length = 511; }},
-                      BadOption{"negative_sequence", [](auto& o) { o.sequence_length = -1; }},
                       BadOption{"huge_sequence", [](auto& o) { o.sequence_length = 2000000000; }},
                       BadOption{"tokens", [](auto& o) { o.generated_tokens = 0; }},
                       BadOption{"batch", [](auto& o) { o.batch_size = 0; }},
@@ -429,6 +438,16 @@ INSTANTIATE_TEST_SUITE_P(
                                 [](auto& o) {
                                   o.strategy = "output";
                                   o.calibration = "/no/such/text.txt";
+                                }},
+                      BadOption{"points_text",
+                                [](auto& o) {
+                                  o.test_integration_points = true;
+                                  o.calibration = "/no/such/text.txt";
+                                }},
+                      BadOption{"points_short_text",
+                                [](auto& o) {
+                                  o.test_integration_points = true;
+                                  o.calibration = kRoot + "/texts/prompts.txt";
                                 }}),
     [](const auto& parameter) { return std::string(parameter.param.name); });
 

@@ -65,6 +65,10 @@ class PruneRun {
     prune_.recover = o_.recover.value_or(prune_.recover);
     prune_.min_ridge = o_.min_ridge.value_or(prune_.min_ridge);
     prune_.protect_first = o_.protect_first.value_or(prune_.protect_first);
+    if (o_.fit_integration && !o_.dry_run) {
+      check_integration_text(points_tokens().size(), o_.checkpoint->config(),
+                             {.window = o_.prune.window});
+    }
   }
 
   PruneRunResult run() {
@@ -307,15 +311,17 @@ class PruneRun {
     if (pruned) measure_speed(pruned, result.after);
   }
 
+  std::span<const int32_t> points_tokens() const {
+    const auto most = static_cast<size_t>(o_.prune.calibration_tokens);
+    return std::span(calibration_.tokens).first(std::min(most, calibration_.tokens.size()));
+  }
+
   void fit_points(std::shared_ptr<const Checkpoint> pruned, PruneRunResult& result) {
     IntegrationFitOptions options;
     options.window = o_.prune.window;
     options.cancel = o_.cancel;
     const int threads = o_.model.threads > 0 ? o_.model.threads : ThreadPool::available_cores();
-    const auto most = static_cast<size_t>(o_.prune.calibration_tokens);
-    const auto tokens =
-        std::span(calibration_.tokens).first(std::min(most, calibration_.tokens.size()));
-    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, tokens,
+    IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, points_tokens(),
                                          std::make_shared<ThreadPool>(threads), o_.model.isa,
                                          options, [&](const std::string&, int done, int total) {
                                            report("fitting integration points", done, total);
@@ -406,6 +412,12 @@ json side_json(const PruneSide& side) {
 }
 
 }  // namespace
+
+const char* why_widened(const LevelWeights& level) {
+  return level.preset_growth_percent > promised_growth_percent(level.level)
+             ? "beyond its promise"
+             : "too near its promise";
+}
 
 std::optional<double> measured_speedup(const PruneRunResult& result) {
   const auto before = result.before.decode_tokens_per_second;

@@ -56,6 +56,10 @@ struct LevelWeights {
   double preset_growth_percent = 0;  // with the level's own type; the same where that is taken
 };
 
+// Why the level's own type was not taken: beyond what the level promises, or near it, as another
+// text may be beyond.
+const char* why_widened(const LevelWeights& level);
+
 struct PruneRunResult {
   PruneSide before, after;  // after: as before in a dry run without a measurement
   std::optional<Divergence> divergence;

@@ -186,10 +186,16 @@ TEST_F(ResumeTest, RefusesOtherInputs) {
   for (int i = 0; i < 60; ++i) page += words;
   write_file_atomic(text, page);
   write_file_atomic(prompts, words);
+  const std::string points = folder_ / "points";
+  std::string book;
+  while (book.size() < 16 * page.size()) book += page;
+  write_file_atomic(points, book);
   ProfileOptions options = tiny();
   options.text = text;
   options.custom_prompts = prompts;
-  const ProfileResult first = stopped_at(options, "quality", 1);
+  options.test_integration_points = true;
+  options.calibration = points;
+  const ProfileResult first = stopped_at(options, "fitting integration points", 1);
   ASSERT_TRUE(first.interrupted);
   const auto refused = [&](const std::string& path, const std::string& bytes, const char* what) {
     write_file_atomic(path, "x" + bytes);
@@ -204,7 +210,12 @@ TEST_F(ResumeTest, RefusesOtherInputs) {
   };
   refused(text, page, "the text changed");
   refused(prompts, words, "the prompts changed");
-  EXPECT_FALSE(resume_profile(first.run_folder).interrupted);
+  refused(points, book, "the integration_text changed");
+  EXPECT_NO_THROW(check_inputs(open_earlier_run(first.run_folder), first.environment["inputs"]));
+  json other = read_json(first.result_file);
+  other["environment"]["inputs"].erase("integration_text");  // of a version that did not note it
+  write_file_atomic(first.result_file, other.dump());
+  EXPECT_NO_THROW(check_inputs(open_earlier_run(first.run_folder), first.environment["inputs"]));
 }
 
 TEST_F(ResumeTest, RefusesAnotherOrderOfRemoval) {

@@ -185,8 +185,10 @@ void apply_preset(const Preset& preset, HeadTable& heads) {
     if (heads.status(head.id).removed && !closes(head)) heads.set_state(head.id, head.state);
   }
   for (const PresetHead& head : preset.heads) {
-    if (!heads.status(head.id).removed) heads.set_state(head.id, head.state);
-    heads.set_gate(head.id, head.gate);
+    if (!heads.status(head.id).removed) {  // else closed, as the preset wants it
+      heads.set_state(head.id, head.state);
+      heads.set_gate(head.id, head.gate);
+    }
     // A preset may close by consent, but it is not the one who can give it.
     if (!head.consent) heads.set_consent(head.id, false);
   }

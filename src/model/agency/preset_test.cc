@@ -64,6 +64,26 @@ TEST_F(PresetFile, NeverOpensAgainstConsentAndFitsOneShape) {
   EXPECT_THROW(apply_preset(preset, wider), Error);
 }
 
+TEST_F(PresetFile, OfRemovedHeadsIsAppliedWhereItClosesThemElseNotAtAll) {
+  HeadTable table(two_layers());
+  table.set_gate({0, 0}, 0);
+  table.remove({0, 0});
+  Preset preset = preset_of(HeadTable(two_layers()), "closing");
+  preset.heads = {{{0, 1}, HeadState::overloaded, 1, true},
+                  {{0, 0}, HeadState::withdrawn, 1, true},  // its gate alone would open it
+                  {{1, 0}, HeadState::active, 0.5F, true}};
+  apply_preset(preset, table);
+  EXPECT_FALSE(table.is_active({0, 0}));
+  EXPECT_EQ(table.factor({0, 1}), 0.5F);
+  EXPECT_EQ(table.factor({1, 0}), 0.5F);
+
+  HeadTable other(two_layers());
+  other.remove({0, 0});
+  preset.heads[1].state = HeadState::active;
+  EXPECT_THROW(apply_preset(preset, other), Error);
+  EXPECT_EQ(other.factor({0, 1}), 1);
+}
+
 TEST_F(PresetFile, BrokenFilesAreRefused) {
   const nlohmann::json good = to_json(preset_of(HeadTable(two_layers()), "x"));
   const auto refused = [&](nlohmann::json document) {

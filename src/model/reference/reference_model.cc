@@ -34,8 +34,9 @@ class ReferenceSession : public Session {
   void step(std::span<const int32_t> tokens, float* logits) override;
   void truncate(int sequence, int length) override {
     check_sequence(sequence, max_sequences());
+    check_length(length);
     auto& kept = tokens_[sequence];
-    if (length >= 0 && length < static_cast<int>(kept.size())) kept.resize(length);
+    if (length < static_cast<int>(kept.size())) kept.resize(length);
     history_[sequence].truncate(this->length(sequence));
     if (baseline_) baseline_->truncate(sequence, length);
   }

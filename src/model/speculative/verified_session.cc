@@ -71,14 +71,15 @@ void VerifiedSession::window(int sequence, std::span<const int32_t> tokens, floa
 
 void VerifiedSession::truncate(int sequence, int length) {
   check_sequence(sequence, 1);
-  if (length < 0 || length >= std::ssize(history_)) return;
+  check_length(length);
+  if (length >= std::ssize(history_)) return;
   history_.resize(static_cast<size_t>(length));
   forget_drafts();
 }
 
 void VerifiedSession::step(std::span<const int32_t> tokens, float* logits) {
+  check_tokens(tokens, static_cast<int>(vocab_));
   check_sequence(static_cast<int>(tokens.size()) - 1, 1);
-  if (tokens.empty()) throw usage_error("no tokens given: at least one is needed");
   check_room(length(0), 1, max_length());
   const double start = now_s();
   ++draws_;
@@ -124,7 +125,6 @@ VerifiedSession::Source* VerifiedSession::make_trial() {
 
 void VerifiedSession::verify(int32_t token, float* logits) {
   forget_drafts();
-  check_tokens({&token, 1}, static_cast<int>(vocab_));
   history_.push_back(token);
   source_ = make_draft();
   ++totals_.passes;

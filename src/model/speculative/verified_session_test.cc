@@ -263,6 +263,13 @@ TEST(VerifiedSession, NonsenseIsRefused) {
   std::vector<float> logits(kVocab * 2);
   const std::vector<int32_t> two = {1, 2};
   EXPECT_THROW(session->step(two, logits.data()), Error);
+  try {
+    session->step({}, logits.data());
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("no tokens given"), std::string::npos) << error.what();
+  }
+  EXPECT_THROW(session->truncate(0, -1), Error);
   const int32_t bad = 6;
   EXPECT_THROW(session->step({&bad, 1}, logits.data()), Error);
 }
