@@ -185,10 +185,10 @@ void apply_preset(const Preset& preset, HeadTable& heads) {
     if (heads.status(head.id).removed && !closes(head)) heads.set_state(head.id, head.state);
   }
   for (const PresetHead& head : preset.heads) {
-    if (!heads.status(head.id).removed) {  // else closed, as the preset wants it
-      heads.set_state(head.id, head.state);
-      heads.set_gate(head.id, head.gate);
-    }
+    const HeadStatus now = heads.status(head.id);
+    if (!now.removed) heads.set_state(head.id, head.state);
+    // A removed head is closed, as the preset wants it: nothing may open it, its gate neither.
+    if (!now.removed || head.gate <= now.gate) heads.set_gate(head.id, head.gate);
     // A preset may close by consent, but it is not the one who can give it.
     if (!head.consent) heads.set_consent(head.id, false);
   }
