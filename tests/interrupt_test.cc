@@ -151,9 +151,13 @@ TEST(Interrupt, IsNotHeardWhereTheCallerHasItIgnored) {
   }
   close(input[0]);
   // It ignores SIGXFSZ last, and then waits for its prompt.
-  while (waitpid(pid, nullptr, WNOHANG) == 0 && !holds(signal_set(pid, "SigIgn"), SIGXFSZ)) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto waits = [&] {
+    return std::chrono::steady_clock::now() < deadline && waitpid(pid, nullptr, WNOHANG) == 0 &&
+           !holds(signal_set(pid, "SigIgn"), SIGXFSZ);
+  };
+  while (waits()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(holds(signal_set(pid, "SigIgn"), SIGXFSZ));
   const uint64_t ignored = signal_set(pid, "SigIgn");
   EXPECT_TRUE(holds(ignored, SIGHUP));
   EXPECT_TRUE(holds(ignored, SIGINT));

@@ -26,8 +26,8 @@
 namespace sentinel {
 
 struct SaveOptions {
-  // "f32", "f16", "bf16" or "int8" (matrices, with scales; only Sentinel reads it); empty: as the
-  // token embedding is stored.
+  // "f32", "f16", "bf16" or "int8" (matrices, with scales; only Sentinel reads it, so not with
+  // `padded`); empty: as the token embedding is stored.
   std::string dtype = {};
   bool padded = false;  // the unpruned shape with zeros: every GPT-2 reader opens it
 };

@@ -18,6 +18,9 @@ namespace fs = std::filesystem;
 // Files that are replaced and folders that are made.
 constexpr std::array<std::string_view, 6> kOutputs = {
     "output", "heatmap", "out", "save_preset", "save_stats", "controller_journal"};
+// What may be "-".
+constexpr std::array<std::string_view, 4> kTexts = {"text", "prompt_file", "calibration",
+                                                    "controller_text"};
 // Folders in which a command makes names of its own.
 constexpr std::array<std::string_view, 2> kParents = {"output_dir", "resume"};
 
@@ -64,7 +67,7 @@ void check_list(const std::string& name, std::string_view value) {
 void check_standard_input(const CLI::App& command) {
   std::string reader;
   for (const CLI::Option* option : command.get_options()) {
-    if (option->empty() || option->get_type_name() != "FILE") continue;
+    if (option->empty() || !is_one_of(*option, kTexts)) continue;
     for (const std::string& path : option->results()) {
       if (path != "-") continue;
       const std::string name = named(*option, path).option;

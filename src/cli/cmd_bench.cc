@@ -63,16 +63,20 @@ int run_command(Arguments arguments, const RunContext& context) {
     throw usage_error(
         "--baseline_integration verify: its speed depends on the text; generate reports it");
   }
-  apply_points(arguments.points, arguments.model.model, options.model);
+  auto checkpoint = apply_points(arguments.points, arguments.model.model, options.model);
+  if (!checkpoint) checkpoint = open_checkpoint(arguments.model.model);
   options.cancel = context.interrupted;
-  const auto checkpoint = open_checkpoint(arguments.model.model);
   Progress progress;
   const BenchResult result = run_bench(checkpoint, options, [&](const BenchProgress& p) {
     progress.update(fmt::format("run {}/{}  {}", p.done + 1, p.total, p.test));
   });
   progress.clear();
   context.emit(bench_json(result, options, *checkpoint));
-  if (!context.json) print_rows(result);
+  if (!context.json) {
+    print_rows(result);
+    if (options.model.unet) fmt::print("with U-Net skips\n");
+    if (options.model.mix_baseline) fmt::print("with baseline mixing\n");
+  }
   return result.interrupted ? kExitInterrupted : kExitOk;
 }
 

@@ -9,7 +9,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/rng.h"
+#include "model/checkpoint/checkpoint_test_util.h"
+#include "model/checkpoint/edited_checkpoint.h"
 #include "model/checkpoint/memory_checkpoint.h"
+#include "model/checkpoint/model_output.h"
 #include "model/model.h"
 
 namespace sentinel {
@@ -115,11 +118,12 @@ std::shared_ptr<const Checkpoint> make_model(float scale) {
   return open_memory_checkpoint(std::move(source));
 }
 
-std::vector<float> logits(const std::shared_ptr<const Checkpoint>& checkpoint, WeightType type) {
+std::vector<float> logits(const std::shared_ptr<const Checkpoint>& checkpoint, WeightType type,
+                          WeightType lm_head = WeightType::f32) {
   ModelOptions options;
   options.level = 1;
   options.weights = type;
-  options.lm_head = WeightType::f32;
+  options.lm_head = lm_head;
   options.threads = 1;
   const auto model = Model::create(checkpoint, options);
   std::vector<int32_t> tokens(60);
@@ -145,6 +149,36 @@ TEST(OutlierChannels, LowPrecisionIsNoWorseForThem) {
     const double usual = distance(want, logits(plain, type));
     EXPECT_LT(distance(want, logits(scaled, type)), 2 * usual) << to_string(type);
   }
+}
+
+// A sample of every other channel would see outliers alone.
+TEST(OutlierChannels, AreFoundWhereverTheyStand) {
+  for (const int first : {0, 1}) {
+    Pair pair(3);
+    for (int i = first; i < kChannels; i += 4) pair.scale(i, 40, 1.0F / 40);
+    const std::vector<float> factors = pair.factors();
+    ASSERT_EQ(factors.size(), size_t{kChannels});
+    for (int i = 0; i < kChannels; ++i) {
+      EXPECT_EQ(factors[i] > 10, i % 4 == first) << i << " of " << first;
+    }
+  }
+}
+
+using OutlierFile = test::FolderTest;
+
+TEST_F(OutlierFile, Int8KeepsThemWithTheSameBitsAsFromTheFloats) {
+  const auto scaled = make_model(50);
+  save_model(folder_ / "int8", *scaled, {.dtype = DType::int8});
+  const auto stored = Checkpoint::open((folder_ / "int8").string());
+  EXPECT_EQ(logits(stored, WeightType::int8, WeightType::int8),
+            logits(scaled, WeightType::int8, WeightType::int8));
+  const std::vector<float> want = logits(scaled, WeightType::f32);
+  const double usual = distance(want, logits(make_model(1), WeightType::int8));
+  EXPECT_LT(distance(want, logits(stored, WeightType::f32)), 2 * usual);
+  EditableModel rounded(scaled);
+  rounded.round_to(DType::int8);
+  const auto copy = as_checkpoint(std::make_shared<EditableModel>(rounded));
+  EXPECT_LT(distance(logits(stored, WeightType::f32), logits(copy, WeightType::f32)), usual / 10);
 }
 
 }  // namespace

@@ -114,12 +114,6 @@ void multiply_scales(const PanelTask& task) {
   }
 }
 
-void multiply_inputs(float* rows, const float* factors, int64_t n_in) {
-  for (int64_t i = 0; i < n_in; ++i) {
-    for (int64_t c = 0; c < kPanel; ++c) rows[i * kPanel + c] *= factors[i];
-  }
-}
-
 // What maps each column's entry of largest magnitude to 127 or -127, or at 6 bits to -32, the
 // widest number that they hold.
 void column_scales(const KernelTable& kernels, WeightType type, const float* rows, int64_t k,
@@ -179,7 +173,6 @@ const MatrixView* pack_panel(const PanelTask& task, const KernelTable& kernels, 
     if (task.sources[s]->scales && !scales_later) {
       scale_panel(*task.sources[s], task.out_begin, rows);
     }
-    if (task.input_factors) multiply_inputs(rows, task.input_factors, task.n_in);
     const auto* bytes = reinterpret_cast<const std::byte*>(rows);
     if (!all_finite(bytes, DType::f32, task.n_in * kPanel)) return task.sources[s];
     std::memset(rows + task.n_in * kPanel, 0, sizeof(float) * (task.k - task.n_in) * kPanel);

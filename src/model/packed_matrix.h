@@ -56,8 +56,7 @@ struct PanelTask {
   int64_t k;  // padded
   std::byte* destination;
   int64_t destination_stride;
-  float* scales;                         // [16], int8 and int6 only
-  const float* input_factors = nullptr;  // [n_in] that the weights are multiplied with; null: 1
+  float* scales;  // [16], int8 and int6 only
 };
 
 // Floats of scratch that pack_panel needs.

@@ -26,7 +26,11 @@ class Packer {
     weights_.head_dim_padded = static_cast<int>(round_up(config_.head_dim, kHeadUnit));
     weights_.d_model_padded = static_cast<int>(round_up(config_.d_model, kPanel));
     read_positions();
-    for (int l = 0; l < config_.n_layers; ++l) shape_layer(l, removed);
+    for (int l = 0; l < config_.n_layers; ++l) {
+      if (is_integer(body_)) even_out_layer(l, removed);
+      shape_layer(l, removed);
+    }
+    checkpoint_.release_pages();
     weights_.final_norm_weight = finite_floats(view_.final_norm_weight);
     weights_.final_norm_bias = finite_floats(view_.final_norm_bias);
     weights_.lm_head = packed_shape(lm_head_, config_.vocab_size, config_.d_model);
@@ -42,12 +46,10 @@ class Packer {
     for (int l = 0; l < config_.n_layers; ++l) {
       const PackedLayer& layer = weights_.layers[l];
       add_qkv(l);
-      take_factors(qkv_factors_[static_cast<size_t>(l)]);
       pack();
       add_o(l);
       pack();
       add_tasks({view_.layers[l].up}, layer.up, 0, layer.up.panels, config_.d_model);
-      take_factors(up_factors_[static_cast<size_t>(l)]);
       pack();
       add_tasks({view_.layers[l].down}, layer.down, 0, layer.down.panels, layer.ffn_padded);
       pack();
@@ -85,6 +87,19 @@ class Packer {
     }
   }
 
+  static bool is_removed(const std::vector<HeadId>& removed, HeadId id) {
+    return std::find(removed.begin(), removed.end(), id) != removed.end();
+  }
+
+  void even_out_layer(int l, const std::vector<HeadId>& removed) {
+    LayerView kept = view_.layers[l];
+    kept.heads.clear();
+    for (int h = 0; h < config_.layers[l].n_heads; ++h) {
+      if (!is_removed(removed, {l, h})) kept.heads.push_back(view_.layers[l].heads[h]);
+    }
+    evened_.emplace_back(even_out(kept)).apply_to(view_.layers[l]);
+  }
+
   void shape_layer(int l, const std::vector<HeadId>& removed) {
     const LayerConfig& lc = config_.layers[l];
     const LayerView& view = view_.layers[l];
@@ -99,7 +114,7 @@ class Packer {
     layer.up_bias = finite_floats(view.up_bias, layer.ffn_padded);
     const int dp = weights_.head_dim_padded;
     for (int h = 0; h < lc.n_heads; ++h) {
-      const bool gone = std::find(removed.begin(), removed.end(), HeadId{l, h}) != removed.end();
+      const bool gone = is_removed(removed, {l, h});
       layer.slot_of_head.push_back(gone ? -1 : layer.n_slots++);
       if (gone) continue;
       const HeadView& head = view.heads[h];
@@ -113,36 +128,7 @@ class Packer {
     layer.o_block_bytes = layer.o.bytes();
     layer.up = packed_shape(body_, lc.ffn_dim, config_.d_model);
     layer.down = packed_shape(body_, config_.d_model, layer.ffn_padded);
-    even_out(l, layer);
     weights_.layers.push_back(std::move(layer));
-  }
-
-  // Divides the norms by what take_factors() multiplies the matrices behind them with.
-  void even_out(int l, PackedLayer& layer) {
-    const LayerView& view = view_.layers[l];
-    std::vector<float>& qkv = qkv_factors_.emplace_back();
-    std::vector<float>& up = up_factors_.emplace_back();
-    if (!is_integer(body_)) return;
-    std::vector<MatrixView> matrices;
-    for (const HeadView& head : view.heads) {
-      matrices.insert(matrices.end(), {head.q, head.k, head.v});
-    }
-    const auto factors = [](std::vector<float>& weight, std::vector<float>& bias,
-                            std::span<const MatrixView> behind) {
-      std::vector<float> found = outlier_factors(weight, bias, behind);
-      for (size_t i = 0; i < found.size(); ++i) {
-        weight[i] /= found[i];
-        bias[i] /= found[i];
-      }
-      return found;
-    };
-    qkv = factors(layer.norm1_weight, layer.norm1_bias, matrices);
-    up = factors(layer.norm2_weight, layer.norm2_bias, {&view.up, 1});
-  }
-
-  void take_factors(const std::vector<float>& factors) {
-    if (factors.empty()) return;
-    for (PanelTask& task : tasks_) task.input_factors = factors.data();
   }
 
   // Outputs [begin, begin + n) of a matrix, as far as it has them.
@@ -262,15 +248,15 @@ class Packer {
 
   const Checkpoint& checkpoint_;
   const ModelConfig& config_;
-  const ModelView& view_;
+  ModelView view_;
   WeightType body_, lm_head_;
   PackedWeights weights_;
   Staging staging_;
   std::vector<std::vector<float>> scratch_;  // [thread]
   std::vector<PanelTask> tasks_;
-  std::deque<std::vector<const MatrixView*>> sources_;        // what tasks_ point to
-  std::deque<MatrixView> views_;                              // what sources_ point to
-  std::vector<std::vector<float>> qkv_factors_, up_factors_;  // [layer]: outlier_factors()
+  std::deque<std::vector<const MatrixView*>> sources_;  // what tasks_ point to
+  std::deque<MatrixView> views_;                        // what sources_ point to
+  std::deque<EvenedLayer> evened_;                      // what layers of view_ point to
 };
 
 }  // namespace

@@ -122,6 +122,12 @@ std::string levels_note(const ProfileResult& result) {
   return note;
 }
 
+bool runs_preset(const RunResult& run) {
+  const LevelPreset preset = level_preset(run.level);
+  return run.weights == to_string(preset.weights) && run.lm_head == to_string(preset.lm_head) &&
+         run.kv == to_string(preset.kv);
+}
+
 // A level's own types against "original", which runs in f32.
 std::string promise_note(const ProfileResult& result) {
   if (!result.levels.empty()) return "";
@@ -129,7 +135,7 @@ std::string promise_note(const ProfileResult& result) {
     const auto exact = result.original.find(pruning);
     const double promised = promised_growth_percent(run.level);
     if (promised == 0 || exact == result.original.end() || !run.quality || !exact->second.quality ||
-        run.weights != to_string(level_preset(run.level).weights)) {
+        !runs_preset(run)) {
       continue;
     }
     const double growth = 100 * (run.quality->perplexity / exact->second.quality->perplexity - 1);

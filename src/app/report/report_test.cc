@@ -294,13 +294,14 @@ TEST(LevelsNote, SaysWhatTheOptimizedModelBreaksWithoutALevelsTest) {
   for (auto* run : {&result.original[0], &result.optimized[0]}) run->quality->perplexity = 50;
   RunResult& run = result.optimized[0];
   run.level = 2;
-  run.weights = "int8";
+  run.weights = run.lm_head = "int8";
+  run.kv = "bf16";
   run.quality->perplexity = 50.4;
   EXPECT_EQ(promise_note(result), "");
   run.quality->perplexity = 50.6;
   EXPECT_NE(promise_note(result).find("+1.20 % of the f32 model's, beyond the +1 %"),
             std::string::npos);
-  run.weights = "int4";  // asked for: not the level's own
+  run.kv = "int8";  // asked for: not the level's own
   EXPECT_EQ(promise_note(result), "");
 }
 

@@ -117,6 +117,10 @@ class PruneRun {
     }
     check_new_folder(o_.out, "--out");
     check_new_folder(o_.save_stats, "--save_stats");
+    const DType dtype = o_.dtype.value_or(o_.checkpoint->view().token_embedding.dtype);
+    if (o_.padded && dtype == DType::int8) {
+      throw usage_error("--padded: for other tools, which do not read int8; give --dtype f32");
+    }
     if (o_.target_params && *o_.target_params < 1) {
       throw usage_error("--target_params {}: give a number of parameters", *o_.target_params);
     }

@@ -21,7 +21,7 @@ struct CheckpointTensor {
   const std::byte* data = nullptr;
   size_t bytes = 0;
   std::string file;        // that holds it; empty for a model in memory
-  bool is_scales = false;  // of the int8 tensor before it
+  bool is_scales = false;  // of an int8 tensor
 };
 
 class Checkpoint {

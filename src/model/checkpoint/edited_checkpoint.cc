@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "model/checkpoint/int8_output.h"
 #include "model/checkpoint/model_output.h"
+#include "model/outlier_channels.h"
 
 namespace sentinel {
 namespace {
@@ -199,6 +200,24 @@ ModelConfig EditableModel::config() const {
   return config;
 }
 
+namespace {
+
+// As save_model() does: outlier channels are evened out first.
+void round_layer_to_int8(EditableLayer& layer, const LayerView& norms, int head_dim, int64_t d) {
+  const EvenedLayer evened = even_out(view_of(layer, norms, head_dim, static_cast<int>(d)));
+  const auto round_scaled = [&](std::vector<float>& rows, const std::vector<float>& factors) {
+    const auto at = [&](size_t i) { return factors[i % static_cast<size_t>(d)]; };
+    for (size_t i = 0; i < rows.size() && !factors.empty(); ++i) rows[i] *= at(i);
+    round_to_int8(rows, d, 0, "a refitted matrix");
+    for (size_t i = 0; i < rows.size() && !factors.empty(); ++i) rows[i] /= at(i);
+  };
+  for (auto* rows : {&layer.q, &layer.k, &layer.v}) round_scaled(*rows, evened.qkv_factors);
+  round_scaled(layer.up, evened.up_factors);
+  for (auto* inputs : {&layer.o, &layer.down}) round_to_int8(*inputs, d, 1, "a refitted matrix");
+}
+
+}  // namespace
+
 void EditableModel::round_to(DType type) {
   if (type == DType::f32) return;
   const ModelView& view = base->view();
@@ -208,15 +227,15 @@ void EditableModel::round_to(DType type) {
     rounded.clear();
     append_rows(stored, rounded);
     base->release_pages();
-    type == DType::int8 ? round_to_int8(rounded, d, 0) : round_values(rounded, type);
+    type == DType::int8 ? round_to_int8(rounded, d, 0, stored.name) : round_values(rounded, type);
   };
   round_table(view.token_embedding, token_embedding);
   if (!base->config().tied_lm_head) round_table(view.lm_head, lm_head);
   if (type != DType::int8) round_values(position_embedding, type);
   for (EditableLayer& l : layers) {
     if (type == DType::int8) {
-      for (auto* outputs : {&l.q, &l.k, &l.v, &l.up}) round_to_int8(*outputs, d, 0);
-      for (auto* inputs : {&l.o, &l.down}) round_to_int8(*inputs, d, 1);
+      round_layer_to_int8(l, view.layers[static_cast<size_t>(&l - layers.data())],
+                          base->config().head_dim, d);
       continue;
     }
     for (auto* values : {&l.q, &l.k, &l.v, &l.q_bias, &l.k_bias, &l.v_bias, &l.o, &l.o_bias, &l.up,

@@ -104,13 +104,14 @@ void add_int8(OutputTensor matrix, size_t output_axis, std::vector<OutputTensor>
                  }});
 }
 
-void round_to_int8(std::vector<float>& values, int64_t columns, size_t output_axis) {
+void round_to_int8(std::vector<float>& values, int64_t columns, size_t output_axis,
+                   const std::string& name) {
   if (values.empty()) return;
   const int64_t rows = std::ssize(values) / columns;
   const Outputs outputs(columns, output_axis);
   WidestSink widest(outputs, static_cast<size_t>(output_axis == 0 ? rows : columns));
   widest.put(values);
-  const Scales scales = widest.scales("a refitted matrix");
+  const Scales scales = widest.scales(name);
   std::vector<float> rounded;
   rounded.reserve(values.size());
   Outputs(outputs).walk(values, [&](size_t output, float value) {

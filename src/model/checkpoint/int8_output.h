@@ -1,6 +1,7 @@
 // Matrices of a checkpoint in int8: whole numbers from -127 to 127 and a scale for each output.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "model/checkpoint/writer.h"
@@ -20,6 +21,8 @@ struct Int8Scale {
 void add_int8(OutputTensor matrix, size_t output_axis, std::vector<OutputTensor>& out);
 
 // Rounds values [n_out, n_in], or [n_in, n_out] with output_axis 1, to what add_int8() stores.
-void round_to_int8(std::vector<float>& values, int64_t columns, size_t output_axis);
+// Error (runtime): `name` holds NaN or infinity.
+void round_to_int8(std::vector<float>& values, int64_t columns, size_t output_axis,
+                   const std::string& name);
 
 }  // namespace sentinel

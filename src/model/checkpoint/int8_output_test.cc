@@ -59,7 +59,7 @@ TEST(Int8Output, NumbersTimesScalesAreTheWeightsToHalfAStep) {
     out[0].produce(numbers);
     out[1].produce(scales);
     std::vector<float> rounded = values;
-    round_to_int8(rounded, kColumns, axis);
+    round_to_int8(rounded, kColumns, axis, "w");
     for (int64_t i = 0; i < kRows * kColumns; ++i) {
       const float scale = scales.all[axis == 0 ? i / kColumns : i % kColumns];
       const float stored = std::nearbyint(numbers.all[i]) * scale;
@@ -152,6 +152,7 @@ TEST_F(Int8Checkpoint, BrokenScalesAreNamed) {
   broken("[5, 1] or [1, 4]", [](auto& t) { t.erase("wte.weight_scale"); });
   broken("[5, 1] or [1, 4]", [](auto& t) { t["wte.weight_scale"].shape = {1, 5}; });
   broken("[5, 1] or [1, 4]", [](auto& t) { t["wte.weight_scale"].dtype = "I32"; });
+  broken("holds 3e+38", [](auto& t) { t["wte.weight_scale"] = test::ramp({5, 1}, 3e38F); });
   broken("holds -3", [](auto& t) { t["wte.weight_scale"] = test::ramp({5, 1}, -3); });
   broken("no place", [](auto& t) { t["wte.weight"] = test::ramp({5, 4}, 0); });
   test::TestTensors tensors = test::tiny_tensors();

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "model/checkpoint/hf_config.h"
 #include "model/model.h"
+#include "model/outlier_channels.h"
 
 namespace sentinel {
 namespace {
@@ -88,12 +89,17 @@ void save_model(const std::filesystem::path& folder, const Checkpoint& checkpoin
   // know, with a warning, but refuses a configuration without one.
   raw.erase("quantization_config");
   if (dtype == DType::int8) {
-    if (options.padded) throw usage_error("padded: for other tools, which do not read int8");
+    if (options.padded) {
+      throw usage_error("padded: for other tools, which do not read int8; choose f32 or bf16");
+    }
     raw["quantization_config"] = {{"format", "sentinel-int8"}};
   }
   const Family& family = find_family(raw, checkpoint.origin());
+  std::optional<EvenedModel> evened;
+  if (dtype == DType::int8) evened.emplace(checkpoint.view());
   CheckpointOutput output;
-  output.tensors = family.output_tensors(config, checkpoint.view(), shape, dtype);
+  output.tensors =
+      family.output_tensors(config, evened ? evened->view : checkpoint.view(), shape, dtype);
   for (OutputTensor& tensor : output.tensors) {
     tensor.produce = [&checkpoint, produce = std::move(tensor.produce)](TensorSink& sink) {
       produce(sink);

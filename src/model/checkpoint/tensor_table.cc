@@ -84,9 +84,9 @@ void TensorTable::take_scales(const Slot& slot, MatrixView& view) {
   std::vector<float>& scales = scales_.emplace_back(entry.bytes / sizeof(float));
   if (entry.bytes > 0) std::memcpy(scales.data(), entry.data, entry.bytes);
   for (const float scale : scales) {
-    if (!(scale >= 0) || std::isinf(scale)) {
-      throw bad_input("{}: tensor \"{}_scale\" holds {}, expected finite numbers from 0 on",
-                      it->second.file, view.name, scale);
+    if (!(scale >= 0) || std::isinf(scale * 128)) {
+      throw bad_input("{}: tensor \"{}_scale\" holds {}, expected 0 to 2e36", it->second.file,
+                      view.name, scale);
     }
   }
   view.scales = scales.data();
@@ -109,6 +109,10 @@ void TensorTable::require_copy(const std::string& copy, const std::string& origi
                     a.file, copy, original, remedy);
   }
   a.use = Slot::Use::copy;
+  if (a.entry.dtype == "I8") {
+    const auto scales = tensors_.find(copy + "_scale");
+    if (scales != tensors_.end()) require_copy(scales->first, original + "_scale", remedy);
+  }
 }
 
 bool TensorTable::same_bytes(const SafetensorsEntry& a, const SafetensorsEntry& b) const {
