@@ -47,6 +47,8 @@ std::vector<float> outlier_factors(std::span<const float> norm_weight,
   std::vector<float> size(norm_weight.size());
   for (size_t i = 0; i < size.size(); ++i) {
     size[i] = std::max(std::fabs(norm_weight[i]), std::fabs(norm_bias[i]));
+    // Whoever reads the norm says so; there is no median of NaN.
+    if (!std::isfinite(norm_weight[i]) || !std::isfinite(norm_bias[i])) return {};
   }
   const float usual_size = median(size);
   std::vector<size_t> large, others;

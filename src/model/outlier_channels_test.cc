@@ -66,6 +66,15 @@ TEST(OutlierChannels, OnlyWhatIsLargeOnOneSideAndSmallOnTheOtherChanges) {
   }
 }
 
+TEST(OutlierChannels, BrokenNormsAreLeftToWhoReadsThem) {
+  for (const float broken : {NAN, INFINITY}) {
+    Pair pair(1);
+    pair.scale(3, 40, 1.0F / 40);
+    pair.weight[5] = broken;
+    EXPECT_TRUE(pair.factors().empty());
+  }
+}
+
 TEST(OutlierChannels, NothingIsDoneForNormsWithoutASize) {
   Pair pair(2);
   std::fill(pair.weight.begin() + 1, pair.weight.end(), 0.0F);
