@@ -29,8 +29,8 @@ class Packer {
     for (int l = 0; l < config_.n_layers; ++l) {
       if (is_integer(body_)) even_out_layer(l, removed);
       shape_layer(l, removed);
+      checkpoint_.release_pages();
     }
-    checkpoint_.release_pages();
     weights_.final_norm_weight = finite_floats(view_.final_norm_weight);
     weights_.final_norm_bias = finite_floats(view_.final_norm_bias);
     weights_.lm_head = packed_shape(lm_head_, config_.vocab_size, config_.d_model);
