@@ -25,10 +25,12 @@ void keep_standard_streams() {
   }
 }
 
-// What the caller has had ignored stays so: the hang-up of nohup, Ctrl-C of a background job.
+bool is_ignored(int signal) {
+  struct sigaction now {};
+  return sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 void interrupt_on(int signal) {
-  struct sigaction before {};
-  if (sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN) return;
   struct sigaction action {};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
@@ -40,7 +42,9 @@ void interrupt_on(int signal) {
 
 int main(int argc, char** argv) {
   keep_standard_streams();
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) interrupt_on(signal);
+  // Also where a shell has SIGINT ignored, for a job of a script: whoever sends it means it.
+  for (const int signal : {SIGINT, SIGTERM}) interrupt_on(signal);
+  if (!is_ignored(SIGHUP)) interrupt_on(SIGHUP);  // nohup
   signal(SIGXFSZ, SIG_IGN);  // a file beyond the limit is an error of its write()
   return sentinel::cli::run(argc, argv, &interrupted);
 }

@@ -210,11 +210,7 @@ MatrixView MatrixView::outputs(int64_t first, int64_t count) const {
 }
 
 MatrixView MatrixView::inputs(int64_t first, int64_t count) const {
-  MatrixView view = *this;
-  view.data += first * in_stride * static_cast<int64_t>(size_of(dtype));
-  view.n_in = count;
-  if (scales) view.scales += first * scale_in_stride;
-  return view;
+  return transposed().outputs(first, count).transposed();
 }
 
 VectorView VectorView::part(int64_t first, int64_t count) const {
