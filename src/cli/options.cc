@@ -139,15 +139,6 @@ std::shared_ptr<const Checkpoint> open_checkpoint(const std::string& model) {
   return Checkpoint::open(model.empty() ? bundled_file("models/sentinel-mini").string() : model);
 }
 
-OpenedModel open_model(const ModelArguments& arguments) {
-  const ModelOptions options = model_options(arguments);  // cheap errors before slow loading
-  OpenedModel opened;
-  opened.checkpoint = open_checkpoint(arguments.model);
-  opened.tokenizer = Tokenizer::load(opened.checkpoint->folder());
-  opened.model = Model::create(opened.checkpoint, options);
-  return opened;
-}
-
 std::vector<HeadId> parse_heads(const std::string& text) {
   std::vector<HeadId> heads;
   for (const auto& item : split(text, ',')) {

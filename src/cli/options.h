@@ -57,7 +57,6 @@ struct OpenedModel {
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<Model> model;
 };
-OpenedModel open_model(const ModelArguments& arguments);
 
 // "0:1,3:7" -> {{0,1},{3,7}}. Error (usage). Empty text: no heads.
 std::vector<HeadId> parse_heads(const std::string& text);

@@ -238,11 +238,9 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   read("batch_size", options.batch_size);
   read("generated_tokens", options.generated_tokens);
   read("test_all_optimization_levels", options.test_all_optimization_levels);
-  if (args.contains("test_integration_points")) {
-    read("test_integration_points", options.test_integration_points);
-    read("disable_baseline", options.disable_baseline);
-    read("disable_unet", options.disable_unet);
-  }
+  read("test_integration_points", options.test_integration_points);
+  read("disable_baseline", options.disable_baseline);
+  read("disable_unet", options.disable_unet);
   read("iterations", options.iterations);
   read("warmup", options.warmup);
   read("temperature", options.temperature);

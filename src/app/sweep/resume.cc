@@ -4,7 +4,6 @@
 
 #include "app/report/profile_json_read.h"
 #include "app/sweep/environment.h"
-#include "app/sweep/profile_inputs.h"
 #include "base/error.h"
 #include "base/files.h"
 
@@ -60,10 +59,7 @@ EarlierRun open_earlier_run(const std::string& folder) {
 }
 
 void check_inputs(const EarlierRun& run, const json& inputs) {
-  json then = run.result.environment.value("inputs", json::object());
-  if (then.is_object() && !then.contains(kIntegrationText)) {
-    then[kIntegrationText] = inputs.at(kIntegrationText);  // a run that did not note it yet
-  }
+  const json then = run.result.environment.value("inputs", json::object());
   for (const auto& [what, sha256] : inputs.items()) {
     if (then.is_object() && then.value(what, json(nullptr)) == sha256) continue;
     throw usage_error("--resume: the {} changed since the run was measured; profile anew", what);
