@@ -168,9 +168,9 @@ TEST_F(ProfileFlags, Models) {
   EXPECT_EQ(run_with({"--model_name", "gpt2"}, hub)["args"]["model_name"], "gpt2");
   const json sized = run_with({"--specific_model_size", "medium"}, hub);
   EXPECT_EQ(sized["args"]["model_name"], "gpt2-medium");
-  const json compared = run_with(
-      {"--multi_model_comparison", "--compare_models", "gpt2,gpt2-medium", "--model_family", "opt"},
-      hub)["multi_model_comparison"];
+  const json compared = run_with({"--multi_model_comparison", "--compare_models",
+                                  "gpt2, gpt2-medium", "--model_family", "opt"},
+                                 hub)["multi_model_comparison"];
   EXPECT_EQ(compared["gpt2-medium"]["model_family"], "opt");
   EXPECT_TRUE(compared.contains("gpt2"));
   const Words bad[] = {{"--specific_model_size", "huge"},

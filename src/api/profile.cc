@@ -33,7 +33,7 @@ ProfileOptions engine_options(const ProfilingOptions& options) {
   out.cpu_specific_optimizations = options.cpu_specific_optimizations;
   out.memory_profile = options.memory_profile;
   out.multi_model_comparison = !options.compare_models.empty();
-  out.compare_models = fmt::format("{}", fmt::join(options.compare_models, ","));
+  out.compare_models = options.compare_models;
   out.model_family = options.model_family;
   out.sequence_length = options.sequence_length;
   out.generated_tokens = options.generated_tokens;

@@ -21,10 +21,12 @@ namespace {
 struct ProfileArguments {
   ModelArguments model;
   ProfileOptions options;
+  std::string compare_models = join_names(options.compare_models);
   std::string resume;
 };
 
-void add_measurement_options(CLI::App& command, ProfileOptions& options) {
+void add_measurement_options(CLI::App& command, ProfileArguments& arguments) {
+  ProfileOptions& options = arguments.options;
   add_option(command, "specific_model_size", options.specific_model_size,
              "small, medium, large or xl: gpt2 of that size, from the hub cache");
   add_option(command, "device", options.device, "cpu")->capture_default_str();
@@ -70,7 +72,7 @@ void add_measurement_options(CLI::App& command, ProfileOptions& options) {
            "also measure every instruction set that this CPU has");
   add_flag(command, "multi_model_comparison", options.multi_model_comparison,
            "also measure the models of --compare_models");
-  add_option(command, "compare_models", options.compare_models, "at least two, comma-separated")
+  add_option(command, "compare_models", arguments.compare_models, "at least two, comma-separated")
       ->capture_default_str();
   add_option(command, "model_family", options.model_family,
              "label in the multi-model comparison: gpt2, bloom, opt, pythia or llama (default: the "
@@ -149,10 +151,21 @@ void remark_idle(const CLI::App& command, const ProfileOptions& options) {
   }
 }
 
+// "a, b" -> {"a", "b"}
+std::vector<std::string> parse_compare_models(const std::string& text) {
+  std::vector<std::string> models = split_names(text);
+  for (std::string& model : models) {
+    model.erase(0, model.find_first_not_of(" \t"));
+    model.erase(model.find_last_not_of(" \t") + 1);
+  }
+  return models;
+}
+
 int run_command(const RunContext& context, ProfileArguments& arguments) {
   ProfileOptions options = arguments.options;
   options.model_name = arguments.model.model;
   options.model_options = model_options(arguments.model);
+  options.compare_models = parse_compare_models(arguments.compare_models);
   StageProgress line;
   const ProfileCallback progress = [&](const ProfileProgress& now) { show(now, line); };
   const ProfileResult result =
@@ -169,7 +182,7 @@ int run_command(const RunContext& context, ProfileArguments& arguments) {
 Runner setup_profile(CLI::App& command) {
   const auto arguments = std::make_shared<ProfileArguments>();
   add_model_options(command, arguments->model);
-  add_measurement_options(command, arguments->options);
+  add_measurement_options(command, *arguments);
   add_file_options(command, arguments->options);
   add_option(command, "resume", arguments->resume,
              "folder of an interrupted run: measures what it lacks, with the run's own settings")

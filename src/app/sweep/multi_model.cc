@@ -56,7 +56,7 @@ std::vector<ProfileInputs> open_compared(const ProfileOptions& options) {
   own.strategy = "random";  // nothing is pruned, so no strategy needs its calibration text
   own.test_integration_points = false;
   own.specific_model_size.clear();
-  for (const auto& name : parse_compare_models(options.compare_models)) {
+  for (const auto& name : options.compare_models) {
     own.model_name = name;
     models.push_back(open_inputs(own));
   }

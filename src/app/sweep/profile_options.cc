@@ -30,6 +30,22 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
+void check_compared(const std::vector<std::string>& models) {
+  for (auto model = models.begin(); model != models.end(); ++model) {
+    if (model->empty()) {
+      throw usage_error("--compare_models: an empty name in \"{}\"; give a list as in a,b",
+                        printable(join_names(models)));
+    }
+    if (std::find(models.begin(), model, *model) != model) {
+      throw usage_error("--compare_models: {} is listed twice", printable(*model));
+    }
+  }
+  if (models.size() < 2) {
+    throw usage_error("--compare_models: {} alone is no comparison; give at least two, as in a,b",
+                      printable(join_names(models)));
+  }
+}
+
 }  // namespace
 
 std::vector<int> parse_pruning_levels(const std::string& text) {
@@ -55,26 +71,27 @@ std::vector<int> parse_pruning_levels(const std::string& text) {
   return levels;
 }
 
-std::vector<std::string> parse_compare_models(const std::string& text) {
-  std::vector<std::string> models;
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t comma = std::min(text.find(',', begin), text.size());
-    const std::string model(trimmed(std::string_view(text).substr(begin, comma - begin)));
-    if (model.empty()) {
-      throw usage_error("--compare_models: an empty name in \"{}\"; give a list as in a,b",
-                        printable(text));
-    }
-    if (std::find(models.begin(), models.end(), model) != models.end()) {
-      throw usage_error("--compare_models: {} is listed twice", printable(model));
-    }
-    models.push_back(model);
-    begin = comma + 1;
+std::string join_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) {
+    if (&name != &names.front()) text += ',';
+    for (const char c : name) text += c == ',' ? "\\," : std::string(1, c);
   }
-  if (models.size() < 2) {
-    throw usage_error("--compare_models: {} alone is no comparison; give at least two, as in a,b",
-                      printable(text));
+  return text;
+}
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names(1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 2) == "\\,") {
+      names.back() += text[++i];
+    } else if (text[i] == ',') {
+      names.emplace_back();
+    } else {
+      names.back() += text[i];
+    }
   }
-  return models;
+  return names;
 }
 
 std::string model_of(const ProfileOptions& options) {
@@ -140,7 +157,7 @@ void check_options(const ProfileOptions& options) {
     }
   }
   model_of(options);
-  if (options.multi_model_comparison) parse_compare_models(options.compare_models);
+  if (options.multi_model_comparison) check_compared(options.compare_models);
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
   parse_recover(options.recover);
@@ -207,8 +224,9 @@ nlohmann::json args_json(const ProfileOptions& options) {
                          {"compare_with_previous", options.compare_with_previous},
                          {"trace_export", options.trace_export},
                          {"cpu_specific_optimizations", options.cpu_specific_optimizations}};
-  args["compare_models"] = options.multi_model_comparison ? nlohmann::json(options.compare_models)
-                                                          : nlohmann::json(nullptr);
+  args["compare_models"] = options.multi_model_comparison
+                               ? nlohmann::json(join_names(options.compare_models))
+                               : nlohmann::json(nullptr);
   args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
   args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
   args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;
@@ -255,7 +273,9 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
   read("max_eval_windows", options.max_eval_windows);
   read("max_footprint_mb", options.max_footprint_mb);
   read("multi_model_comparison", options.multi_model_comparison);
-  read_text("compare_models", options.compare_models);
+  if (!args.at("compare_models").is_null()) {
+    options.compare_models = split_names(args.at("compare_models").get<std::string>());
+  }
   read_text("model_family", options.model_family);
   read("memory_profile", options.memory_profile);
   read("visualize", options.visualize);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/model.h"
@@ -44,7 +45,7 @@ struct ProfileOptions {
   bool save_generated_text = false;  // of the levels and throughput tests; the others always do
   bool compare_with_previous = false;
   bool multi_model_comparison = false;
-  std::string compare_models = "gpt2,gpt2-medium";
+  std::vector<std::string> compare_models = {"gpt2", "gpt2-medium"};
   std::string model_family;  // label in the multi-model test; empty: the checkpoint's own
 };
 
@@ -52,8 +53,9 @@ struct ProfileOptions {
 // listed twice.
 std::vector<int> parse_pruning_levels(const std::string& text);
 
-// "a, b" -> {"a", "b"}. Error (usage): fewer than two, an empty name, one listed twice.
-std::vector<std::string> parse_compare_models(const std::string& text);
+// {"a", "b"} <-> "a,b", as command line and result file have them; a comma in a name is "\,".
+std::string join_names(const std::vector<std::string>& names);
+std::vector<std::string> split_names(std::string_view text);
 
 // The model that model_name and specific_model_size come to. Error (usage): an unknown size, or a
 // size for a model whose sizes are not known.

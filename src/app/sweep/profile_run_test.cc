@@ -373,11 +373,11 @@ TEST_F(ProfileRunTest, ComparesWithTheNewestRunOfTheSameModel) {
 }
 
 TEST_F(ProfileRunTest, ComparesModels) {
-  const fs::path copy = folder_.string() + "-copy";
+  const fs::path copy = folder_.string() + ",copy ";
   fs::create_directory_symlink(kRoot + "/models/sentinel-mini", copy);
   ProfileOptions options = tiny();
   options.multi_model_comparison = true;
-  options.compare_models = options.model_name + ", " + copy.string();
+  options.compare_models = {options.model_name, copy.string()};
   options.model_family = "mine";
   options.iterations = 1;
   run_profile(options);
@@ -405,12 +405,12 @@ INSTANTIATE_TEST_SUITE_P(
                       BadOption{"compare_one",
                                 [](auto& o) {
                                   o.multi_model_comparison = true;
-                                  o.compare_models = o.model_name;
+                                  o.compare_models = {o.model_name};
                                 }},
                       BadOption{"compare_missing",
                                 [](auto& o) {
                                   o.multi_model_comparison = true;
-                                  o.compare_models = o.model_name + ",/no/such/model";
+                                  o.compare_models = {o.model_name, "/no/such/model"};
                                 }},
                       BadOption{"throughput_room",
                                 [](auto& o) {

@@ -47,8 +47,11 @@ TEST_F(ResumeTest, OptionsComeBackFromTheirArguments) {
   options.model_options.isa = "scalar";
   options.model_options.kv = KvType::bf16;
   options.custom_prompts = "p.txt";
+  options.multi_model_comparison = true;
+  options.compare_models = {"a", "gpt2, mine", " c "};
   const json args = args_json(options);
   EXPECT_EQ(args_json(options_from_args(args)), args);
+  EXPECT_EQ(options_from_args(args).compare_models, options.compare_models);
 }
 
 TEST_F(ResumeTest, AResultComesBackFromItsFile) {
