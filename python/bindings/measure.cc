@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "app/sweep/profile_arguments.h"
 #include "attendance.h"
 #include "bindings.h"
 
@@ -61,9 +62,8 @@ BenchmarkResult run_benchmark(const BaselineModel& model, BenchmarkOptions optio
 
 void bind_profiling_options(py::module_& module) {
   using O = ProfilingOptions;
-  py::class_<O>(module, "ProfilingOptions")
-      .def(py::init<>())
-      .def_readwrite("model_name", &O::model_name)
+  py::class_<O> options(module, "ProfilingOptions");
+  options.def(py::init<>())
       .def_readwrite("optimization_level", &O::optimization_level)
       .def_readwrite("threads", &O::threads)
       .def_readwrite("isa", &O::isa)
@@ -72,36 +72,10 @@ void bind_profiling_options(py::module_& module) {
       .def_readwrite("kv", &O::kv)
       .def_readwrite("agency", &O::agency)
       .def_readwrite("pruning_levels", &O::pruning_levels)
-      .def_readwrite("strategy", &O::strategy)
-      .def_readwrite("recover", &O::recover)
-      .def_readwrite("profile_mode", &O::profile_mode)
-      .def_readwrite("test_all_optimization_levels", &O::test_all_optimization_levels)
-      .def_readwrite("test_integration_points", &O::test_integration_points)
-      .def_readwrite("disable_baseline", &O::disable_baseline)
-      .def_readwrite("disable_unet", &O::disable_unet)
-      .def_readwrite("cpu_specific_optimizations", &O::cpu_specific_optimizations)
-      .def_readwrite("memory_profile", &O::memory_profile)
-      .def_readwrite("compare_models", &O::compare_models)
-      .def_readwrite("model_family", &O::model_family)
-      .def_readwrite("sequence_length", &O::sequence_length)
-      .def_readwrite("generated_tokens", &O::generated_tokens)
-      .def_readwrite("batch_size", &O::batch_size)
-      .def_readwrite("iterations", &O::iterations)
-      .def_readwrite("warmup", &O::warmup)
-      .def_readwrite("temperature", &O::temperature)
-      .def_readwrite("seed", &O::seed)
-      .def_readwrite("custom_prompts", &O::custom_prompts)
-      .def_readwrite("text", &O::text)
-      .def_readwrite("calibration", &O::calibration)
-      .def_readwrite("max_eval_windows", &O::max_eval_windows)
-      .def_readwrite("max_footprint_mb", &O::max_footprint_mb)
-      .def_readwrite("output_dir", &O::output_dir)
-      .def_readwrite("output_prefix", &O::output_prefix)
-      .def_readwrite("visualize", &O::visualize)
-      .def_readwrite("export_csv", &O::export_csv)
-      .def_readwrite("trace_export", &O::trace_export)
-      .def_readwrite("save_generated_text", &O::save_generated_text)
-      .def_readwrite("compare_with_previous", &O::compare_with_previous);
+      .def_readwrite("compare_models", &O::compare_models);
+  const auto define = [&](const char* name, auto field) { options.def_readwrite(name, field); };
+  visit_arguments<O>(define);
+  visit_optional_texts<O>(define);
 }
 
 void bind_benchmark_options(py::module_& module) {

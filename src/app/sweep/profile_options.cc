@@ -8,6 +8,7 @@
 
 #include "app/prune/ranking.h"
 #include "app/prune/recovery.h"
+#include "app/sweep/profile_arguments.h"
 #include "base/error.h"
 #include "base/json_numbers.h"
 
@@ -184,54 +185,32 @@ void check_options(const ProfileOptions& options) {
 }
 
 nlohmann::json args_json(const ProfileOptions& options) {
+  using nlohmann::json;
   const ModelOptions& model = options.model_options;
   const auto text_or_null = [](const std::string& text) {
-    return text.empty() ? nlohmann::json(nullptr) : nlohmann::json(text);
+    return text.empty() ? json(nullptr) : json(text);
   };
-  nlohmann::json args = {{"model_name", options.model_name},
-                         {"specific_model_size", text_or_null(options.specific_model_size)},
-                         {"device", options.device},
-                         {"optimization_level", model.level},
-                         {"pruning_levels", options.pruning_levels},
-                         {"profile_mode", options.profile_mode},
-                         {"sequence_length", options.sequence_length},
-                         {"batch_size", options.batch_size},
-                         {"generated_tokens", options.generated_tokens},
-                         {"test_all_optimization_levels", options.test_all_optimization_levels},
-                         {"test_integration_points", options.test_integration_points},
-                         {"disable_baseline", options.disable_baseline},
-                         {"disable_unet", options.disable_unet},
-                         {"iterations", options.iterations},
-                         {"warmup", options.warmup},
-                         {"temperature", options.temperature},
-                         {"seed", options.seed},
-                         {"strategy", options.strategy},
-                         {"recover", options.recover},
-                         {"output_dir", options.output_dir},
-                         {"output_prefix", options.output_prefix},
-                         {"custom_prompts", text_or_null(options.custom_prompts)},
-                         {"text", text_or_null(options.text)},
-                         {"calibration", text_or_null(options.calibration)},
-                         {"max_eval_windows", options.max_eval_windows},
-                         {"max_footprint_mb", options.max_footprint_mb},
-                         {"isa", text_or_null(model.isa)},
-                         {"multi_model_comparison", options.multi_model_comparison},
-                         {"model_family", text_or_null(options.model_family)},
-                         {"memory_profile", options.memory_profile},
-                         {"visualize", options.visualize},
-                         {"export_csv", options.export_csv},
-                         {"save_generated_text", options.save_generated_text},
-                         {"compare_with_previous", options.compare_with_previous},
-                         {"trace_export", options.trace_export},
-                         {"cpu_specific_optimizations", options.cpu_specific_optimizations}};
-  args["compare_models"] = options.multi_model_comparison
-                               ? nlohmann::json(join_names(options.compare_models))
-                               : nlohmann::json(nullptr);
-  args["threads"] = model.threads > 0 ? nlohmann::json(model.threads) : nlohmann::json(nullptr);
-  args["weights"] = model.weights ? nlohmann::json(to_string(*model.weights)) : nullptr;
-  args["lm_head"] = model.lm_head ? nlohmann::json(to_string(*model.lm_head)) : nullptr;
-  args["agency"] = model.agency ? nlohmann::json(to_string(*model.agency)) : nullptr;
-  args["kv"] = model.kv ? nlohmann::json(to_string(*model.kv)) : nullptr;
+  const auto name_or_null = [](const auto& type) {
+    return type ? json(to_string(*type)) : json(nullptr);
+  };
+  json args = {
+      {"specific_model_size", text_or_null(options.specific_model_size)},
+      {"device", options.device},
+      {"pruning_levels", options.pruning_levels},
+      {"multi_model_comparison", options.multi_model_comparison},
+      {"compare_models",
+       options.multi_model_comparison ? json(join_names(options.compare_models)) : json(nullptr)},
+      {"optimization_level", model.level},
+      {"threads", model.threads > 0 ? json(model.threads) : json(nullptr)},
+      {"isa", text_or_null(model.isa)},
+      {"weights", name_or_null(model.weights)},
+      {"lm_head", name_or_null(model.lm_head)},
+      {"kv", name_or_null(model.kv)},
+      {"agency", name_or_null(model.agency)}};
+  visit_arguments<ProfileOptions>(
+      [&](const char* name, auto field) { args[name] = options.*field; });
+  visit_optional_texts<ProfileOptions>(
+      [&](const char* name, auto field) { args[name] = text_or_null(options.*field); });
   return args;
 }
 
@@ -244,55 +223,30 @@ ProfileOptions options_from_args(const nlohmann::json& args) {
       args.at(name).get_to(value);
     }
   };
-  const auto read_text = [&](const char* name, std::string& value) {
-    if (!args.at(name).is_null()) args.at(name).get_to(value);
+  const auto read_unless_null = [&](const char* name, auto& value) {
+    if (!args.at(name).is_null()) read(name, value);
   };
-  read("model_name", options.model_name);
-  read_text("specific_model_size", options.specific_model_size);
+  const auto parse_unless_null = [&](const char* name, auto& value, const auto& parse) {
+    if (!args.at(name).is_null()) value = parse(args.at(name).get<std::string>());
+  };
+  visit_arguments<ProfileOptions>(
+      [&](const char* name, auto field) { read(name, options.*field); });
+  visit_optional_texts<ProfileOptions>(
+      [&](const char* name, auto field) { read_unless_null(name, options.*field); });
+  read_unless_null("specific_model_size", options.specific_model_size);
   read("device", options.device);
   read("pruning_levels", options.pruning_levels);
-  read("profile_mode", options.profile_mode);
-  read("sequence_length", options.sequence_length);
-  read("batch_size", options.batch_size);
-  read("generated_tokens", options.generated_tokens);
-  read("test_all_optimization_levels", options.test_all_optimization_levels);
-  read("test_integration_points", options.test_integration_points);
-  read("disable_baseline", options.disable_baseline);
-  read("disable_unet", options.disable_unet);
-  read("iterations", options.iterations);
-  read("warmup", options.warmup);
-  read("temperature", options.temperature);
-  read("seed", options.seed);
-  read("strategy", options.strategy);
-  read("recover", options.recover);
-  read("output_dir", options.output_dir);
-  read("output_prefix", options.output_prefix);
-  read_text("custom_prompts", options.custom_prompts);
-  read_text("text", options.text);
-  read_text("calibration", options.calibration);
-  read("max_eval_windows", options.max_eval_windows);
-  read("max_footprint_mb", options.max_footprint_mb);
   read("multi_model_comparison", options.multi_model_comparison);
-  if (!args.at("compare_models").is_null()) {
-    options.compare_models = split_names(args.at("compare_models").get<std::string>());
-  }
-  read_text("model_family", options.model_family);
-  read("memory_profile", options.memory_profile);
-  read("visualize", options.visualize);
-  read("export_csv", options.export_csv);
-  read("trace_export", options.trace_export);
-  read("save_generated_text", options.save_generated_text);
-  read("compare_with_previous", options.compare_with_previous);
-  read("cpu_specific_optimizations", options.cpu_specific_optimizations);
+  parse_unless_null("compare_models", options.compare_models, split_names);
   ModelOptions& model = options.model_options;
+  const auto weight_type = [](const std::string& name) { return parse_weight_type(name); };
   read("optimization_level", model.level);
-  read_text("isa", model.isa);
-  if (!args.at("threads").is_null()) read("threads", model.threads);
-  const auto name = [&](const char* key) { return args.at(key).get<std::string>(); };
-  if (!args.at("weights").is_null()) model.weights = parse_weight_type(name("weights"));
-  if (!args.at("lm_head").is_null()) model.lm_head = parse_weight_type(name("lm_head"));
-  if (!args.at("agency").is_null()) model.agency = parse_agency_mode(name("agency"));
-  if (!args.at("kv").is_null()) model.kv = parse_kv_type(name("kv"));
+  read_unless_null("threads", model.threads);
+  read_unless_null("isa", model.isa);
+  parse_unless_null("weights", model.weights, weight_type);
+  parse_unless_null("lm_head", model.lm_head, weight_type);
+  parse_unless_null("kv", model.kv, parse_kv_type);
+  parse_unless_null("agency", model.agency, parse_agency_mode);
   return options;
 }
 

@@ -6,6 +6,7 @@
 
 #include "app/report/profile_json.h"
 #include "app/report/profile_json_read.h"
+#include "app/sweep/profile_arguments.h"
 #include "app/sweep/profile_fixture.h"
 #include "app/sweep/profile_run.h"
 #include "base/error.h"
@@ -52,6 +53,41 @@ TEST_F(ResumeTest, OptionsComeBackFromTheirArguments) {
   const json args = args_json(options);
   EXPECT_EQ(args_json(options_from_args(args)), args);
   EXPECT_EQ(options_from_args(args).compare_models, options.compare_models);
+}
+
+TEST_F(ResumeTest, EveryArgumentIsListedOnce) {
+  ProfileOptions changed;
+  std::set<std::string> names;
+  const auto change = [&](const char* name, auto field) {
+    auto& value = changed.*field;
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>) {
+      value = name;
+    } else {
+      value = !value;
+    }
+    EXPECT_TRUE(names.insert(name).second) << name;
+  };
+  visit_arguments<ProfileOptions>(change);
+  visit_optional_texts<ProfileOptions>(change);
+  const json before = args_json({}), after = args_json(changed);
+  const std::set<std::string> others = {"specific_model_size",
+                                        "device",
+                                        "pruning_levels",
+                                        "multi_model_comparison",
+                                        "compare_models",
+                                        "threads",
+                                        "isa",
+                                        "optimization_level",
+                                        "weights",
+                                        "lm_head",
+                                        "kv",
+                                        "agency"};
+  for (const auto& [name, value] : after.items()) {
+    EXPECT_NE(names.contains(name), others.contains(name)) << name;
+    EXPECT_EQ(value != before[name], names.contains(name)) << name;
+  }
+  EXPECT_EQ(after.size(), names.size() + others.size());
+  EXPECT_EQ(args_json(options_from_args(after)), after);
 }
 
 TEST_F(ResumeTest, AResultComesBackFromItsFile) {
