@@ -11,11 +11,6 @@ namespace sentinel {
 namespace {
 
 BenchOptions bench_options(const BenchmarkOptions& options) {
-  const AdaptiveOptions model{.optimization_level = options.optimization_level,
-                              .isa = options.isa,
-                              .weights = options.weights,
-                              .lm_head = options.lm_head,
-                              .kv = options.kv};
   BenchOptions bench{.prompts = options.n_prompt,
                      .generations = options.n_gen,
                      .depths = options.n_depth,
@@ -26,7 +21,7 @@ BenchOptions bench_options(const BenchmarkOptions& options) {
                      .repetitions = options.repetitions,
                      .warmup = options.warmup,
                      .seed = options.seed,
-                     .model = model_options(model)};
+                     .model = model_options(adaptive_options(options))};
   for (const std::string& mode : options.agency) bench.agency.push_back(parse_agency_mode(mode));
   return bench;
 }

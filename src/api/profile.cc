@@ -13,13 +13,9 @@ namespace sentinel {
 namespace {
 
 ProfileOptions engine_options(const ProfilingOptions& options) {
-  const AdaptiveOptions model{.optimization_level = options.optimization_level,
-                              .threads = options.threads,
-                              .isa = options.isa,
-                              .weights = options.weights,
-                              .lm_head = options.lm_head,
-                              .kv = options.kv,
-                              .agency = options.agency};
+  AdaptiveOptions model = adaptive_options(options);
+  model.threads = options.threads;
+  model.agency = options.agency;
   ProfileOptions out;
   const auto copy = [&](const char*, auto to, auto from) { out.*to = options.*from; };
   visit_arguments<ProfileOptions, ProfilingOptions>(copy);

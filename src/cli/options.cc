@@ -4,7 +4,6 @@
 #include <charconv>
 #include <sstream>
 
-#include "api/level.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/progress.h"
@@ -111,20 +110,11 @@ void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_t
 }
 
 ModelOptions model_options(const ModelArguments& arguments) {
-  ModelOptions options;
-  options.level = choose_optimization_level(arguments.level, "--optimization_level");
-  if (arguments.threads) {
-    if (*arguments.threads < 1 || *arguments.threads > 1024) {
-      throw usage_error("--threads: {} is out of range; give a number from 1 to 1024",
-                        *arguments.threads);
-    }
-    options.threads = *arguments.threads;
+  if (arguments.threads && (*arguments.threads < 1 || *arguments.threads > 1024)) {
+    throw usage_error("--threads: {} is out of range; give a number from 1 to 1024",
+                      *arguments.threads);
   }
-  if (arguments.isa) options.isa = *arguments.isa;
-  if (arguments.weights) options.weights = parse_weight_type(*arguments.weights);
-  if (arguments.lm_head) options.lm_head = parse_weight_type(*arguments.lm_head, "lm_head");
-  if (arguments.kv) options.kv = parse_kv_type(*arguments.kv);
-  if (arguments.agency) options.agency = parse_agency_mode(*arguments.agency);
+  const ModelOptions options = sentinel::model_options(arguments, "--optimization_level");
   check_options(options);
   const bool other_isa = arguments.isa && *arguments.isa != "scalar";
   if (options.level == 0 && (options.threads > 1 || other_isa)) say_level_0();

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "api/model_options.h"
 #include "model/model.h"
 #include "model/tokenizer/tokenizer.h"
 
@@ -37,10 +38,8 @@ CLI::Option* add_flag(CLI::App& command, const std::string& names, bool& value,
 
 // -m, --optimization_level, --threads, --isa, --weights, --lm_head, --kv, --agency: the options
 // of every command that runs a model.
-struct ModelArguments {
+struct ModelArguments : ModelRequest {
   std::string model;  // empty: the bundled sentinel-mini
-  std::optional<int> level, threads;
-  std::optional<std::string> isa, weights, lm_head, kv, agency;
 };
 void add_model_options(CLI::App& command, ModelArguments& arguments, bool with_threads = true);
 void add_model_name(CLI::App& command, std::string& model);
