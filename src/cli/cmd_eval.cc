@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "api/level.h"
 #include "app/eval/eval.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -96,10 +97,7 @@ void save_measured(const Arguments& arguments, const Model& model, const EvalRes
 
 int run_eval(Arguments arguments, const RunContext& context) {
   check_output_file(arguments.save_preset, "--save_preset");
-  if (arguments.against_level < 0 || arguments.against_level > 3) {
-    throw usage_error("--against_level: {} is not a level; give 0, 1, 2 or 3",
-                      arguments.against_level);
-  }
+  choose_optimization_level(arguments.against_level, "--against_level");  // before slow loading
   if (arguments.text.empty()) arguments.text = bundled_file("texts/validation.txt").string();
   ModelOptions model_choice = model_options(arguments.model);
   if (wants_verify(arguments.points)) {

@@ -11,11 +11,16 @@
 
 namespace sentinel {
 
+inline constexpr int kLevels = 4;  // of optimisation, 0 to 3
+
 struct LayerConfig {
   int n_heads = 0;            // heads present in the checkpoint; 0 is allowed
   int ffn_dim = 0;            // neurons present; 0 is allowed
   std::vector<int> head_ids;  // [n_heads] ascending: their indices in the unpruned model
 };
+
+// What a level holds the layers' weights in; empty: its own type. Indexed by level.
+using WeightsOfLevel = std::array<std::optional<WeightType>, kLevels>;
 
 struct ModelConfig {
   std::string family;  // "gpt2"
@@ -32,9 +37,9 @@ struct ModelConfig {
   int eos_token = -1;                  // -1: none
   std::vector<float> attention_scale;  // [n_layers], multiplies Q K^T
   std::vector<LayerConfig> layers;     // [n_layers]
-  // What levels 2 and 3 hold the layers' weights in where their own type costs more quality than
-  // they promise, as `sentinel prune` has measured. Indexed by level.
-  std::array<std::optional<WeightType>, 4> weights_of_level = {};
+  // Given where the own type of level 2 or 3 costs more quality than the level promises, as
+  // `sentinel prune` has measured.
+  WeightsOfLevel weights_of_level = {};
 
   int total_heads() const {
     int n = 0;

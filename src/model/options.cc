@@ -45,7 +45,7 @@ constexpr Names<AgencyMode, 3> kAgencyModes{
 constexpr Names<KvReturn, 2> kKvReturns{"kv_return",
                                         {{{"exact", KvReturn::exact}, {"hole", KvReturn::hole}}}};
 
-constexpr LevelPreset kPresets[] = {
+constexpr LevelPreset kPresets[kLevels] = {
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
     {WeightType::f32, WeightType::f32, KvType::f32, 1, false},
     {WeightType::int8, WeightType::int8, KvType::bf16, 8, false},
@@ -55,7 +55,7 @@ constexpr LevelPreset kPresets[] = {
 }  // namespace
 
 LevelPreset level_preset(int level) {
-  if (level < 0 || level > 3) {
+  if (level < 0 || level >= kLevels) {
     throw usage_error("optimization_level: {} does not exist; choose 0, 1, 2 or 3", level);
   }
   return kPresets[level];

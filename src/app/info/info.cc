@@ -1,5 +1,7 @@
 #include "app/info/info.h"
 
+#include <fmt/format.h>
+
 namespace sentinel {
 namespace {
 
@@ -11,14 +13,20 @@ int64_t bytes_of(const VectorView& view) {
 }
 
 struct LevelText {
-  const char *name, *purpose, *promise;
+  const char *name, *purpose;
+  const char* promise;  // null: a growth of perplexity
 };
-constexpr LevelText kLevels[] = {
+constexpr LevelText kLevelTexts[kLevels] = {
     {"none", "debugging, the truth", "equals the published model to 1e-4"},
     {"default", "general use", "logits equal level 0 within 1e-3, same greedy text"},
-    {"aggressive", "CPU production", "perplexity within +1% of level 0"},
-    {"extreme", "maximum throughput", "perplexity within +4% of level 0"},
+    {"aggressive", "CPU production", nullptr},
+    {"extreme", "maximum throughput", nullptr},
 };
+
+std::string promise_of(int level) {
+  if (const char* promise = kLevelTexts[level].promise) return promise;
+  return fmt::format("perplexity within +{}% of level 0", promised_growth_percent(level));
+}
 
 }  // namespace
 
@@ -60,7 +68,7 @@ CheckpointSummary summarise_checkpoint(const Checkpoint& checkpoint) {
 std::vector<LevelSummary> summarise_levels(const std::shared_ptr<const Checkpoint>& checkpoint,
                                            const ModelOptions& options) {
   std::vector<LevelSummary> levels;
-  for (int level = 0; level < 4; ++level) {
+  for (int level = 0; level < kLevels; ++level) {
     ModelOptions at_level = options;
     at_level.level = level;
     if (level == 0) {  // computes in f32 alone, and refuses others
@@ -68,8 +76,8 @@ std::vector<LevelSummary> summarise_levels(const std::shared_ptr<const Checkpoin
       at_level.lm_head.reset();
       at_level.kv.reset();
     }
-    const LevelText& text = kLevels[level];
-    levels.push_back({level, text.name, text.purpose, text.promise,
+    const LevelText& text = kLevelTexts[level];
+    levels.push_back({level, text.name, text.purpose, promise_of(level),
                       Model::create(checkpoint, at_level)->info()});
   }
   return levels;

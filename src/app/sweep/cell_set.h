@@ -15,7 +15,6 @@
 namespace sentinel {
 
 inline constexpr int kLevelsTestPruning = 30;  // percent, as in the old tool
-inline constexpr int kLevels = 4;
 
 class CellSet {
  public:

@@ -162,7 +162,7 @@ void check_options(const ProfileOptions& options) {
   parse_pruning_levels(options.pruning_levels);
   find_ranking_strategy(options.strategy);
   parse_recover(options.recover);
-  check_range("optimization_level", options.model_options.level, 0, 3);
+  check_range("optimization_level", options.model_options.level, 0, kLevels - 1);
   check_range("sequence_length", std::max(options.sequence_length, 0), 0, 1 << 24);
   check_range("generated_tokens", options.generated_tokens, 1, 1 << 24);
   check_range("batch_size", options.batch_size, 1, kMaxBatch);

@@ -2,7 +2,6 @@
 // reader opens.
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -21,7 +20,7 @@ struct ModelOutputOptions {
   bool padded = false;
   std::vector<std::pair<std::string, std::string>> extra_files;  // file name, bytes
   // As in ModelConfig; empty: the checkpoint's own.
-  std::optional<std::array<std::optional<WeightType>, 4>> weights_of_level;
+  std::optional<WeightsOfLevel> weights_of_level;
 };
 
 // config.json for `source`'s model with the layer widths of `config`: pruned_heads as transformers
