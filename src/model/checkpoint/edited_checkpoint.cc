@@ -74,10 +74,20 @@ void round_values(std::vector<float>& values, DType type) {
   load_elements(stored.data(), type, 1, std::ssize(values), values.data());
   for (const float value : values) {
     if (!std::isfinite(value)) {
-      throw runtime_error("a refitted weight does not fit in {}; give --dtype f32",
-                          to_string(type));
+      throw runtime_error("a weight does not fit in {}; give --dtype f32", to_string(type));
     }
   }
+}
+
+// Norms, which int8 checkpoints store in f32.
+void round_norm(const VectorView& stored, DType type, std::vector<float>& rounded) {
+  if (stored.empty() || type == DType::int8 || stored.dtype == type) return;
+  rounded = stored.to_floats();
+  round_values(rounded, type);
+}
+
+void replace_norm(const std::vector<float>& rounded, VectorView& norm) {
+  if (!rounded.empty()) norm = vector_view(rounded, 0, norm.n, norm.name.c_str());
 }
 
 void replace_table(const std::vector<float>& rounded, MatrixView& table) {
@@ -101,6 +111,8 @@ class EditedCheckpoint : public Checkpoint {
     replace_table(model_->token_embedding, view_.token_embedding);
     if (config_.tied_lm_head) view_.lm_head = view_.token_embedding;
     replace_table(model_->lm_head, view_.lm_head);
+    replace_norm(model_->final_norm_weight, view_.final_norm_weight);
+    replace_norm(model_->final_norm_bias, view_.final_norm_bias);
     const int64_t d = config_.d_model;
     parameter_count_ = (int64_t{config_.vocab_size} * (config_.tied_lm_head ? 1 : 2) +
                         config_.context_length + 2) *
@@ -232,10 +244,16 @@ void EditableModel::round_to(DType type) {
   round_table(view.token_embedding, token_embedding);
   if (!base->config().tied_lm_head) round_table(view.lm_head, lm_head);
   if (type != DType::int8) round_values(position_embedding, type);
+  round_norm(view.final_norm_weight, type, final_norm_weight);
+  round_norm(view.final_norm_bias, type, final_norm_bias);
   for (EditableLayer& l : layers) {
+    const LayerView& stored = view.layers[static_cast<size_t>(&l - layers.data())];
+    round_norm(stored.norm1_weight, type, l.norm1_weight);
+    round_norm(stored.norm1_bias, type, l.norm1_bias);
+    round_norm(stored.norm2_weight, type, l.norm2_weight);
+    round_norm(stored.norm2_bias, type, l.norm2_bias);
     if (type == DType::int8) {
-      round_layer_to_int8(l, view.layers[static_cast<size_t>(&l - layers.data())],
-                          base->config().head_dim, d);
+      round_layer_to_int8(l, stored, base->config().head_dim, d);
       continue;
     }
     for (auto* values : {&l.q, &l.k, &l.v, &l.q_bias, &l.k_bias, &l.v_bias, &l.o, &l.o_bias, &l.up,
@@ -264,6 +282,10 @@ LayerView view_of(const EditableLayer& layer, const LayerView& norms, int head_d
   view.up_bias = vector_view(layer.up_bias, 0, layer.ffn_dim(), "b_up");
   view.down = columns_view(layer.down, 0, layer.ffn_dim(), d_model, "W_down");
   view.down_bias = vector_view(layer.down_bias, 0, d_model, "b_down");
+  replace_norm(layer.norm1_weight, view.norm1_weight);
+  replace_norm(layer.norm1_bias, view.norm1_bias);
+  replace_norm(layer.norm2_weight, view.norm2_weight);
+  replace_norm(layer.norm2_bias, view.norm2_bias);
   return view;
 }
 

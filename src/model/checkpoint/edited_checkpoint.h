@@ -21,6 +21,8 @@ struct EditableLayer {
   std::vector<float> up_bias;                 // [ffn_dim]
   std::vector<float> down;                    // [ffn_dim, d_model]: columns of W_down
   std::vector<float> down_bias;               // [d_model]
+  // [d_model] as rounded by round_to(); empty: base's.
+  std::vector<float> norm1_weight, norm1_bias, norm2_weight, norm2_bias;
 
   int n_heads() const { return static_cast<int>(head_ids.size()); }
   int ffn_dim() const { return static_cast<int>(up_bias.size()); }
@@ -30,17 +32,17 @@ struct EditableLayer {
 };
 
 struct EditableModel {
-  std::shared_ptr<const Checkpoint> base;  // norms, embeddings and lm_head stay there
+  std::shared_ptr<const Checkpoint> base;  // norms, embeddings and lm_head are views of it
   std::vector<EditableLayer> layers;
   std::vector<float> position_embedding;  // [context_length, d_model]
   // [vocab_size, d_model] as rounded by round_to(); empty: base's.
   std::vector<float> token_embedding, lm_head;
+  std::vector<float> final_norm_weight, final_norm_bias;  // [d_model], likewise
 
   explicit EditableModel(std::shared_ptr<const Checkpoint> checkpoint);
   // base's configuration with the layers' present widths.
   ModelConfig config() const;
-  // Rounds every weight but the norms' to what a checkpoint of `type` stores. Error (runtime): a
-  // value overflows.
+  // Rounds every weight to what a checkpoint of `type` stores. Error (runtime): a value overflows.
   void round_to(DType type);
 };
 
@@ -49,7 +51,8 @@ std::vector<int> all_but(int n, std::span<const int> removed);
 
 EditableLayer copy_layer(const Checkpoint& checkpoint, int layer);
 
-// Views of a layer's own matrices (norms are taken from `norms`); valid as long as `layer`.
+// Views of a layer's own matrices (norms it does not have are taken from `norms`); valid as long as
+// `layer`.
 LayerView view_of(const EditableLayer& layer, const LayerView& norms, int head_dim, int d_model);
 
 // `tensors()` is empty: there is no file. raw_config() is what the saved config.json would say.
