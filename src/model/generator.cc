@@ -19,6 +19,9 @@ void check(const Session& session, std::span<const int32_t> prompt,
     throw usage_error("max_new_tokens: {} is out of range; give 1 or more", options.max_new_tokens);
   }
   if (prompt.empty()) throw usage_error("prompt: it is empty; give at least one character");
+  for (const std::string& stop : options.stop) {
+    if (stop.empty()) throw usage_error("stop: a text is empty; give at least one character");
+  }
   if (prompt.size() > static_cast<size_t>(session.max_length())) {
     throw usage_error("prompt: {} tokens are more than the context of {}; shorten it",
                       prompt.size(), session.max_length());
@@ -176,9 +179,7 @@ Generation generate(Session& session, const Tokenizer& tokenizer, int vocab_size
   return Run(session, tokenizer, vocab_size, eos_token, options, callback).run(prompt);
 }
 
-StopFilter::StopFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {
-  std::erase_if(stops_, [](const std::string& stop) { return stop.empty(); });
-}
+StopFilter::StopFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
 std::string StopFilter::feed(std::string_view bytes) {
   if (stopped_) return "";

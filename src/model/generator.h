@@ -67,7 +67,7 @@ Generation generate(Session& session, const Tokenizer& tokenizer, int vocab_size
 // Holds text back as long as it may turn out to be part of a stop string.
 class StopFilter {
  public:
-  explicit StopFilter(std::vector<std::string> stops);
+  explicit StopFilter(std::vector<std::string> stops);  // none empty
   // Bytes that are safe to pass on now. Once stopped() it returns nothing more.
   std::string feed(std::string_view bytes);
   std::string flush();  // what was held back, at the end of the text

@@ -144,10 +144,11 @@ TEST(Generator, BadRequestsAreErrors) {
   EXPECT_THROW(generate_from({}, {}), Error);
   EXPECT_THROW(generate_from({0, 1, 2}, {}, 2), Error);
   EXPECT_THROW(generate_from({0}, {.max_new_tokens = 0}), Error);
+  EXPECT_THROW(generate_from({0}, {.stop = {"x", ""}}), Error);
 }
 
 TEST(StopFilter, HoldsBackTheLongestPossibleBeginning) {
-  StopFilter filter({"abc", "bcd", ""});
+  StopFilter filter({"abc", "bcd"});
   EXPECT_EQ(filter.feed("xab"), "x");
   EXPECT_EQ(filter.feed("b"),
             "a"
