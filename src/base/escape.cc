@@ -1,5 +1,7 @@
 #include "base/escape.h"
 
+#include <fmt/format.h>
+
 #include <cctype>
 
 namespace sentinel {
@@ -80,6 +82,12 @@ std::string escape_markdown(std::string_view text) {
     }
   }
   return out;
+}
+
+std::string markdown_code_block(std::string_view command) {
+  std::string fence = "```";
+  while (command.find(fence) != std::string_view::npos) fence += '`';
+  return fmt::format("{0}bash\n{1}\n{0}\n", fence, command);
 }
 
 std::string escape_shell(std::string_view text) {

@@ -17,6 +17,9 @@ std::string escape_csv(std::string_view text);
 // escaped, line ends become blanks.
 std::string escape_markdown(std::string_view text);
 
+// A shell command as a code block, whose fence is longer than any run of backticks in it.
+std::string markdown_code_block(std::string_view command);
+
 // One word of a POSIX shell command, quoted when it must be.
 std::string escape_shell(std::string_view text);
 

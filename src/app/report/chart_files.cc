@@ -63,9 +63,15 @@ int run(const std::vector<const char*>& arguments, int input, int output, int er
   posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+  // In a process group of its own, so that a terminal's Ctrl-C reaches this program alone: it
+  // stops between two charts.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t child = 0;
-  const int failure = posix_spawnp(&child, arguments[0], &actions, nullptr,
+  const int failure = posix_spawnp(&child, arguments[0], &actions, &attributes,
                                    const_cast<char* const*>(arguments.data()), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   if (failure != 0) {
     throw runtime_error("{}: {}; install Debian's librsvg2-bin, or choose SVG", kConverter,

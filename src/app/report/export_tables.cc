@@ -13,6 +13,8 @@ using Columns = std::vector<ReportColumn>;
 
 // One process holds the models of all levels: what they need themselves is their weights.
 constexpr const char* kProcessMemory = "Memory of the Whole Process (MB)";
+// Tokens per second go by the median.
+constexpr const char* kMeanTime = "Mean Generation Time (s)";
 constexpr const char* kWeights = "Weights (MB)";
 constexpr double kMb = 1e6;
 constexpr double kMiB = 1024.0 * 1024.0;  // what the old tool's "MB" of loading were
@@ -71,7 +73,7 @@ ReportTable pruning_table(const ResultFile& file) {
                     {{"Model Type"},
                      {"Pruning Level", 0},
                      {"Tokens per Second", 2},
-                     {"Generation Time (s)", 4},
+                     {"Generation Time (s)", 4, false, kMeanTime},
                      {"First Token Time (s)", 4}},
                     {}};
   const bool both = has_series(file.pruning, "original") && has_series(file.pruning, "optimized");
@@ -127,7 +129,7 @@ ReportTable integration_table(const ResultFile& file) {
                     {{"Configuration"},
                      {"Pruning Level", 0},
                      {"Tokens per Second", 2},
-                     {"Generation Time", 4},
+                     {"Generation Time", 4, false, kMeanTime},
                      {"First Token Time", 4}},
                     {}};
   for (const ResultRun& run : file.integration) {
@@ -143,7 +145,7 @@ ReportTable isas_table(const ResultFile& file) {
                     "Instruction Sets",
                     {{"Instruction Set"},
                      {"Tokens per Second", 2},
-                     {"Generation Time (s)", 4},
+                     {"Generation Time (s)", 4, false, kMeanTime},
                      {"First Token Time (s)", 4},
                      {"Perplexity Change (%)", 2}},
                     {}};
@@ -264,7 +266,7 @@ ReportTable profile_pruning_table(const ResultFile& file) {
                     {{"Pruning Level", 0},
                      {"Model Type"},
                      {"Tokens per Second", 2},
-                     {"Generation Time", 4},
+                     {"Generation Time", 4, false, kMeanTime},
                      {"First Token Time", 4}},
                     {}};
   std::vector<ResultRun> runs = file.pruning;

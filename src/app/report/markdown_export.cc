@@ -32,13 +32,6 @@ std::string table_text(const ReportTable& table) {
   return out;
 }
 
-// A fence longer than any run of backticks in the text.
-std::string code_block(const std::string& code) {
-  std::string fence = "```";
-  while (code.find(fence) != std::string::npos) fence += '`';
-  return fence + "bash\n" + code + "\n" + fence + "\n\n";
-}
-
 }  // namespace
 
 std::string export_markdown(const ResultFile& file, const std::string& base,
@@ -71,7 +64,7 @@ std::string export_markdown(const ResultFile& file, const std::string& base,
     const std::string profile = profile_command(file.document["args"]);
     if (!profile.empty()) commands = profile + "\n" + commands;
   }
-  return out + code_block(commands);
+  return out + markdown_code_block(commands) + "\n";
 }
 
 }  // namespace sentinel

@@ -227,11 +227,13 @@ std::string components_note(const ProfileResult& result) {
   for (const auto& [variant, run] : result.components) {
     if (!run.operations) continue;
     const OperationProfile& profile = *run.operations;
+    // Recorded and plain generations are as noisy as all others: less than nothing is noise.
+    const double cost = overhead_percent(profile);
     note += fmt::format(
         "{}{}: {:.1f} % of the time is waiting for other threads (inside the shares above); "
         "recording costs {}",
         note.empty() ? "" : "\n", variant, profile.wait_percent,
-        format_change(overhead_percent(profile)));
+        cost < 0 ? "less than the noise" : format_change(cost));
     if (profile.dropped_events > 0) {
       note += fmt::format("; {} events did not fit: the shares are of the beginning only",
                           profile.dropped_events);

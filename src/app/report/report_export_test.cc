@@ -49,7 +49,7 @@ TEST(MarkdownExport, SectionsOfThePythonFile) {
   EXPECT_TRUE(text.starts_with("# Profiling Results: base\n\nGenerated on: 2026-01-31 12:00:00\n"));
   EXPECT_TRUE(contains(text,
                        "## Pruning Comparison\n\n| Model Type | Pruning Level | Tokens per "
-                       "Second | Generation Time (s) |"));
+                       "Second | Mean Generation Time (s) |"));
   EXPECT_TRUE(contains(text, "## Model Loading\n"));
   EXPECT_FALSE(contains(text, "## Optimization Levels"));
   EXPECT_TRUE(contains(text, "Best pruning level"));

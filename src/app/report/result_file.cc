@@ -383,6 +383,13 @@ ResultFile read_result(json document, const std::string& name) {
   const Node root(&file.document, printable(name), "");
   root.expect(file.document.is_object(), "an object");
   file.from_python = !file.document.contains("schema_version");
+  if (!file.from_python && file.document["schema_version"] != kResultSchemaVersion) {
+    throw bad_input(
+        "{}: schema_version {} is not this version's {}; export it with the version "
+        "that wrote it",
+        printable(name), printable(file.document["schema_version"].dump(), 40),
+        kResultSchemaVersion);
+  }
   read_loading(root, file);
   read_pruning(root, file);
   read_runs(root.at("optimization_levels"), "", file.levels, "comparison");

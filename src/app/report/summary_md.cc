@@ -114,7 +114,7 @@ std::string recommendation_section(const ProfileResult& result) {
 }
 
 std::string reproduce_section(const ProfileResult& result) {
-  return fmt::format("## Reproduce This Test\n\n```bash\n{}\n```\n", profile_command(result.args));
+  return "## Reproduce This Test\n\n" + markdown_code_block(profile_command(result.args));
 }
 
 }  // namespace
