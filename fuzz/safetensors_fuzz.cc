@@ -44,6 +44,8 @@ double sum(const ModelView& view) {
       total += sum(head.q) + sum(head.k) + sum(head.v) + sum(head.o);
       total += sum(head.q_bias) + sum(head.k_bias) + sum(head.v_bias);
     }
+    total += sum(layer.norm1_weight) + sum(layer.norm1_bias) + sum(layer.o_bias);
+    total += sum(layer.norm2_weight) + sum(layer.norm2_bias);
     total += sum(layer.up) + sum(layer.down) + sum(layer.up_bias) + sum(layer.down_bias);
   }
   return total + sum(view.final_norm_weight) + sum(view.final_norm_bias);

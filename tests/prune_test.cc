@@ -248,6 +248,7 @@ TEST(PruneCommand, RefusesBadInputAndWritesNothing) {
   }
   refuses({"--heads", "10", "--out", out, "--stats", folder / "nowhere"}, "nowhere");
   refuses({"--heads", "10", "--target_params", "5", "--out", out}, "target");
+  refuses({"--target_speedup", "2", "--ffn_strategy", "magnitude", "--out", out}, "--ffn_strategy");
   refuses({"--target_params", "7498240", "--out", out}, "has 7498240 parameters as it is");
   refuses({"--target_speedup", "1", "--out", out}, "that fast as it is");
   const Outcome exists = run(prune({"--heads", "10", "--out", folder.path().string()}));

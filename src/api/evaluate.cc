@@ -48,8 +48,7 @@ EvaluationResult AdaptiveModel::evaluate(std::string_view text, const Evaluation
   std::optional<BaseLogits> base;
   if (options.against) {
     if (options.against == this) throw usage_error("against: give another model than this one");
-    base.emplace(options.against->impl_->output(), tokens, engine, BaseLogits::kDefaultMaxBytes,
-                 progress);
+    base.emplace(options.against->impl_->output(), tokens, engine, 0);  // run beside this one
   }
   const EvalResult measured =
       sentinel::evaluate(impl_->output(), tokens, engine, base ? &*base : nullptr, progress);

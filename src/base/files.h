@@ -44,7 +44,8 @@ void ensure_writable_directory(const std::filesystem::path& directory);
 void check_new_folder(const std::filesystem::path& folder, const char* option);
 
 // A file that ships with Sentinel ("texts/validation.txt"): looked for below $SENTINEL_DATA, the
-// current directory, the source tree and the installation's share folder. Error if not found.
+// folders above the binary and their share/sentinel (source tree, installation), then the current
+// directory. Error if not found.
 std::filesystem::path bundled_file(const std::string& relative);
 
 // Lower-case hexadecimal SHA-256.

@@ -148,7 +148,7 @@ int run_heads(Arguments a, const RunContext& context) {
                          ? static_cast<size_t>(a.max_windows) *
                                static_cast<size_t>(checkpoint->config().context_length)
                          : text.tokens.size();
-  ThreadPool pool(options.threads == 0 ? ThreadPool::available_cores() : options.threads);
+  ThreadPool pool(ThreadPool::count_for(options.threads));
   SublayerRunner runner(select_kernels(detect_cpu_features(), options.isa), pool);
   RankingInput input;
   input.checkpoint = checkpoint;

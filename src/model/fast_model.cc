@@ -77,10 +77,9 @@ class FastModel : public Model {
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
         window_kernels_(with_window_products(kernels_)),
-        shared_pool_(options.pool ? options.pool
-                                  : std::make_shared<ThreadPool>(options.threads == 0
-                                                                     ? ThreadPool::available_cores()
-                                                                     : options.threads)),
+        shared_pool_(options.pool
+                         ? options.pool
+                         : std::make_shared<ThreadPool>(ThreadPool::count_for(options.threads))),
         pool_(*shared_pool_),
         heads_(checkpoint_->config(), options.agency_options) {
     for (const HeadId id : options.removed_heads) heads_.remove(id);

@@ -7,8 +7,8 @@
 
 namespace sentinel {
 
-// level, threads, isa, weights, lm_head, kv, kv_cache, agency, tracking_interval, head_means,
-// weight_bytes.
+// level, threads, isa, weights, lm_head, kv, kv_cache, agency, tracking_interval, kv_return,
+// head_means, protect_first, weight_bytes.
 nlohmann::json model_json(const ModelInfo& info);
 
 }  // namespace sentinel

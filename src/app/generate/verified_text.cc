@@ -19,8 +19,7 @@ void check_vocabularies(const Model& baseline, const Model* draft) {
 
 VerifyModels verify_models(ModelOptions asked, std::optional<WeightType> draft_weights) {
   if (!asked.pool) {
-    const int threads = asked.threads > 0 ? asked.threads : ThreadPool::available_cores();
-    asked.pool = std::make_shared<ThreadPool>(threads);
+    asked.pool = std::make_shared<ThreadPool>(ThreadPool::count_for(asked.threads));
   }
   VerifyModels models{asked, asked};
   models.baseline.agency = AgencyMode::off;

@@ -146,8 +146,11 @@ struct WindowCounts {
 
 WindowCounts count_windows(size_t tokens, const ModelConfig& config,
                            const IntegrationFitOptions& options) {
+  // By default as long as the context, but short enough for one to be held out.
+  const auto longest = static_cast<size_t>(options.max_tokens) / kHoldOut;
+  const auto context = static_cast<size_t>(config.context_length);
   const auto size =
-      static_cast<size_t>(options.window > 0 ? options.window : config.context_length);
+      options.window > 0 ? static_cast<size_t>(options.window) : std::min(context, longest);
   if (size < 2 || size > static_cast<size_t>(config.context_length)) {
     throw usage_error("window {}: give 2 to {} tokens", size, config.context_length);
   }

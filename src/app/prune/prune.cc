@@ -101,7 +101,7 @@ struct Pruner::Impl {
         text_sha256(std::move(sha)),
         options(o),
         progress(std::move(p)),
-        pool(o.threads == 0 ? ThreadPool::available_cores() : o.threads),
+        pool(ThreadPool::count_for(o.threads)),
         runner(select_kernels(detect_cpu_features(), o.isa), pool) {
     const ModelConfig& config = checkpoint->config();
     check(options, config, tokens.size());

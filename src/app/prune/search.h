@@ -25,7 +25,7 @@ struct SearchOptions {
   const std::atomic<bool>* cancel = nullptr;
 };
 
-// Asked before every step whether the model, with the loss it has, is small enough or too bad.
+// Asked after every step whether the model, with the loss it has, is small enough or too bad.
 enum class Verdict { go_on, stop, undo_and_stop };
 using StopRule = std::function<Verdict(const EditableModel& model, double loss, double dense_loss)>;
 

@@ -49,7 +49,7 @@ std::shared_ptr<Model> ModelPool::get(const ModelOptions& options, const std::st
   while (!entries_.empty() && held_bytes() + expected > budget_) entries_.pop_back();
   ModelOptions own = options;
   if (!own.pool && own.level > 0) {
-    const int count = own.threads == 0 ? ThreadPool::available_cores() : own.threads;
+    const int count = ThreadPool::count_for(own.threads);
     auto& threads = threads_[count];
     if (!threads) threads = std::make_shared<ThreadPool>(count);
     own.pool = threads;

@@ -139,6 +139,9 @@ class PruneRun {
     if (target && o_.prune.strategy != "obs") {
       throw usage_error("--strategy {}: targets need the search of obs", o_.prune.strategy);
     }
+    if (target && !o_.prune.ffn_strategy.empty() && o_.prune.ffn_strategy != "obs") {
+      throw usage_error("--ffn_strategy {}: targets need the search of obs", o_.prune.ffn_strategy);
+    }
   }
 
   void report(const std::string& stage, int64_t done, int64_t total) const {
@@ -150,7 +153,7 @@ class PruneRun {
   }
 
   // Decode time as a line through two measured points: the whole model and one with half of every
-  // layer, random heads and neurons.
+  // layer, no matter which heads and neurons.
   std::function<double(int64_t parameters)> time_model() {
     auto half = std::make_shared<EditableModel>(o_.checkpoint);
     const ModelConfig& config = o_.checkpoint->config();
@@ -324,7 +327,7 @@ class PruneRun {
     IntegrationFitOptions options;
     options.window = o_.prune.window;
     options.cancel = o_.cancel;
-    const int threads = o_.model.threads > 0 ? o_.model.threads : ThreadPool::available_cores();
+    const int threads = ThreadPool::count_for(o_.model.threads);
     IntegrationFit fit = fit_integration(o_.checkpoint, std::move(pruned), {}, points_tokens(),
                                          std::make_shared<ThreadPool>(threads), o_.model.isa,
                                          options, [&](const std::string&, int done, int total) {

@@ -61,7 +61,7 @@ struct LevelWeights {
 const char* why_widened(const LevelWeights& level);
 
 struct PruneRunResult {
-  PruneSide before, after;  // after: as before in a dry run without a measurement
+  PruneSide before, after;  // after: zeros where nothing was pruned
   std::optional<Divergence> divergence;
   PrunePlan plan;
   ModelConfig config;  // of the source
