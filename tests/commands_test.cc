@@ -265,10 +265,13 @@ TEST(Commands, OptionsWithoutTheirTestAreRefusedOrRemarkedUpon) {
                                "0",
                                "--max_eval_windows",
                                "1",
+                               "--calibration",
+                               std::string(SENTINEL_SOURCE_DIR) + "/texts/calibration.txt",
                                "--output_dir",
                                folder / "out"});
   EXPECT_EQ(profile.exit_code, 0);
   EXPECT_NE(profile.err.find("--disable_unet has no effect without"), std::string::npos);
+  EXPECT_NE(profile.err.find("--calibration has no effect without"), std::string::npos);
   EXPECT_NE(profile.err.find("--pruning_levels has no effect with --profile_mode component"),
             std::string::npos);
 }

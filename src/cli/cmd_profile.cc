@@ -93,7 +93,8 @@ void add_file_options(CLI::App& command, ProfileOptions& options) {
              "text to measure quality on (default: texts/validation.txt)")
       ->type_name("FILE");
   add_option(command, "calibration", options.calibration,
-             "text for strategies that calibrate (default: texts/calibration.txt)")
+             "text that strategies, --recover and integration points fit to (default: "
+             "texts/calibration.txt)")
       ->type_name("FILE");
   add_flag(command, "visualize", options.visualize, "draw charts into the run's folder");
   add_flag(command, "trace_export", options.trace_export,
@@ -142,6 +143,12 @@ void remark_idle(const CLI::App& command, const ProfileOptions& options) {
   for (const auto& [option, test] : kPairs) {
     if (command.count(option) == 0 || command.count(test) > 0) continue;
     say(fmt::format("{} has no effect without {}\n", option, test));
+  }
+  const bool calibrated =
+      ranks_by_calibration(options) || recovers(options) || fits_points(options);
+  if (command.count("--calibration") > 0 && !calibrated) {
+    say("--calibration has no effect without a --strategy that calibrates, --recover or "
+        "--test_integration_points\n");
   }
   if (command.count("--pruning_levels") > 0 && !tests_pruning(options)) {
     const bool components = options.profile_mode == "component";

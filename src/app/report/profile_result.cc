@@ -81,6 +81,7 @@ RunGroup interleaved_runs(const ProfileResult& result) {
   append(result.isas, group);
   append(result.components, group);
   for (const auto& [name, runs] : result.integration) append(runs, group);
+  if (result.aa_first && !result.original.contains(0)) group.push_back(&*result.aa_first);
   if (result.aa_second) group.push_back(&*result.aa_second);
   return group;
 }

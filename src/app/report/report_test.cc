@@ -175,6 +175,16 @@ TEST(Noise, IsUnknownOfSingleGenerations) {
   }
 }
 
+// Without level 0 the A/A row has two runs of its own, and both say how noisy the machine was.
+TEST(Noise, CountsBothRunsOfTheAaRow) {
+  ProfileResult result = comparison();
+  result.aa_first = result.original[0];
+  result.aa_second = result.original[0];
+  const size_t with_its_cell = interleaved_runs(result).size();
+  result.original.erase(0);
+  EXPECT_EQ(interleaved_runs(result).size(), with_its_cell);
+}
+
 // Charts, tables and comparisons read a run's noise from the file; picks and the A/A row compute.
 TEST(Noise, IsTheSameInEveryPlace) {
   ProfileResult result = comparison();

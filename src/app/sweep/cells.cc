@@ -178,6 +178,7 @@ std::shared_ptr<Model> prepare(const CellContext& context, const Cell& cell) {
       cell.options, own ? fmt::format("{}/{}", cell.variant, cell.pruning_level) : "", cell.heads);
   check_info(cell, model->info());
   close_exactly(*model, cell);
+  model->heads().restart_tracking();  // of this cell and generation, not of those before it
   const int expected = model->config().total_heads() - static_cast<int>(cell.heads.size());
   const int active = model->heads().active_count();
   if (active != expected) {

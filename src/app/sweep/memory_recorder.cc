@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "base/clock.h"
 #include "base/memory_meter.h"
@@ -13,6 +14,13 @@ constexpr double kInterval = 0.1;   // s
 constexpr double kShortest = 0.01;  // s: over less, the clocks' steps are all that shows
 
 }  // namespace
+
+void MemoryRecorder::restore(std::vector<MemorySnapshot> samples, double peak_mb) {
+  samples.insert(samples.end(), std::make_move_iterator(samples_.begin()),
+                 std::make_move_iterator(samples_.end()));
+  samples_ = std::move(samples);
+  peak_mb_ = std::max(peak_mb_, peak_mb);
+}
 
 MemorySnapshot MemoryRecorder::take(const std::string& stage) {
   const double wall = now_s(), cpu = process_cpu_s();

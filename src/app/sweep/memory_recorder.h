@@ -12,10 +12,7 @@ namespace sentinel {
 class MemoryRecorder {
  public:
   // In front of everything: what an earlier part of the run recorded.
-  void restore(std::vector<MemorySnapshot> samples, double peak_mb) {
-    samples_ = std::move(samples);
-    peak_mb_ = peak_mb;
-  }
+  void restore(std::vector<MemorySnapshot> samples, double peak_mb);
   // Also kept among samples().
   MemorySnapshot take(const std::string& stage);
   // As take, but not more often than ten times a second while the stage stays the same.

@@ -1,10 +1,14 @@
 #include "app/sweep/model_loading.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/error.h"
 
 namespace sentinel {
 namespace {
+
+constexpr int kMostRounds = 3;
 
 double load_once(const std::string& model, const ModelOptions& options, LoadResult& result) {
   const double start = now_s();
@@ -19,8 +23,8 @@ double load_once(const std::string& model, const ModelOptions& options, LoadResu
 }  // namespace
 
 LoadingResult time_loading(const std::string& model, const ModelOptions& baseline,
-                           const ModelOptions& original, const ModelOptions& optimized, int rounds,
-                           const std::function<void(int done, int total)>& progress,
+                           const ModelOptions& original, const ModelOptions& optimized,
+                           int iterations, const std::function<void(int done, int total)>& progress,
                            const std::atomic<bool>* cancel) {
   LoadingResult result;
   result.first_open_time = load_once(model, baseline, result.baseline);
@@ -29,6 +33,7 @@ LoadingResult time_loading(const std::string& model, const ModelOptions& baselin
     LoadResult& result;
   } kinds[] = {
       {baseline, result.baseline}, {original, result.original}, {optimized, result.optimized}};
+  const int rounds = std::min(iterations, kMostRounds);
   for (int round = 0; round < rounds; ++round) {
     for (int kind = 0; kind < 3; ++kind) {
       throw_if_set(cancel);

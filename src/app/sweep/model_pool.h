@@ -1,4 +1,5 @@
-// Packed models of one checkpoint, kept while they fit a budget of memory.
+// Packed models of one checkpoint, kept while they fit a budget of memory. What they are made from
+// instead of it (use_for_closed) is kept beside that budget: making it takes minutes.
 #pragma once
 
 #include <cstdint>

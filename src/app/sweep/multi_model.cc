@@ -8,15 +8,10 @@
 namespace sentinel {
 namespace {
 
-constexpr int kLoadingRounds = 3;
-
 // Against the model's own f32 original, as for the rows of the pruning comparison.
 void judge(const ProfileOptions& options, const ProfileInputs& inputs, const CellContext& context,
            Cell& cell) {
-  EvalOptions eval;
-  eval.max_windows = options.max_eval_windows;
-  eval.tokenizer = inputs.tokenizer.get();
-  eval.cancel = context.cancel;
+  const EvalOptions eval = eval_options(options, inputs, context.cancel);
   const auto dense = prepare(context, original_cell(options.model_options, 0, {}));
   const BaseLogits base(*dense, inputs.text.tokens, eval);
   measure_quality(context, {&cell}, inputs.text.tokens, eval, base, nullptr);
@@ -30,9 +25,8 @@ ModelResult measure_model(const ProfileOptions& options, const ProfileInputs& in
   const auto& config = inputs.checkpoint->config();
   result.family = options.model_family.empty() ? config.family : options.model_family;
   const ModelOptions baseline = original_cell(options.model_options, 0, {}).options;
-  result.loading =
-      time_loading(inputs.model, baseline, baseline, options.model_options,
-                   std::min(options.iterations, kLoadingRounds), nullptr, shared.cancel);
+  result.loading = time_loading(inputs.model, baseline, baseline, options.model_options,
+                                options.iterations, nullptr, shared.cancel);
 
   ModelPool pool(inputs.checkpoint);
   CellContext context = shared;
@@ -53,7 +47,10 @@ ModelResult measure_model(const ProfileOptions& options, const ProfileInputs& in
 std::vector<ProfileInputs> open_compared(const ProfileOptions& options) {
   std::vector<ProfileInputs> models;
   ProfileOptions own = options;
-  own.strategy = "random";  // nothing is pruned, so no strategy needs its calibration text
+  // Nothing is pruned, so no calibration text is needed.
+  own.strategy = "random";
+  own.recover = "none";
+  own.profile_mode = "basic";
   own.test_integration_points = false;
   own.specific_model_size.clear();
   for (const auto& name : options.compare_models) {

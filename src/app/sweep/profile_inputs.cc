@@ -5,11 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "app/eval/eval.h"
 #include "app/profile/generation_timer.h"
 #include "app/prune/calibration.h"
-#include "app/prune/ranking.h"
-#include "app/prune/recovery.h"
 #include "app/sweep/integration_points.h"
 #include "app/sweep/throughput.h"
 #include "base/error.h"
@@ -61,18 +58,58 @@ std::string model_sample(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-nlohmann::json fingerprints(const ProfileInputs& inputs) {
+nlohmann::json fingerprints(const ProfileInputs& inputs,
+                            const std::vector<ProfileInputs>& compared) {
   const auto of_text = [](const TokenizedText& text) {
     return text.sha256.empty() ? nlohmann::json(nullptr) : nlohmann::json(text.sha256);
   };
-  return {{"model", model_sample(*inputs.checkpoint)},
-          {"text", of_text(inputs.text)},
-          {"calibration", of_text(inputs.calibration)},
-          {"recovery", of_text(inputs.recovery)},
-          {kIntegrationText, of_text(inputs.integration)},
-          {"prompts",
-           sha256_hex(to_json(inputs.prompts).dump() + to_json(inputs.throughput_prompts).dump())}};
+  nlohmann::json prints = {{"model", model_sample(*inputs.checkpoint)},
+                           {"text", of_text(inputs.text)},
+                           {"calibration", of_text(inputs.calibration)},
+                           {"recovery", of_text(inputs.recovery)},
+                           {"integration_text", of_text(inputs.integration)},
+                           {"prompts", sha256_hex(to_json(inputs.prompts).dump() +
+                                                  to_json(inputs.throughput_prompts).dump())}};
+  for (const ProfileInputs& other : compared) {
+    prints["model " + other.model] = model_sample(*other.checkpoint);
+  }
+  return prints;
 }
+
+EvalOptions eval_options(const ProfileOptions& options, const ProfileInputs& inputs,
+                         const std::atomic<bool>* cancel) {
+  EvalOptions eval;
+  eval.max_windows = options.max_eval_windows;
+  eval.tokenizer = inputs.tokenizer.get();
+  eval.cancel = cancel;
+  return eval;
+}
+
+namespace {
+
+// One text, of which each step that fits something to it takes what it needs.
+void open_calibration(const ProfileOptions& options, ProfileInputs& inputs) {
+  if (!ranks_by_calibration(options) && !recovers(options) && !fits_points(options)) return;
+  const TokenizedText text =
+      open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
+  const ModelConfig& config = inputs.checkpoint->config();
+  if (ranks_by_calibration(options)) {
+    inputs.calibration = text;
+    warn_of_few(text.path, std::ssize(text.tokens), "rankings", inputs.warnings);
+    inputs.calibration.tokens.resize(std::min(
+        text.tokens.size(), kCalibrationWindows * static_cast<size_t>(config.context_length)));
+  }
+  if (recovers(options)) {
+    inputs.recovery = text;
+    check_calibration(text.path, text.tokens.size());
+  }
+  if (fits_points(options)) {
+    inputs.integration = text;
+    check_integration_text(text.tokens.size(), config, points_fit_options());
+  }
+}
+
+}  // namespace
 
 ProfileInputs open_inputs(const ProfileOptions& options) {
   ProfileInputs inputs;
@@ -88,22 +125,7 @@ ProfileInputs open_inputs(const ProfileOptions& options) {
   warn_of_few(inputs.text.path,
               scored_tokens(inputs.text, inputs.checkpoint->config(), options.max_eval_windows),
               "perplexities", inputs.warnings);
-  if (find_ranking_strategy(options.strategy).calibrates) {
-    inputs.calibration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
-    warn_of_few(inputs.calibration.path, std::ssize(inputs.calibration.tokens), "rankings",
-                inputs.warnings);
-    auto& tokens = inputs.calibration.tokens;
-    tokens.resize(std::min(tokens.size(), kCalibrationWindows * static_cast<size_t>(context)));
-  }
-  if (parse_recover(options.recover) != Recover::none) {
-    inputs.recovery = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
-    check_calibration(inputs.recovery.path, inputs.recovery.tokens.size());
-  }
-  if (fits_points(options)) {
-    inputs.integration = open_text(*inputs.tokenizer, options.calibration, "texts/calibration.txt");
-    check_integration_text(inputs.integration.tokens.size(), inputs.checkpoint->config(),
-                           points_fit_options());
-  }
+  open_calibration(options, inputs);
   inputs.prompts = make_prompts(*inputs.tokenizer, texts, options.batch_size,
                                 options.sequence_length, inputs.text.tokens);
   for (const auto& prompt : inputs.prompts) {

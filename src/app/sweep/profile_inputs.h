@@ -1,11 +1,13 @@
 // Everything a profiler run reads, opened and checked before anything is written.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "app/eval/eval.h"
 #include "app/sweep/profile_options.h"
 #include "app/sweep/prompts.h"
 #include "model/checkpoint/checkpoint.h"
@@ -38,7 +40,11 @@ ProfileInputs open_inputs(const ProfileOptions& options);
 // SHA-256 of what was read, by what it is, so that a run that goes on can tell whether it is still
 // the same. Of the weights a part of every tensor counts: to read them all takes as long as to load
 // them.
-nlohmann::json fingerprints(const ProfileInputs& inputs);
-inline constexpr const char* kIntegrationText = "integration_text";  // its key there
+nlohmann::json fingerprints(const ProfileInputs& inputs,
+                            const std::vector<ProfileInputs>& compared);
+
+// How a run measures quality.
+EvalOptions eval_options(const ProfileOptions& options, const ProfileInputs& inputs,
+                         const std::atomic<bool>* cancel);
 
 }  // namespace sentinel

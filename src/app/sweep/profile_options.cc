@@ -132,6 +132,12 @@ bool profiles_memory(const ProfileOptions& options) {
   return options.memory_profile || options.profile_mode == "memory" ||
          options.profile_mode == "all";
 }
+bool ranks_by_calibration(const ProfileOptions& options) {
+  return find_ranking_strategy(options.strategy).calibrates;
+}
+bool recovers(const ProfileOptions& options) {
+  return parse_recover(options.recover) != Recover::none;
+}
 bool fits_points(const ProfileOptions& options) {
   return options.test_integration_points && !(options.disable_baseline && options.disable_unet);
 }

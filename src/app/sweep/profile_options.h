@@ -32,10 +32,10 @@ struct ProfileOptions {
   bool disable_baseline = false, disable_unet = false;  // of the integration test: left out
   std::string output_dir = "profiling_results/full_model";
   std::string output_prefix;
-  std::string custom_prompts;  // file, one prompt per line; empty: built-in ones
-  std::string text;            // file to measure quality on; empty: texts/validation.txt
-  std::string calibration;     // file for strategies that calibrate; empty: texts/calibration.txt
-  int max_eval_windows = 8;    // 0: the whole text
+  std::string custom_prompts;     // file, one prompt per line; empty: built-in ones
+  std::string text;               // file to measure quality on; empty: texts/validation.txt
+  std::string calibration;        // file that is fitted to; empty: texts/calibration.txt
+  int max_eval_windows = 8;       // 0: the whole text
   double max_footprint_mb = 512;  // of the bandwidth measured, 2^20 bytes; 0: not measured
   bool visualize = false;         // charts/
   bool export_csv = false;        // csv_reports/
@@ -67,7 +67,9 @@ bool tests_throughput(const ProfileOptions& options);
 bool tests_components(const ProfileOptions& options);
 bool details_operations(const ProfileOptions& options);  // of every pruning cell
 bool profiles_memory(const ProfileOptions& options);
-bool fits_points(const ProfileOptions& options);  // integration points, to the calibration text
+bool ranks_by_calibration(const ProfileOptions& options);  // heads, on the calibration text
+bool recovers(const ProfileOptions& options);              // what is left, on it too
+bool fits_points(const ProfileOptions& options);           // integration points, to it as well
 
 // Error (usage) for what can be seen to be wrong without opening a file.
 void check_options(const ProfileOptions& options);

@@ -43,7 +43,6 @@ void check_order(const std::vector<HeadId>& order, const ModelConfig& config) {
       "--resume: removal_order does not list each head of the model once; profile anew");
 }
 
-constexpr int kLoadingRounds = 3;
 constexpr int kBandwidthRounds = 2;
 
 class ProfileRun {
@@ -178,8 +177,7 @@ void ProfileRun::test_loading() {
   if (result_.loading) return;
   const Cell baseline = CellSet::dense_original(options_);
   result_.loading = time_loading(
-      inputs_.model, baseline.options, baseline.options, asked_,
-      std::min(options_.iterations, kLoadingRounds),
+      inputs_.model, baseline.options, baseline.options, asked_, options_.iterations,
       [this](int done, int total) { report("loading", done, total); }, cancel_);
 }
 
@@ -195,7 +193,7 @@ void ProfileRun::rank() {
   report("ranking heads", 0, 0, options_.strategy);
   const auto& strategy = find_ranking_strategy(options_.strategy);
   // In f32 and by vector code at every level: the order is no measurement.
-  ThreadPool pool(asked_.threads > 0 ? asked_.threads : ThreadPool::available_cores());
+  ThreadPool pool(ThreadPool::count_for(asked_.threads));
   SublayerRunner runner(select_kernels(detect_cpu_features(), asked_.isa), pool);
   ranking_ = rank_heads(strategy, {.checkpoint = inputs_.checkpoint,
                                    .runner = &runner,
@@ -224,10 +222,10 @@ void ProfileRun::fit_points() {
     const TokenizedText& text = inputs_.integration;
     IntegrationFitOptions fit_options = points_fit_options();
     fit_options.cancel = cancel_;
-    const int threads = asked_.threads > 0 ? asked_.threads : ThreadPool::available_cores();
+    const auto pool = std::make_shared<ThreadPool>(ThreadPool::count_for(asked_.threads));
     fit = fit_integration(inputs_.checkpoint, inputs_.checkpoint,
-                          heads_to_remove(ranking_, kPointsPruning), text.tokens,
-                          std::make_shared<ThreadPool>(threads), asked_.isa, fit_options);
+                          heads_to_remove(ranking_, kPointsPruning), text.tokens, pool, asked_.isa,
+                          fit_options);
     result_.integration_fit = {
         {"text", text.path}, {"text_sha256", text.sha256}, {"tokens", fit.tokens}};
     for (const auto& set : fit.sets) result_.integration_fit["sets"][set.name] = to_json(set);
@@ -339,10 +337,7 @@ void ProfileRun::quality() {
   const bool missing =
       std::any_of(cells.begin(), cells.end(), [](const Cell* cell) { return !cell->run.quality; });
   if (!missing) return;
-  EvalOptions eval;
-  eval.max_windows = options_.max_eval_windows;
-  eval.tokenizer = inputs_.tokenizer.get();
-  eval.cancel = cancel_;
+  const EvalOptions eval = eval_options(options_, inputs_, cancel_);
   const auto& tokens = inputs_.text.tokens;
   const auto windows = eval_windows(inputs_.checkpoint->config(), tokens, eval);
   result_.quality_protocol = nlohmann::json{{"text", inputs_.text.path},
@@ -403,7 +398,7 @@ void ProfileRun::save_artifacts() {
 
 void ProfileRun::open_folder() {
   const Moment moment = current_moment();
-  const nlohmann::json inputs = fingerprints(inputs_);
+  const nlohmann::json inputs = fingerprints(inputs_, compared_);
   if (earlier_) {
     check_inputs(*earlier_, inputs);
     folder_ = RunFolder::reopen(earlier_->folder, options_.output_prefix);
@@ -427,6 +422,11 @@ void ProfileRun::open_folder() {
 ProfileResult ProfileRun::run() {
   check_models();
   for (const std::string& warning : inputs_.warnings) notice(warning);
+  for (const ProfileInputs& other : compared_) {
+    for (const std::string& warning : other.warnings) {
+      notice(fmt::format("{} (for {})", warning, printable(other.model)));
+    }
+  }
   if (options_.visualize && !can_write(ChartFormat::png)) {
     chart_format_ = ChartFormat::svg;
     notice(
@@ -462,6 +462,10 @@ ProfileResult run_profile(const ProfileOptions& options, const ProfileCallback& 
 ProfileResult resume_profile(const std::string& folder, const ProfileCallback& progress,
                              const std::atomic<bool>* cancel) {
   const EarlierRun earlier = open_earlier_run(folder);
+  if (!earlier.result.interrupted) {
+    throw usage_error("--resume: {}: this run is finished, nothing is missing; profile anew",
+                      printable(folder));
+  }
   check_options(earlier.options);
   return ProfileRun(earlier.options, &earlier, progress, cancel).run();
 }

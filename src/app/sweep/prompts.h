@@ -13,7 +13,7 @@ namespace sentinel {
 
 struct Prompt {
   std::string text;             // as given
-  int own_tokens = 0;           // of that text, before cutting or extending
+  int own_tokens = 0;           // of those that are run, not what extends them
   std::vector<int32_t> tokens;  // what is run
 };
 

@@ -10,11 +10,14 @@ void time_throughput(const CellContext& context, const Cell& cell,
                      const std::vector<Prompt>& prompts, int batch, int warmup, int iterations,
                      const CellProgress& progress, std::vector<ThroughputResult>& results) {
   std::vector<Cell> cells(prompts.size(), cell);
+  // Two prompts may be the same: each result goes to one of them.
   for (size_t i = 0; i < cells.size(); ++i) {
     const auto known = std::find_if(results.begin(), results.end(), [&](const ThroughputResult& r) {
       return r.prompt == prompts[i].text;
     });
-    if (known != results.end()) cells[i].run = known->run;
+    if (known == results.end()) continue;
+    cells[i].run = std::move(known->run);
+    results.erase(known);
   }
   const auto keep = [&] {
     results.clear();
