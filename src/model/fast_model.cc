@@ -14,6 +14,15 @@
 namespace sentinel {
 namespace {
 
+std::shared_ptr<ThreadPool> threads_of(const ModelOptions& options) {
+  if (options.pool) return options.pool;
+  if (options.threads < 0) {
+    throw usage_error("threads: {} is out of range; give a number from 1 to 1024, or 0 for all",
+                      options.threads);
+  }
+  return std::make_shared<ThreadPool>(ThreadPool::count_for(options.threads));
+}
+
 class FastModel;
 
 KernelTable with_window_products(KernelTable kernels) {
@@ -77,9 +86,7 @@ class FastModel : public Model {
       : checkpoint_(std::move(checkpoint)),
         kernels_(select_kernels(detect_cpu_features(), options.isa)),
         window_kernels_(with_window_products(kernels_)),
-        shared_pool_(options.pool
-                         ? options.pool
-                         : std::make_shared<ThreadPool>(ThreadPool::count_for(options.threads))),
+        shared_pool_(threads_of(options)),
         pool_(*shared_pool_),
         heads_(checkpoint_->config(), options.agency_options) {
     for (const HeadId id : options.removed_heads) heads_.remove(id);
