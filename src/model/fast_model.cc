@@ -16,11 +16,8 @@ namespace {
 
 std::shared_ptr<ThreadPool> threads_of(const ModelOptions& options) {
   if (options.pool) return options.pool;
-  if (options.threads < 0) {
-    throw usage_error("threads: {} is out of range; give a number from 1 to 1024, or 0 for all",
-                      options.threads);
-  }
-  return std::make_shared<ThreadPool>(ThreadPool::count_for(options.threads));
+  const int count = options.threads == 0 ? ThreadPool::available_cores() : options.threads;
+  return std::make_shared<ThreadPool>(count);  // refuses fewer than none
 }
 
 class FastModel;
