@@ -51,8 +51,8 @@ class ThreadPool {
 
   // The number of cores this process may use.
   static int available_cores();
-  // As many threads as asked for; 0: as there are cores.
-  static int count_for(int asked) { return asked > 0 ? asked : available_cores(); }
+  // As many threads as asked for (fewer than 0 the constructor refuses); 0: as there are cores.
+  static int count_for(int asked) { return asked == 0 ? available_cores() : asked; }
 
  private:
   using Function = void (*)(const void* body, int share, int member);

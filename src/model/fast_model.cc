@@ -16,8 +16,7 @@ namespace {
 
 std::shared_ptr<ThreadPool> threads_of(const ModelOptions& options) {
   if (options.pool) return options.pool;
-  const int count = options.threads == 0 ? ThreadPool::available_cores() : options.threads;
-  return std::make_shared<ThreadPool>(count);  // refuses fewer than none
+  return std::make_shared<ThreadPool>(ThreadPool::count_for(options.threads));
 }
 
 class FastModel;
